@@ -1,0 +1,105 @@
+"""What the compiler has to say about a workflow: findings as data, and how they are shown.
+
+A finding names its place in full, so that nobody has to search for node 137. Checks collect every finding before
+anything is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(str, Enum):
+    """How bad a finding is: an error stops compilation, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a finding is: every part that is known, from the file down to the input.
+
+    `path` is a JSON path into the file (`$.nodes[3].inputs[0]`), `node` the node's id as the editor shows it
+    (`host:inner` in subgraphs), `title` what the user reads on it.
+    """
+
+    file: str | None = None
+    path: str | None = None
+    node: str | None = None
+    title: str | None = None
+    input: str | None = None
+
+    def __str__(self) -> str:
+        parts = [self.file or "<workflow>"]
+        if self.node is not None:
+            parts.append(f"node {self.node}" + (f" ({self.title})" if self.title else ""))
+        if self.input is not None:
+            parts.append(f"input {self.input!r}")
+        if self.path is not None:
+            parts.append(self.path)
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: a stable code, how bad it is, where it is, what was found, and what to do about it.
+
+    `related` holds other places that matter, each with a few words of why.
+    """
+
+    code: str
+    severity: Severity
+    where: Place
+    message: str
+    hint: str | None = None
+    related: tuple[tuple[str, Place], ...] = ()
+
+    def render(self) -> str:
+        """Return the finding as text for people, without colour, without a final newline."""
+        lines = [f"{self.severity.value}[{self.code}] {self.message}", f"  --> {self.where}"]
+        lines += [f"  note: {words}: {place}" for words, place in self.related]
+        if self.hint:
+            lines.append(f"  help: {self.hint}")
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the finding as JSON-able data; absent parts are left out."""
+        place = {key: value for key in Place.__slots__ if (value := getattr(self.where, key)) is not None}
+        data: dict[str, object] = {
+            "code": self.code,
+            "severity": self.severity.value,
+            "message": self.message,
+            "where": place,
+        }
+        if self.hint:
+            data["hint"] = self.hint
+        if self.related:
+            data["related"] = [{"note": words, "where": str(place)} for words, place in self.related]
+        return data
+
+
+class DiscomfortError(Exception):
+    """The base of every error that Discomfort raises on purpose."""
+
+
+class CompileError(DiscomfortError, ValueError):
+    """The workflows do not compile; `diagnostics` holds every finding, errors first."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        rank = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+        self.diagnostics = tuple(sorted(diagnostics, key=lambda finding: rank[finding.severity]))
+        super().__init__("\n" + render(self.diagnostics))
+
+
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Return whether any finding is an error."""
+    return any(finding.severity is Severity.ERROR for finding in diagnostics)
+
+
+def render(diagnostics: Iterable[Diagnostic]) -> str:
+    """Return all findings as text for people, a blank line between two."""
+    return "\n\n".join(finding.render() for finding in diagnostics)

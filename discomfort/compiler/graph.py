@@ -1,0 +1,154 @@
+"""The IR: a graph of nodes in single-assignment form.
+
+Every node produces numbered outputs exactly once; an input is a literal, a link to an output, or a parameter.
+Values are frozen and compare by content; a node never holds another node, so nothing here recurses.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NewType, TypeAlias, Union
+
+NodeId = NewType("NodeId", str)
+"""The id of a node: in one workflow the frontend's own (`12:3`), in a stitched program `main/12:3`."""
+
+Json: TypeAlias = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Output `slot` (from 0) of node `node`."""
+
+    node: NodeId
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A JSON value written in the workflow, exactly as it goes into a prompt."""
+
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A value that arrives from outside under a `unique_id`: from the context or from `inputs`."""
+
+    name: str
+
+
+Input: TypeAlias = Union[Link, Literal, Param]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a node was written: the workflow's name and the node's id in it (a path `host:inner` in subgraphs)."""
+
+    workflow: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One use of a node class.
+
+    `class_type` is None for a node type that neither catalog nor workflow could name.
+    `inputs` keeps the order in which a prompt shows them and is never mutated.
+    """
+
+    id: NodeId
+    class_type: str | None
+    inputs: Mapping[str, Input]
+    title: str
+    origin: Origin
+
+    def links(self) -> Iterator[tuple[str, Link]]:
+        """Yield each linked input as `(input name, link)`, in input order."""
+        for name, value in self.inputs.items():
+            if type(value) is Link:
+                yield name, value
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Nodes by id, the outputs asked for by name, and the nodes kept for their effects, in their order."""
+
+    nodes: Mapping[NodeId, Node]
+    outputs: Mapping[str, Input] = field(default_factory=dict)
+    effects: tuple[NodeId, ...] = ()
+
+    def roots(self) -> Iterator[NodeId]:
+        """Yield the nodes that must stay: those behind an output, then those with effects."""
+        for value in self.outputs.values():
+            if type(value) is Link:
+                yield value.node
+        yield from self.effects
+
+
+class CycleError(ValueError):
+    """The graph has a cycle; `cycle` lists its node ids in link order, producer first."""
+
+    def __init__(self, cycle: tuple[NodeId, ...]) -> None:
+        super().__init__(f"the graph has a cycle: {' -> '.join([*cycle, cycle[0]])}")
+        self.cycle = cycle
+
+
+def topological_order(graph: Graph) -> list[NodeId]:
+    """Return the node ids with producers before consumers, ties in the order of `graph.nodes`.
+
+    Links to missing nodes are ignored. Linear in nodes + links.
+
+    Raises:
+        CycleError: naming one cycle.
+    """
+    nodes = graph.nodes
+    waiting: dict[NodeId, int] = {}
+    consumers: dict[NodeId, list[NodeId]] = {}
+    for node_id, node in nodes.items():
+        count = 0
+        for value in node.inputs.values():
+            if type(value) is Link and value.node in nodes:
+                consumers.setdefault(value.node, []).append(node_id)
+                count += 1
+        waiting[node_id] = count
+    ready = deque(node_id for node_id, count in waiting.items() if count == 0)
+    order: list[NodeId] = []
+    while ready:
+        node_id = ready.popleft()
+        order.append(node_id)
+        for consumer in consumers.get(node_id, ()):
+            waiting[consumer] -= 1
+            if waiting[consumer] == 0:
+                ready.append(consumer)
+    if len(order) != len(nodes):
+        raise CycleError(_find_cycle(graph, {node_id for node_id, count in waiting.items() if count > 0}))
+    return order
+
+
+def ancestors(graph: Graph, roots: Iterable[NodeId]) -> set[NodeId]:
+    """Return `roots` and every node from which one of them is reachable."""
+    seen: set[NodeId] = set()
+    stack = [root for root in roots if root in graph.nodes]
+    while stack:
+        node_id = stack.pop()
+        if node_id in seen:
+            continue
+        seen.add(node_id)
+        for value in graph.nodes[node_id].inputs.values():
+            if type(value) is Link and value.node not in seen and value.node in graph.nodes:
+                stack.append(value.node)
+    return seen
+
+
+def _find_cycle(graph: Graph, stuck: set[NodeId]) -> tuple[NodeId, ...]:
+    """Return one cycle among `stuck`, nodes each of which waits for another stuck node."""
+    current = min(stuck)
+    position: dict[NodeId, int] = {}
+    path: list[NodeId] = []
+    while current not in position:
+        position[current] = len(path)
+        path.append(current)
+        current = next(link.node for _, link in graph.nodes[current].links() if link.node in stuck)
+    return tuple(reversed(path[position[current] :]))

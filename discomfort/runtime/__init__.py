@@ -1,0 +1,1 @@
+"""Runs plans: bind, execute, iterate, sweep, on any engine."""

@@ -1,0 +1,163 @@
+"""What the executor asks of whatever runs a prompt, and what it hears while it runs.
+
+An engine takes one prompt at a time from the executor's point of view but may queue several (`pipelined`). Values
+enter a prompt as literals or through `DiscomfortContextLoader` nodes, which name a value's content digest; they leave
+through `DiscomfortContextSaver` nodes, one for each name in `PromptRequest.outputs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError
+
+if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog
+    from discomfort.context.context import WorkflowContext
+
+LOADER_CLASS = "DiscomfortContextLoader"
+"""Inputs: `digest` (a value's content digest) and `value_type` (ComfyUI's type, for people). One any-typed output."""
+
+SAVER_CLASS = "DiscomfortContextSaver"
+"""Inputs: `value` (a link) and `name` (the key of `PromptRequest.outputs` it answers). An output node."""
+
+Prompt: TypeAlias = dict[str, dict[str, Any]]
+"""An API prompt as it is POSTed: node id → {"class_type", "inputs", "_meta": {"title"}}."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlace:
+    """Where a prompt's node came from: what an error shows to a person (law R6)."""
+
+    workflow: str
+    node: str
+    title: str
+    class_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRequest:
+    """One prompt to run.
+
+    `outputs` maps a name to the id of the saver node that delivers it; `places` maps prompt node ids to where they
+    were written; `keys` maps prompt node ids to their Merkle keys (absent: not memoisable); `context` is where
+    loaders find values by digest and where an engine in another process stores what savers deliver;
+    `extra_pnginfo` (with the editor's `workflow`) ends up in images that the prompt saves.
+    """
+
+    prompt: Prompt
+    outputs: Mapping[str, str]
+    context: WorkflowContext
+    places: Mapping[str, NodePlace] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    extra_pnginfo: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One output of a prompt: a live `value` handed over in this process, or the `digest` of one in the context."""
+
+    value: Any = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptResult:
+    """What a prompt gave: its outputs by name, each output node's `ui` answer, and which nodes ran and which did not."""
+
+    outputs: Mapping[str, Delivered]
+    ui: Mapping[str, Mapping[str, Any]]
+    executed: tuple[str, ...]
+    cached: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStarted:
+    """Node `node` began to run."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProgress:
+    """Node `node` has done `value` of `maximum` steps."""
+
+    node: str
+    value: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFinished:
+    """Node `node` is done; `cached` when its result was known and it did not run."""
+
+    node: str
+    cached: bool
+
+
+Event: TypeAlias = NodeStarted | NodeProgress | NodeFinished
+Listener: TypeAlias = Callable[[Event], None]
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs prompts. Implementations are safe to use from one event loop at a time."""
+
+    name: str
+    hands_over_live_objects: bool
+    """Whether `Delivered.value` can be any live Python object (a model), so that `ctx.load` of a ref can run it."""
+    pipelined: bool
+    """Whether `run` may be called again before the first call returned (prompts queue up in order)."""
+
+    async def start(self) -> None:
+        """Get ready to run; does nothing when ready already. Raises EngineError with what to do when it cannot."""
+
+    async def catalog(self) -> Catalog:
+        """Return the node classes this engine can run."""
+
+    async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
+        """Run one prompt to its end. Cancelling the awaiting task interrupts the prompt and returns promptly.
+
+        Raises:
+            PromptRejected: the prompt did not pass the engine's own validation; nothing ran.
+            NodeFailed: a node raised; everything finished before it is kept in the engine's cache.
+            EngineLost: the engine died or stopped answering.
+        """
+
+    async def close(self) -> None:
+        """Let everything go: processes, sockets, caches. Safe to call twice."""
+
+
+class EngineError(DiscomfortError, RuntimeError):
+    """The base of what goes wrong in engines."""
+
+
+class PromptRejected(EngineError):
+    """An engine refused a prompt before anything ran; `diagnostics` says why, node by node."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        self.diagnostics = diagnostics
+        super().__init__("\n" + "\n\n".join(finding.render() for finding in diagnostics))
+
+
+class NodeFailed(EngineError):
+    """A node raised while it ran; says workflow, node, title, class and the exception (law R6)."""
+
+    def __init__(self, node: str, place: NodePlace | None, exception_type: str, message: str, trace: str = "") -> None:
+        self.node = node
+        self.place = place
+        self.exception_type = exception_type
+        self.exception_message = message
+        self.trace = trace
+        where = (
+            f"{place.workflow}, node {place.node} ({place.title}), class {place.class_type}"
+            if place
+            else f"node {node}"
+        )
+        super().__init__(f"{where}: {exception_type}: {message}")
+
+
+class EngineLost(EngineError):
+    """The engine died, or stopped answering; the prompt's fate is unknown and it may be run again."""

@@ -1,0 +1,1 @@
+"""What executes a prompt: embedded, comfyui, inprocess, cluster."""
