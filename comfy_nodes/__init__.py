@@ -1,1 +1,1 @@
-""" """
+"""The nodes Discomfort brings into ComfyUI."""

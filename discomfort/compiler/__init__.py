@@ -1,1 +1,1 @@
-""" """
+"""The compiler: workflows in, a plan out."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NewType, TypeAlias, Union
+from typing import NewType, TypeAlias
 
 NodeId = NewType("NodeId", str)
 """The id of a node: in one workflow the frontend's own (`12:3`), in a stitched program `main/12:3`."""
 
-Json: TypeAlias = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Param:
     name: str
 
 
-Input: TypeAlias = Union[Link, Literal, Param]
+Input: TypeAlias = Link | Literal | Param
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError
 
 if TYPE_CHECKING:
-    from discomfort.compiler.catalog import Catalog
     from discomfort.context.context import WorkflowContext
+
+    from discomfort.compiler.catalog import Catalog
 
 LOADER_CLASS = "DiscomfortContextLoader"
 """Inputs: `digest` (a value's content digest) and `value_type` (ComfyUI's type, for people). One any-typed output."""
@@ -65,7 +66,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class PromptResult:
-    """What a prompt gave: its outputs by name, each output node's `ui` answer, and which nodes ran and which did not."""
+    """What a prompt gave: outputs by name, each output node's `ui` answer, which nodes ran and which were cached."""
 
     outputs: Mapping[str, Delivered]
     ui: Mapping[str, Mapping[str, Any]]
