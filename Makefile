@@ -1,0 +1,55 @@
+# Two commands for newcomers: `make quickstart` and `make test`. Each sets itself up in .venv from nothing.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# PyTorch's own index of CPU builds: a tenth of the size of the build with CUDA. TORCH_INDEX= leaves it out.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --constraint constraints.txt
+
+.PHONY: quickstart test lint type check fmt bench thorough golden clean
+
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --retries 1 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	touch $@
+
+$(VENV)/.run: $(VENV)/.torch pyproject.toml constraints.txt
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.torch pyproject.toml constraints.txt
+	$(INSTALL) --editable ".[dev]"
+	touch $@ $(VENV)/.run
+
+quickstart: $(VENV)/.run
+	$(BIN)/python examples/quickstart/quickstart.py
+
+test: check
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: lint type
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+type: $(VENV)/.dev
+	$(BIN)/mypy
+
+fmt: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+golden: $(VENV)/.dev
+	$(BIN)/python -m pytest --update-golden tests
+
+thorough: $(VENV)/.dev
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "slow or not slow"
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,61 @@
+"""What every test may use: golden files, Hypothesis profiles, and a real ComfyUI where one is given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("fast", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("discomfort")
+    group.addoption("--update-golden", action="store_true", help="rewrite golden files instead of comparing with them")
+    group.addoption("--comfyui", metavar="PATH", help="a ComfyUI checkout to run the tests marked `comfyui` on")
+    group.addoption("--comfyui-python", metavar="PYTHON", help="the interpreter that has ComfyUI's requirements")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out slow campaigns unless asked for with -m, and tests of a real ComfyUI unless one is given."""
+    asked_for_slow = "slow" in str(config.getoption("markexpr"))
+    for item in items:
+        if "slow" in item.keywords and not asked_for_slow:
+            item.add_marker(pytest.mark.skip(reason="slow: run with -m slow"))
+        if "comfyui" in item.keywords and not config.getoption("--comfyui"):
+            item.add_marker(pytest.mark.skip(reason="needs a ComfyUI checkout: --comfyui PATH"))
+
+
+@pytest.fixture
+def comfyui_path(request: pytest.FixtureRequest) -> Path:
+    """The ComfyUI checkout given with --comfyui."""
+    return Path(str(request.config.getoption("--comfyui"))).resolve()
+
+
+@pytest.fixture
+def comfyui_python(request: pytest.FixtureRequest) -> str:
+    """The interpreter for that checkout: --comfyui-python, or the one that runs the tests."""
+    return str(request.config.getoption("--comfyui-python") or sys.executable)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Compare a text with a golden file byte for byte; `--update-golden` rewrites the file instead."""
+    update = bool(request.config.getoption("--update-golden"))
+
+    def check(path: Path, text: str) -> None:
+        if update:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+            return
+        if not path.exists():
+            pytest.fail(f"no golden file {path}; write it with: pytest --update-golden {request.node.nodeid}")
+        assert text == path.read_bytes().decode(), f"differs from {path}; if that is right: pytest --update-golden"
+
+    return check
