@@ -1,0 +1,70 @@
+"""One event loop in a thread of its own, where every engine lives.
+
+Engines keep sockets and processes that belong to one event loop, while callers come from plain scripts, from other
+running loops (Jupyter, a web server) and from several threads. All of them hand their work to this loop, so that there
+is one code path and an engine never changes loops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def engine_loop() -> asyncio.AbstractEventLoop:
+    """Return the running loop of the engine thread, starting the thread when there is none."""
+    global _loop
+    with _lock:
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="discomfort-engines", daemon=True).start()
+        return _loop
+
+
+def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run `work` on the engine loop and wait for it; Ctrl-C cancels it, waits for its clean-up, and is raised again.
+
+    Raises:
+        RuntimeError: when called on the engine loop itself, which would wait for itself.
+    """
+    loop = engine_loop()
+    if _running_loop() is loop:
+        work.close()
+        raise RuntimeError("a blocking run was asked for on the engine loop; await the asynchronous form instead")
+    future = asyncio.run_coroutine_threadsafe(work, loop)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        _cancel_and_wait(future)
+        raise
+
+
+async def run_awaiting(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run `work` on the engine loop from whatever loop the caller is on; cancelling the caller cancels the work."""
+    loop = engine_loop()
+    if _running_loop() is loop:
+        return await work
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _cancel_and_wait(future: Future[Any], patience: float = 10.0) -> None:
+    """Cancel the work behind `future` and give its clean-up at most `patience` seconds."""
+    finished = threading.Event()
+    future.add_done_callback(lambda _: finished.set())
+    future.cancel()
+    finished.wait(patience)
