@@ -72,12 +72,31 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What a pass did to some nodes and why: `kind` is "folded", "merged", "removed", "cut", "bound"…
+
+    `into` is what stands for the nodes now, where something does.
+    """
+
+    kind: str
+    nodes: tuple[NodeId, ...]
+    why: str
+    into: Input | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
-    """Nodes by id, the outputs asked for by name, and the nodes kept for their effects, in their order."""
+    """Nodes by id, the outputs asked for by name, and the nodes kept for their effects, in their order.
+
+    `taps` are names for values inside the graph (PASSTHRU ports) that keep nothing alive; `notes` is the record of
+    what passes did and takes no part in equality.
+    """
 
     nodes: Mapping[NodeId, Node]
     outputs: Mapping[str, Input] = field(default_factory=dict)
     effects: tuple[NodeId, ...] = ()
+    taps: Mapping[str, Input] = field(default_factory=dict)
+    notes: tuple[Note, ...] = field(default=(), compare=False)
 
     def roots(self) -> Iterator[NodeId]:
         """Yield the nodes that must stay: those behind an output, then those with effects."""

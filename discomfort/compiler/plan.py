@@ -1,0 +1,146 @@
+"""What `compile` returns: an immutable, deterministic description of a run, with its JSON.
+
+A plan is data. It names what a run needs (`inputs`), what it gives (`outputs`) and does (`effects`), and holds the
+optimised graph in which a consumer of an input holds `Param(name)`. The session layer adds the methods that run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from discomfort.compiler.diagnostics import Diagnostic
+from discomfort.compiler.graph import Graph, Input, Json, Link, NodeId, Origin
+
+PassBy: TypeAlias = Literal["val", "ref"]
+PlanType = TypeVar("PlanType", bound="Plan")
+
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWorkflow:
+    """One workflow of the program: its name in node ids, the file it came from, and the digest of its document."""
+
+    name: str
+    source: str | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortPlace:
+    """A DiscomfortPort behind an input or output: where it was written and what its title says."""
+
+    origin: Origin
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What one or more consumers ask of a value.
+
+    `type` is ComfyUI's type of the consuming input; `minimum` and `maximum` are inclusive; `choices` are the options
+    of a combo, None where any value will do.
+    """
+
+    type: str
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    choices: tuple[Json, ...] | None = None
+    multiselect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInput:
+    """A parameter: a value that the context or `inputs` must hold under `name` when the plan is bound.
+
+    `uses` lists every consumer as `(node id, input name)`; `required` is False when nothing in the plan reads it.
+    """
+
+    name: str
+    type: str
+    pass_by: PassBy
+    required: bool = True
+    uses: tuple[tuple[NodeId, str], ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    tags: tuple[str, ...] = ()
+    ports: tuple[PortPlace, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutput:
+    """A result: `kind` is "output" for an OUTPUT port, "passthru" for a PASSTHRU port that was asked for."""
+
+    name: str
+    type: str
+    pass_by: PassBy
+    source: Input
+    kind: Literal["output", "passthru"] = "output"
+    tags: tuple[str, ...] = ()
+    ports: tuple[PortPlace, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One prompt of a run: its nodes with producers first, the outputs of earlier steps it `reads`, and those of
+    its own that later steps need (`writes`). What crosses between steps is always a val."""
+
+    id: str
+    nodes: tuple[NodeId, ...]
+    reads: tuple[Link, ...] = ()
+    writes: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Which definition reached a use: workflow `reader` reads `name` from workflow `writer`, or from outside (None).
+
+    `kind` is "output" or "passthru" (the port that defines it), "context" (from outside), or "carried" (from outside
+    at first, from the previous iteration after that).
+    """
+
+    name: str
+    reader: str
+    writer: str | None
+    kind: Literal["output", "passthru", "context", "carried"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An optimised program, ready to be bound to a context.
+
+    Node ids stay traceable: `main/12:3` is node 3 in subgraph node 12 of `main.json`.
+    """
+
+    workflows: tuple[PlanWorkflow, ...]
+    graph: Graph
+    inputs: Mapping[str, PlanInput]
+    outputs: Mapping[str, PlanOutput]
+    steps: tuple[Step, ...]
+    bindings: tuple[Binding, ...] = ()
+    taps: Mapping[str, PlanOutput] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
+    rules: Mapping[str, PassBy] = field(default_factory=dict)
+    catalog_digest: str = ""
+    version: int = PLAN_VERSION
+
+    @property
+    def effects(self) -> tuple[NodeId, ...]:
+        """The nodes that are run for what they do, in their order."""
+        return self.graph.effects
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The loop-carried variables: read from outside and written, so that an iteration feeds the next."""
+        return tuple(name for name in self.inputs if name in self.outputs)
+
+    def __repr__(self) -> str:
+        names = ", ".join(workflow.name for workflow in self.workflows)
+        return (
+            f"<Plan {names}: {len(self.inputs)} inputs, {len(self.outputs)} outputs, {len(self.effects)} effects,"
+            f" {len(self.graph.nodes)} nodes, {len(self.steps)} steps>"
+        )
+
+    __str__ = __repr__
