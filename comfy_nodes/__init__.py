@@ -1,1 +1,31 @@
-"""The nodes Discomfort brings into ComfyUI."""
+"""The nodes Discomfort brings into ComfyUI.
+
+ComfyUI loads this package as a custom node; what it looks for are the three names below. Everything a node needs
+beyond the standard library is imported when the node runs, so a ComfyUI in which something is missing still starts,
+and the node that misses it says what to install.
+"""
+
+from __future__ import annotations
+
+from comfy_nodes.exchange import DiscomfortContextLoader, DiscomfortContextSaver
+from comfy_nodes.port import DiscomfortPort
+from comfy_nodes.routes import add_routes
+
+NODE_CLASS_MAPPINGS: dict[str, type] = {
+    "DiscomfortPort": DiscomfortPort,
+    "DiscomfortContextLoader": DiscomfortContextLoader,
+    "DiscomfortContextSaver": DiscomfortContextSaver,
+}
+
+NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {
+    "DiscomfortPort": "Discomfort Port (Input/Output)",
+    "DiscomfortContextLoader": "Discomfort Context Loader (internal)",
+    "DiscomfortContextSaver": "Discomfort Context Saver (internal)",
+}
+
+WEB_DIRECTORY = "./web"
+"""Where the editor's part lies, relative to this package. The injecting package gives it as an absolute path."""
+
+add_routes()
+
+__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]

@@ -1,0 +1,77 @@
+"""How values enter and leave a prompt on a ComfyUI server: put in by Discomfort's engine, never by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_nodes.registry import REGISTRY, running_client
+
+
+class DiscomfortContextLoader:
+    """Gives the value with a content digest.
+
+    The digest is all that the prompt holds, so ComfyUI's cache hits exactly when the content is equal.
+    """
+
+    CATEGORY = "discomfort/internal"
+    DESCRIPTION = "Put in by Discomfort when it sends a prompt: gives a value of the running context."
+    RETURN_TYPES = ("*",)
+    RETURN_NAMES = ("value",)
+    FUNCTION = "load"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, tuple[Any, ...]]]:
+        return {
+            "required": {
+                "digest": ("STRING", {"default": "", "multiline": False}),
+                "value_type": ("STRING", {"default": "*", "multiline": False}),
+            }
+        }
+
+    def load(self, digest: str, value_type: str) -> tuple[Any]:
+        """Return the value with this digest.
+
+        Raises:
+            RuntimeError: no attached context holds it.
+        """
+        try:
+            return (REGISTRY.value(digest, running_client()),)
+        except LookupError as error:
+            raise RuntimeError(
+                f"DiscomfortContextLoader: {error} (expected type {value_type}). Prompts with this node run through "
+                "Discomfort.run() or plan.run(ctx), which attach the context first."
+            ) from error
+
+
+class DiscomfortContextSaver:
+    """Stores a value in the context of the client whose prompt is running, and answers with its content digest.
+
+    It is never cached: its answer is about one client's context, and two clients may queue equal prompts. What feeds
+    it stays cached, and equal contents are stored once.
+    """
+
+    CATEGORY = "discomfort/internal"
+    DESCRIPTION = "Put in by Discomfort when it sends a prompt: hands a value to the running context."
+    RETURN_TYPES = ()
+    FUNCTION = "save"
+    OUTPUT_NODE = True
+    INPUT_IS_LIST = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, tuple[Any, ...]]]:
+        return {"required": {"value": ("*",), "name": ("STRING", {"default": "", "multiline": False})}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, input_types: dict[str, str]) -> bool:
+        """Accept any type for `value`: a context stores what it is given."""
+        return True
+
+    @classmethod
+    def IS_CHANGED(cls, **_inputs: object) -> float:
+        return float("nan")
+
+    def save(self, value: list[Any], name: list[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
+        """Store `value`, a list as every node output is one to ComfyUI; a list of one is stored as its item."""
+        context = REGISTRY.context_of(running_client())
+        digest = context.put_value(value[0] if len(value) == 1 else value)
+        return {"ui": {"discomfort": [{"name": name[0], "digest": digest}]}}
