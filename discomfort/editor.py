@@ -1,0 +1,256 @@
+"""Workflows as the editor saves them, joined without leaving the editor's format.
+
+What the compiler does on graphs, this does on documents: the result opens in ComfyUI. It serves `Tools`, and the
+workflow that goes into the images a run saves.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity
+from discomfort.compiler.frontend import Workflow
+
+GAP = 120
+"""Pixels between two workflows laid side by side."""
+
+
+@dataclass(slots=True)
+class EditorLink:
+    """One link of a document: from an output slot to an input slot."""
+
+    id: int
+    origin: int
+    origin_slot: int
+    target: int
+    target_slot: int
+    type: Any
+
+    def row(self) -> list[Any]:
+        """Return the link as litegraph 0.4 writes it."""
+        return [self.id, self.origin, self.origin_slot, self.target, self.target_slot, self.type]
+
+
+@dataclass(slots=True)
+class Canvas:
+    """A document being built: its nodes and links by id, and everything else it carries."""
+
+    nodes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    links: dict[int, EditorLink] = field(default_factory=dict)
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    subgraphs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    group_nodes: dict[str, Any] = field(default_factory=dict)
+    right: float = 0.0
+
+    def connect(self, link: EditorLink) -> None:
+        """Add a link and enter it at both of its ends."""
+        self.links[link.id] = link
+        _slot(self.nodes[link.target], "inputs", link.target_slot)["link"] = link.id
+        output = _slot(self.nodes[link.origin], "outputs", link.origin_slot)
+        output["links"] = [*(output.get("links") or []), link.id]
+
+    def disconnect(self, link_id: int) -> EditorLink:
+        """Take a link out, at both of its ends, and return it."""
+        link = self.links.pop(link_id)
+        _slot(self.nodes[link.target], "inputs", link.target_slot)["link"] = None
+        output = _slot(self.nodes[link.origin], "outputs", link.origin_slot)
+        output["links"] = [other for other in output.get("links") or [] if other != link_id]
+        return link
+
+    def remove(self, node_id: int) -> None:
+        """Take a node out together with every link that touches it."""
+        for link in [link for link in self.links.values() if node_id in (link.origin, link.target)]:
+            self.disconnect(link.id)
+        del self.nodes[node_id]
+
+    def document(self) -> dict[str, Any]:
+        """Return the whole as a litegraph 0.4 document."""
+        document: dict[str, Any] = {
+            "last_node_id": max(self.nodes, default=0),
+            "last_link_id": max(self.links, default=0),
+            "nodes": list(self.nodes.values()),
+            "links": [link.row() for link in self.links.values()],
+            "groups": self.groups,
+            "config": {},
+            "extra": {"groupNodes": self.group_nodes} if self.group_nodes else {},
+            "version": 0.4,
+        }
+        if self.subgraphs:
+            document["definitions"] = {"subgraphs": list(self.subgraphs.values())}
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class EditorPort:
+    """A DiscomfortPort on the root of a document: its node, its name, and what it does."""
+
+    node: int
+    unique_id: str
+    mode: str
+
+
+def stitch_documents(workflows: Sequence[tuple[Workflow, Sequence[tuple[str, str, str]]]]) -> Canvas:
+    """Return one canvas of several workflows, each given with its ports as `(node id, unique_id, mode)`.
+
+    An INPUT port reads what the nearest earlier workflow wrote under its name: its consumers are wired to that
+    source and the port disappears. Of several OUTPUT ports of one name the last stays.
+
+    Raises:
+        CompileError: a workflow is not one that the editor saved, or has a port inside a subgraph.
+    """
+    findings = [finding for workflow, ports in workflows for finding in _refusals(workflow, ports)]
+    if findings:
+        raise CompileError(findings)
+    canvas = Canvas()
+    written: dict[str, int] = {}
+    tapped: dict[str, int] = {}
+    for workflow, ports in workflows:
+        renamed = _place(canvas, workflow.document)
+        placed = [EditorPort(renamed[node], name, mode) for node, name, mode in ports]
+        _bind_inputs(canvas, placed, tapped | written)
+        _keep_last_outputs(canvas, placed, written)
+        tapped.update((port.unique_id, port.node) for port in placed if port.mode == "passthru")
+    return canvas
+
+
+def _refusals(workflow: Workflow, ports: Iterable[tuple[str, str, str]]) -> Iterable[Diagnostic]:
+    if workflow.kind != "ui":
+        yield Diagnostic(
+            "DF150",
+            Severity.ERROR,
+            Place(file=workflow.source),
+            "this is an API prompt; only workflows saved by the editor can be joined into one that it opens",
+            "save it from the editor with Save instead of Export (API)",
+        )
+    for node, name, _ in ports:
+        if ":" in node:
+            yield Diagnostic(
+                "DF151",
+                Severity.ERROR,
+                Place(file=workflow.source, node=node),
+                f"the port {name!r} is inside a subgraph, where documents cannot be joined",
+                "move the port to the root of the workflow and link it through the subgraph's slots",
+            )
+
+
+def _bind_inputs(canvas: Canvas, ports: Iterable[EditorPort], sources: Mapping[str, int]) -> None:
+    """Wire the consumers of each INPUT port to what feeds the port that wrote its name."""
+    for port in ports:
+        writer = sources.get(port.unique_id)
+        if port.mode != "input" or writer is None:
+            continue
+        feeding = next(link for link in canvas.links.values() if link.target == writer)
+        for link in [link for link in canvas.links.values() if link.origin == port.node]:
+            canvas.disconnect(link.id)
+            link.origin, link.origin_slot = feeding.origin, feeding.origin_slot
+            canvas.connect(link)
+        canvas.remove(port.node)
+
+
+def _keep_last_outputs(canvas: Canvas, ports: Iterable[EditorPort], written: dict[str, int]) -> None:
+    for port in ports:
+        if port.mode != "output":
+            continue
+        earlier = written.get(port.unique_id)
+        if earlier is not None:
+            canvas.remove(earlier)
+        written[port.unique_id] = port.node
+
+
+def _place(canvas: Canvas, document: Mapping[str, Any]) -> dict[str, int]:
+    """Put a document on the canvas right of what is there; return its old node ids (as text) → new ones."""
+    nodes = [node for node in document.get("nodes") or [] if isinstance(node, Mapping)]
+    types = _merge_subgraphs(canvas, document)
+    extra = document.get("extra")
+    canvas.group_nodes.update((extra or {}).get("groupNodes") or {})
+    first_node = max(canvas.nodes, default=0) + 1
+    renamed = {str(node["id"]): first_node + index for index, node in enumerate(nodes)}
+    links = [link for link in read_links(document) if {str(link.origin), str(link.target)} <= renamed.keys()]
+    first_link = max(canvas.links, default=0) + 1
+    numbers = {link.id: first_link + index for index, link in enumerate(links)}
+    left, right = _extent(nodes)
+    shift = canvas.right + GAP - left if canvas.nodes else 0.0
+    for node in nodes:
+        placed = _placed_node(node, numbers, shift)
+        placed["id"] = renamed[str(node["id"])]
+        placed["type"] = types.get(str(placed.get("type")), placed.get("type"))
+        canvas.nodes[placed["id"]] = placed
+    for link in links:
+        link.id, link.origin, link.target = numbers[link.id], renamed[str(link.origin)], renamed[str(link.target)]
+        canvas.links[link.id] = link
+    for group in document.get("groups") or []:
+        placed_group = copy.deepcopy(dict(group))
+        if _is_numbers(placed_group.get("bounding")):
+            placed_group["bounding"][0] += shift
+        canvas.groups.append(placed_group)
+    canvas.right = max(canvas.right, right + shift)
+    return renamed
+
+
+def _placed_node(node: Mapping[str, Any], numbers: Mapping[int, int], shift: float) -> dict[str, Any]:
+    placed = copy.deepcopy(dict(node))
+    for slot in placed.get("inputs") or []:
+        slot["link"] = numbers.get(slot.get("link"))
+    for slot in placed.get("outputs") or []:
+        slot["links"] = [numbers[link] for link in slot.get("links") or [] if link in numbers]
+    position = placed.get("pos")
+    if _is_numbers(position):
+        placed["pos"] = [position[0] + shift, position[1]]
+    elif isinstance(position, dict):  # older saves write {"0": x, "1": y}
+        placed["pos"] = {**position, "0": position.get("0", 0) + shift}
+    return placed
+
+
+def _merge_subgraphs(canvas: Canvas, document: Mapping[str, Any]) -> dict[str, str]:
+    """Add the document's subgraph definitions; return new ids for those whose id stands for something else already."""
+    definitions = (document.get("definitions") or {}).get("subgraphs") or []
+    renamed = {
+        definition["id"]: _free_id(definition["id"], canvas.subgraphs)
+        for definition in definitions
+        if canvas.subgraphs.get(definition["id"], definition) != definition
+    }
+    for definition in definitions:
+        copied = copy.deepcopy(dict(definition))
+        copied["id"] = renamed.get(definition["id"], definition["id"])
+        for node in copied.get("nodes") or []:
+            node["type"] = renamed.get(node.get("type"), node.get("type"))
+        canvas.subgraphs[copied["id"]] = copied
+    return renamed
+
+
+def _free_id(taken: str, used: Mapping[str, Any]) -> str:
+    number = 2
+    while f"{taken}-{number}" in used:
+        number += 1
+    return f"{taken}-{number}"
+
+
+def read_links(document: Mapping[str, Any]) -> list[EditorLink]:
+    """Return the links of a document's root, written as rows (0.4) or as objects (schema 1)."""
+    links = []
+    for link in document.get("links") or []:
+        if isinstance(link, Mapping):
+            ends = (link["origin_id"], link["origin_slot"], link["target_id"], link["target_slot"])
+            links.append(EditorLink(link["id"], *ends, link.get("type", "*")))
+        elif isinstance(link, Sequence) and not isinstance(link, str) and len(link) >= 5:
+            links.append(EditorLink(*link[:5], link[5] if len(link) > 5 else "*"))
+    return links
+
+
+def _slot(node: Mapping[str, Any], side: str, index: int) -> dict[str, Any]:
+    slots = node.get(side) or []
+    return slots[index] if 0 <= index < len(slots) else {}
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, list) and len(value) >= 2 and all(isinstance(item, (int, float)) for item in value)
+
+
+def _extent(nodes: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
+    """Return the leftmost and rightmost x of the nodes, in pixels; 0 and 0 where no node has a position."""
+    read: Callable[[Any], tuple[float, ...]] = lambda value: tuple(value[:2]) if _is_numbers(value) else (0.0, 0.0)  # noqa: E731
+    spans = [(read(node.get("pos"))[0], read(node.get("size"))[0]) for node in nodes]
+    return min((x for x, _ in spans), default=0.0), max((x + width for x, width in spans), default=0.0)
