@@ -1,0 +1,182 @@
+"""Does a value fit its port? Asked at bind, before anything runs (law R5).
+
+The rules follow what ComfyUI's nodes rely on: IMAGE float `[batch, height, width, channel]`, MASK float
+`[batch, height, width]` or `[height, width]`, LATENT a dict with a tensor `samples`, AUDIO a dict with `waveform`
+`[batch, channel, sample]` and `sample_rate`. A type that is not listed takes any value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+
+if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.graph import Graph
+    from discomfort.compiler.plan import Constraint, PlanInput
+
+NUMBERS = ("INT", "FLOAT")
+
+
+def check_value(value: Any, port: PlanInput, graph: Graph, catalog: Catalog) -> list[Diagnostic]:
+    """Return every way in which `value` does not fit `port`, each once.
+
+    `catalog` is that of the engine about to run: the options of a combo (installed model files) are its own.
+    """
+    place = _place(port)
+    found: dict[str, Diagnostic] = {}
+    constraints = [*port.constraints, *([] if port.constraints else [_bare(port)])]
+    for constraint in constraints:
+        for problem, hint in _problems(value, constraint):
+            message = f"input {port.name!r} is {describe(value)}; {problem}"
+            found.setdefault(message, Diagnostic("DF502", Severity.ERROR, place, message, hint))
+    for problem, hint in _unknown_options(value, port, graph, catalog):
+        message = f"input {port.name!r} is {describe(value)}; {problem}"
+        found.setdefault(message, Diagnostic("DF503", Severity.ERROR, place, message, hint))
+    return list(found.values())
+
+
+def fit_value(value: Any, port: PlanInput) -> Any:
+    """Return `value` as its port takes it: whole floats become ints where an INT is asked for, numpy scalars plain."""
+    if type(value).__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    types = {constraint.type for constraint in port.constraints} or {port.type}
+    if types == {"INT"} and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if types == {"FLOAT"} and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def describe(value: Any) -> str:
+    """Return a few words that tell a value's type, and its shape or text."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return f"a {str(value.dtype).removeprefix('torch.')} tensor {list(value.shape)}"
+    if value is None or isinstance(value, (bool, int, float, str)):
+        text = repr(value)
+        return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+    return f"a {type(value).__name__}"
+
+
+def _bare(port: PlanInput) -> Constraint:
+    from discomfort.compiler.plan import Constraint
+
+    return Constraint(port.type)
+
+
+def _place(port: PlanInput) -> Place:
+    if not port.ports:
+        return Place(input=port.name)
+    first = port.ports[0]
+    return Place(file=first.origin.workflow, node=first.origin.node, title=first.title, input=port.name)
+
+
+def _problems(value: Any, constraint: Constraint) -> Iterator[tuple[str, str | None]]:
+    rules = [_RULES[kind] for kind in constraint.type.split(",") if kind in _RULES]
+    if not rules or len(rules) != len(constraint.type.split(",")):
+        return  # a type without a rule, or a union with one, takes any value
+    refusals = [rule(value, constraint) for rule in rules]
+    if all(refusals):
+        yield refusals[0] or "", _HINTS.get(constraint.type)
+
+
+def _check_number(value: Any, constraint: Constraint) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return f"expected {'a whole number' if constraint.type == 'INT' else 'a number'} ({constraint.type})"
+    if constraint.type == "INT" and not float(value).is_integer():
+        return "expected a whole number (INT)"
+    if not math.isfinite(value):
+        return "expected a finite number"
+    if constraint.minimum is not None and value < constraint.minimum:
+        return f"expected at least {constraint.minimum:g}"
+    if constraint.maximum is not None and value > constraint.maximum:
+        return f"expected at most {constraint.maximum:g}"
+    return None
+
+
+def _check_text(value: Any, _: Constraint) -> str | None:
+    return None if isinstance(value, str) else "expected text (STRING)"
+
+
+def _check_boolean(value: Any, _: Constraint) -> str | None:
+    fits = isinstance(value, bool) or (isinstance(value, int) and value in (0, 1))
+    return None if fits else "expected True or False (BOOLEAN)"
+
+
+def _check_image(value: Any, _: Constraint) -> str | None:
+    if not _is_float_tensor(value) or value.ndim != 4 or value.shape[-1] not in (1, 3, 4):
+        return "expected an IMAGE: a float tensor [batch, height, width, channel] with 1, 3 or 4 channels"
+    return None
+
+
+def _check_mask(value: Any, _: Constraint) -> str | None:
+    if not _is_float_tensor(value) or value.ndim not in (2, 3):
+        return "expected a MASK: a float tensor [batch, height, width] or [height, width]"
+    return None
+
+
+def _check_latent(value: Any, _: Constraint) -> str | None:
+    if not isinstance(value, Mapping) or not _is_tensor(value.get("samples")):
+        return 'expected a LATENT: a dict with a tensor "samples"'
+    return None
+
+
+def _check_audio(value: Any, _: Constraint) -> str | None:
+    if not isinstance(value, Mapping) or not _is_tensor(value.get("waveform")) or "sample_rate" not in value:
+        return 'expected AUDIO: a dict with a tensor "waveform" [batch, channel, sample] and a "sample_rate"'
+    return None
+
+
+_RULES: Mapping[str, Callable[[Any, Constraint], str | None]] = {
+    "INT": _check_number,
+    "FLOAT": _check_number,
+    "STRING": _check_text,
+    "BOOLEAN": _check_boolean,
+    "IMAGE": _check_image,
+    "MASK": _check_mask,
+    "LATENT": _check_latent,
+    "AUDIO": _check_audio,
+}
+
+_HINTS = {
+    "IMAGE": "discomfort.Tools.open_image_as_tensor(path) reads a file as an IMAGE; torch.from_numpy(array) wraps an array",
+    "MASK": "image[..., 0] makes a MASK of an IMAGE's first channel",
+}
+
+
+def _is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _is_float_tensor(value: Any) -> bool:
+    return _is_tensor(value) and bool(value.is_floating_point())
+
+
+def _unknown_options(value: Any, port: PlanInput, graph: Graph, catalog: Catalog) -> Iterator[tuple[str, str | None]]:
+    for node_id, input_name in port.uses:
+        node = graph.nodes.get(node_id)
+        node_class = catalog.get(node.class_type) if node and node.class_type else None
+        spec = node_class.input(input_name) if node_class else None
+        if spec is None or spec.choices is None or spec.options.get("multiselect"):
+            continue
+        if any(key.endswith("_upload") for key in spec.options) or value in spec.choices:
+            continue
+        assert node_class is not None
+        near = difflib.get_close_matches(str(value), [str(choice) for choice in spec.choices], n=3)
+        yield f"{node_class.name}.{input_name} takes one of {_listed(spec.choices)}", _near(near)
+
+
+def _listed(choices: Sequence[Any], most: int = 8) -> str:
+    shown = ", ".join(repr(choice) for choice in choices[:most])
+    return f"[{shown}{f', … {len(choices) - most} more' if len(choices) > most else ''}]"
+
+
+def _near(names: Sequence[str]) -> str | None:
+    return f"did you mean {' or '.join(repr(name) for name in names)}?" if names else None
