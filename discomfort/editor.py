@@ -236,7 +236,9 @@ def read_links(document: Mapping[str, Any]) -> list[EditorLink]:
             ends = (link["origin_id"], link["origin_slot"], link["target_id"], link["target_slot"])
             links.append(EditorLink(link["id"], *ends, link.get("type", "*")))
         elif isinstance(link, Sequence) and not isinstance(link, str) and len(link) >= 5:
-            links.append(EditorLink(*link[:5], link[5] if len(link) > 5 else "*"))
+            number, origin, origin_slot, target, target_slot = link[:5]
+            kind = link[5] if len(link) > 5 else "*"
+            links.append(EditorLink(number, origin, origin_slot, target, target_slot, kind))
     return links
 
 

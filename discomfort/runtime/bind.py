@@ -79,6 +79,11 @@ class BoundRun:
         key = self.keys.get(link.node)
         return None if key is None else output_key(key, link.slot)
 
+    def loose_nodes(self) -> set[NodeId]:
+        """Return the nodes behind wanted outputs that no step of the plan holds: those that recipes brought in."""
+        planned = {node for step in self.steps for node in step.nodes}
+        return {link.node for link in self.wanted.values() if link.node not in planned}
+
 
 def bind(
     plan: Plan,
@@ -113,7 +118,8 @@ def bind(
     needed = Graph({node_id: node for node_id, node in graph.nodes.items() if node_id in reached})
     keys = node_keys(needed, topological_order(needed), {}, EffectTable(catalog), stamp)
     recipes = {name: slice_recipe(needed, link, plan.outputs[name].type) for name, link in refs.items()}
-    return BoundRun(needed, plan.steps, wanted, known, recipes, kept_effects, keys)
+    steps = plan.steps or (Step("1", ()),)
+    return BoundRun(needed, steps, wanted, known, recipes, kept_effects, keys)
 
 
 class _Binder:

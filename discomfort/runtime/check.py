@@ -145,7 +145,7 @@ _RULES: Mapping[str, Callable[[Any, Constraint], str | None]] = {
 }
 
 _HINTS = {
-    "IMAGE": "discomfort.Tools.open_image_as_tensor(path) reads a file as an IMAGE; torch.from_numpy(array) wraps an array",
+    "IMAGE": "Tools.open_image_as_tensor(path) reads a file as an IMAGE; torch.from_numpy(array) wraps an array",
     "MASK": "image[..., 0] makes a MASK of an IMAGE's first channel",
 }
 

@@ -1,0 +1,71 @@
+"""Discomfort compiles stitched ComfyUI workflows into optimised execution plans and runs them.
+
+Everything here is imported when first used, so that `import discomfort` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from discomfort._version import __version__
+
+if TYPE_CHECKING:
+    from discomfort.compiler.diagnostics import CompileError, Diagnostic, DiscomfortError
+    from discomfort.context.context import WorkflowContext as Context
+    from discomfort.plan import Plan, compile
+    from discomfort.runtime.bind import BindError
+    from discomfort.runtime.engine import EngineError, NodeFailed
+    from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+    from discomfort.session import Discomfort
+    from discomfort.tools import WorkflowTools
+
+    Tools: WorkflowTools
+
+_HOMES = {
+    "BindError": "discomfort.runtime.bind",
+    "CompileError": "discomfort.compiler.diagnostics",
+    "Context": "discomfort.context.context:WorkflowContext",
+    "Diagnostic": "discomfort.compiler.diagnostics",
+    "Discomfort": "discomfort.session",
+    "DiscomfortError": "discomfort.compiler.diagnostics",
+    "EmbeddedEngine": "discomfort.runtime.engines.embedded.engine",
+    "EngineError": "discomfort.runtime.engine",
+    "NodeFailed": "discomfort.runtime.engine",
+    "Plan": "discomfort.plan",
+    "compile": "discomfort.plan",
+}
+
+__all__ = [
+    "BindError",
+    "CompileError",
+    "Context",
+    "Diagnostic",
+    "Discomfort",
+    "DiscomfortError",
+    "EmbeddedEngine",
+    "EngineError",
+    "NodeFailed",
+    "Plan",
+    "Tools",
+    "__version__",
+    "compile",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Tools":
+        from discomfort.tools import WorkflowTools
+
+        value: Any = WorkflowTools()
+    elif name in _HOMES:
+        module, _, attribute = _HOMES[name].partition(":")
+        value = getattr(importlib.import_module(module), attribute or name)
+    else:
+        raise AttributeError(f"module 'discomfort' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,162 @@
+"""Plans that can run: the compiler's plan with `run`, `arun` and `sweep`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from discomfort import compiler
+from discomfort.compiler import plan as compiled
+
+if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog
+    from discomfort.context.context import WorkflowContext
+    from discomfort.runtime.engine import Engine
+    from discomfort.runtime.executor import EffectsMode
+    from discomfort.runtime.progress import OnProgress
+    from discomfort.runtime.sweep import SweepPoint
+
+WorkflowSource: TypeAlias = "str | bytes | os.PathLike[str] | Mapping[str, Any]"
+
+
+@dataclass(frozen=True, repr=False)
+class Plan(compiled.Plan):
+    """An optimised program, ready to run on a context.
+
+    Example:
+        >>> plan = discomfort.compile(["load_vae.json", "main_workflow.json"])
+        >>> with discomfort.Context() as ctx:
+        ...     ctx.save("photo", discomfort.Tools.open_image_as_tensor("coffee.png"))
+        ...     results = plan.run(ctx, inputs={"width": 512, "strength": 0.5})
+    """
+
+    def run(
+        self,
+        context: WorkflowContext,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        iterations: int = 1,
+        use_ram: bool = True,
+        effects: EffectsMode = "run",
+        engine: Engine | str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Run the plan and return its results by name; blocks, also inside a running event loop (as in Jupyter).
+
+        Args:
+            context: holds the parameters, and the results afterwards.
+            inputs: values saved into the context first.
+            iterations: how often to run; what is written under a name that is also read feeds the next run.
+            use_ram: whether results may live in RAM; False writes them to disk.
+            effects: "skip" leaves out nodes that are run for what they do (SaveImage…).
+            engine: an engine or its name; see `discomfort.runtime.select`.
+            on_progress: called with a `ProgressUpdate` at every event, from the engine's thread.
+
+        Raises:
+            BindError: values are missing or do not fit their ports.
+            EngineError: a node failed (`NodeFailed`), or the engine did.
+        """
+        from discomfort.runtime.loop import run_blocking
+
+        return run_blocking(self._run(context, inputs, iterations, use_ram, effects, engine, on_progress))
+
+    async def arun(
+        self,
+        context: WorkflowContext,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        iterations: int = 1,
+        use_ram: bool = True,
+        effects: EffectsMode = "run",
+        engine: Engine | str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Run the plan without blocking the event loop; otherwise as `run`."""
+        from discomfort.runtime.loop import run_awaiting
+
+        return await run_awaiting(self._run(context, inputs, iterations, use_ram, effects, engine, on_progress))
+
+    def sweep(
+        self,
+        context: WorkflowContext,
+        parameters: Mapping[str, Iterable[Any]],
+        *,
+        engine: Engine | str | None = None,
+        effects: EffectsMode = "run",
+        on_progress: OnProgress | None = None,
+    ) -> list[SweepPoint]:
+        """Run the plan once for every combination of `parameters`, the last one varying fastest.
+
+        Points whose results are remembered in the context are not run again, so that a sweep that was broken off
+        continues. The context holds the last point's values afterwards.
+        """
+        from discomfort.runtime.loop import run_blocking
+        from discomfort.runtime.progress import RunProgress
+        from discomfort.runtime.sweep import sweep
+        from discomfort.session import executor_for
+
+        points = {name: list(values) for name, values in parameters.items()}
+
+        async def work() -> list[SweepPoint]:
+            total = 1
+            for values in points.values():
+                total *= len(values)
+            with RunProgress(total, on_progress) as progress:
+                executor = executor_for(engine, context)
+                return await sweep(executor, self, context, points, effects, progress)
+
+        return run_blocking(work())
+
+    async def _run(
+        self,
+        context: WorkflowContext,
+        inputs: Mapping[str, Any] | None,
+        iterations: int,
+        use_ram: bool,
+        effects: EffectsMode,
+        engine: Engine | str | None,
+        on_progress: OnProgress | None,
+    ) -> dict[str, Any]:
+        from discomfort.runtime.progress import RunProgress
+        from discomfort.session import executor_for
+
+        save_inputs(context, inputs, use_ram)
+        executor = executor_for(engine, context)
+        with RunProgress(iterations, on_progress) as progress:
+            results, _ = await executor.run(
+                self, context, iterations=iterations, use_ram=use_ram, effects=effects, progress=progress
+            )
+        return results
+
+
+def compile(
+    workflows: Sequence[WorkflowSource],
+    *,
+    catalog: Catalog | None = None,
+    outputs: Sequence[str] | None = None,
+    order: str = "list",
+    rules: Any = None,
+    **options: Any,
+) -> Plan:
+    """Compile workflows into one plan that can run; see `discomfort.compiler.compile` for every argument.
+
+    Raises:
+        CompileError: with everything that is wrong, each with its place.
+    """
+    plan = compiler.compile(workflows, catalog=catalog, outputs=outputs, order=order, rules=rules, **options)
+    return runnable(plan)
+
+
+def runnable(plan: compiled.Plan) -> Plan:
+    """Return a compiled plan as one that can run."""
+    return Plan(**{name: getattr(plan, name) for name in plan.__dataclass_fields__})
+
+
+def save_inputs(context: WorkflowContext, inputs: Mapping[str, Any] | None, use_ram: bool) -> None:
+    """Save the values of `inputs` into the context, together."""
+    if inputs:
+        with context.transaction():
+            for name, value in inputs.items():
+                context.save(name, value, use_ram=use_ram)

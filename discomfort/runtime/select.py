@@ -1,0 +1,99 @@
+"""Which engine runs a plan: the argument, then `DISCOMFORT_ENGINE`, then the ComfyUI around us, then embedded.
+
+An engine is named by a word: `embedded`, `inprocess:PATH` and `comfyui:PATH` (a ComfyUI checkout), or the URL of a
+running ComfyUI. Engines named by a word are made once per process, so that what they hold warm serves every run.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from pathlib import Path
+
+from discomfort.runtime.engine import Engine, EngineError
+from discomfort.runtime.loop import run_blocking
+
+VARIABLE = "DISCOMFORT_ENGINE"
+
+_lock = threading.Lock()
+_engines: dict[str, Engine] = {}
+
+
+def select_engine(wish: Engine | str | None = None) -> Engine:
+    """Return the engine that `wish` names, or the one that the surroundings suggest.
+
+    Raises:
+        EngineError: the word names no engine.
+    """
+    if wish is not None and not isinstance(wish, str):
+        return wish
+    word = wish or os.environ.get(VARIABLE) or _surroundings()
+    with _lock:
+        engine = _engines.get(word)
+        if engine is None:
+            engine = _engines[word] = make_engine(word)
+            if len(_engines) == 1:
+                atexit.register(close_engines)
+        return engine
+
+
+def make_engine(word: str) -> Engine:
+    """Return a new engine for a word (see the module's text).
+
+    Raises:
+        EngineError: the word names no engine; says which words do.
+    """
+    kind, _, argument = word.partition(":")
+    if word == "embedded":
+        from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+
+        return EmbeddedEngine()
+    if kind in ("http", "https"):
+        from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+
+        return ComfyUIEngine.attached(word)
+    if kind == "comfyui":
+        from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+
+        return ComfyUIEngine.managed(_checkout(word, argument))
+    if kind == "inprocess":
+        from discomfort.runtime.engines.inprocess import InProcessEngine
+
+        return InProcessEngine(_checkout(word, argument))
+    raise EngineError(
+        f"{word!r} names no engine; use 'embedded', 'comfyui:PATH', 'inprocess:PATH' or the URL of a running ComfyUI"
+    )
+
+
+def close_engines() -> None:
+    """Close every engine that this module made; they are made anew when asked for again."""
+    with _lock:
+        engines = list(_engines.values())
+        _engines.clear()
+    for engine in engines:
+        run_blocking(engine.close())
+
+
+def surrounding_comfyui() -> Path | None:
+    """Return the ComfyUI checkout this code runs in or is cloned into, or None."""
+    folder = sys.modules.get("folder_paths")
+    if folder is not None and getattr(folder, "base_path", None):
+        return Path(str(folder.base_path))
+    package = Path(__file__).resolve().parents[2]
+    if package.parent.name == "custom_nodes" and (package.parent.parent / "main.py").is_file():
+        return package.parent.parent
+    return None
+
+
+def _surroundings() -> str:
+    around = surrounding_comfyui()
+    return f"comfyui:{around}" if around is not None else "embedded"
+
+
+def _checkout(word: str, argument: str) -> Path:
+    path = argument or os.environ.get("COMFYUI_PATH", "")
+    if not path:
+        raise EngineError(f"{word!r} does not say where ComfyUI is: write {word}:PATH or set COMFYUI_PATH")
+    return Path(path).expanduser().resolve()

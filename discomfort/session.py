@@ -1,0 +1,206 @@
+"""A session: one engine, the contexts made beside it, and the documented `Discomfort` face of both."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine import Engine, EngineError
+from discomfort.runtime.executor import EffectsMode, Executor
+from discomfort.runtime.loop import run_awaiting, run_blocking
+from discomfort.runtime.select import make_engine, select_engine
+from discomfort.tools import WorkflowTools
+
+if TYPE_CHECKING:
+    from discomfort.plan import Plan, WorkflowSource
+    from discomfort.runtime.engines.comfyui.worker import Worker
+    from discomfort.runtime.progress import OnProgress
+
+_executors: weakref.WeakKeyDictionary[Engine, Executor] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def executor_for(wish: Engine | str | None, context: WorkflowContext) -> Executor:
+    """Return the executor of the engine that `wish` names, and let `context` rebuild its refs on it."""
+    engine = select_engine(wish)
+    with _lock:
+        executor = _executors.get(engine)
+        if executor is None:
+            executor = _executors[engine] = Executor(engine)
+    context.set_ref_resolver(RefResolver(executor, context))
+    return executor
+
+
+class RefResolver:
+    """Rebuilds the refs of one context on one engine, for `context.load`."""
+
+    def __init__(self, executor: Executor, context: WorkflowContext) -> None:
+        self._executor = executor
+        self._context = weakref.ref(context)
+
+    def __call__(self, unique_id: str, recipe: Mapping[str, Any]) -> Any:
+        """Return the live object that `recipe` makes.
+
+        Raises:
+            EngineError: the engine lives in another process and cannot hand over objects.
+        """
+        engine = self._executor.engine
+        if not engine.hands_over_live_objects:
+            raise EngineError(
+                f"{unique_id!r} is stored by reference, and the engine {engine.name!r} cannot hand its object over to "
+                'Python; to load it here, set its type to "val" in pass_by_rules.json (values that large cost time and '
+                "memory), or run on the embedded or in-process engine; context.recipe(…) gives the graph"
+            )
+        context = self._context()
+        assert context is not None, "a context resolves its own refs"
+        return run_blocking(self._executor.build(unique_id, recipe, context))
+
+
+class Discomfort:
+    """A running session: workflows in, values out.
+
+    Example:
+        >>> discomfort = await Discomfort.create()
+        >>> with discomfort.Context() as context:
+        ...     await discomfort.run(["load_model.json"], context=context)
+        ...     results = await discomfort.run(["main_workflow.json"], inputs={"seed": 1}, context=context)
+        >>> await discomfort.shutdown()
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.Tools = WorkflowTools()
+        self._plans: dict[str, Plan] = {}
+        self._closed = False
+
+    @classmethod
+    async def create(
+        cls, config_path: str | os.PathLike[str] | None = None, engine: Engine | str | None = None
+    ) -> Discomfort:
+        """Start a session.
+
+        Args:
+            config_path: a `comfy_serverless.json` that says which ComfyUI to run on.
+            engine: an engine or its name instead; see `discomfort.runtime.select`.
+
+        Raises:
+            EngineError: the engine cannot start; says what to do.
+        """
+        if config_path is not None and engine is None:
+            from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+
+            chosen: Engine = ComfyUIEngine.from_config(config_path)
+        else:
+            chosen = make_engine(engine) if isinstance(engine, str) else select_engine(engine)
+        await run_awaiting(chosen.start())
+        return cls(chosen)
+
+    def Context(  # noqa: N802 - the documented name
+        self,
+        config_path: str | os.PathLike[str] | None = None,
+        max_ram_gb: float | None = None,
+        run_id: str | None = None,
+        create: bool = True,
+    ) -> WorkflowContext:
+        """Return a new context, or with `create=False` the existing one called `run_id`."""
+        context = WorkflowContext(config_path, max_ram_gb, run_id, create)
+        executor_for(self.engine, context)
+        return context
+
+    @property
+    def Worker(self) -> Worker:  # noqa: N802 - the documented name
+        """The ComfyUI server behind this session: uploads, prompts as they are, stopping it.
+
+        Raises:
+            EngineError: this session runs without a server.
+        """
+        worker = getattr(self.engine, "worker", None)
+        if worker is None:
+            raise EngineError(f"the engine {self.engine.name!r} has no server; create the session on a ComfyUI server")
+        return worker  # type: ignore[no-any-return]
+
+    async def run(
+        self,
+        workflows: Sequence[WorkflowSource],
+        inputs: Mapping[str, Any] | None = None,
+        iterations: int = 1,
+        use_ram: bool = True,
+        context: WorkflowContext | None = None,
+        *,
+        effects: EffectsMode = "run",
+        on_progress: OnProgress | None = None,
+    ) -> dict[str, Any]:
+        """Run workflows in their order and return their results by unique_id.
+
+        Args:
+            workflows: paths or loaded workflows.
+            inputs: values saved into the context first.
+            iterations: how often to run the whole; at least 1.
+            use_ram: whether results may live in RAM.
+            context: where parameters are and results go; without one, a temporary context lives for this call.
+            effects: "skip" leaves out nodes that are run for what they do.
+            on_progress: called at every event of the run.
+
+        Raises:
+            CompileError: the workflows are wrong.
+            BindError: values are missing or do not fit.
+            EngineError: a node or the engine failed.
+        """
+        if self._closed:
+            raise EngineError("this session is shut down; start another with Discomfort.create()")
+        plan = await self.compile(workflows)
+        if context is not None:
+            return await self._run_in(plan, context, inputs, iterations, use_ram, effects, on_progress)
+        with self.Context() as temporary:
+            results = await self._run_in(plan, temporary, inputs, iterations, use_ram, effects, on_progress)
+            return {name: _outlive(value) for name, value in results.items()}
+
+    async def compile(self, workflows: Sequence[WorkflowSource]) -> Plan:
+        """Return the plan of `workflows` against what this session's engine can run."""
+        from discomfort.plan import compile
+
+        catalog = await run_awaiting(self.engine.catalog())
+        return compile(workflows, catalog=catalog)
+
+    async def shutdown(self) -> None:
+        """Stop the engine and let everything go; safe to call again."""
+        if not self._closed:
+            self._closed = True
+            await run_awaiting(self.engine.close())
+
+    async def __aenter__(self) -> Discomfort:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.shutdown()
+
+    async def _run_in(
+        self,
+        plan: Plan,
+        context: WorkflowContext,
+        inputs: Mapping[str, Any] | None,
+        iterations: int,
+        use_ram: bool,
+        effects: EffectsMode,
+        on_progress: OnProgress | None,
+    ) -> dict[str, Any]:
+        return await plan.arun(
+            context,
+            inputs=inputs,
+            iterations=iterations,
+            use_ram=use_ram,
+            effects=effects,
+            engine=self.engine,
+            on_progress=on_progress,
+        )
+
+
+def _outlive(value: Any) -> Any:
+    """Return `value` with its tensors copied out of the store, for use after their context is gone."""
+    import copy
+
+    return copy.deepcopy(value)
