@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity
-from discomfort.compiler.frontend import Workflow
+from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, has_errors
+from discomfort.compiler.frontend import Workflow, load_workflow
+from discomfort.compiler.graph import topological_order
+from discomfort.compiler.plan import PlanInput, PlanOutput
+from discomfort.compiler.ports import Mode, read_ports
 
 GAP = 120
 """Pixels between two workflows laid side by side."""
@@ -85,15 +88,126 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True)
 class EditorPort:
-    """A DiscomfortPort on the root of a document: its node, its name, and what it does."""
+    """A DiscomfortPort: its node id as text, its name, and what it is."""
 
-    node: int
+    node: str
     unique_id: str
-    mode: str
+    mode: Mode
 
 
-def stitch_documents(workflows: Sequence[tuple[Workflow, Sequence[tuple[str, str, str]]]]) -> Canvas:
-    """Return one canvas of several workflows, each given with its ports as `(node id, unique_id, mode)`.
+def editor_ports(workflow: Workflow) -> list[EditorPort]:
+    """Return the ports of a workflow, classified after reroutes, bypass, mute and subgraphs are resolved.
+
+    Raises:
+        CompileError: the workflow cannot be read, or its ports are wrong.
+    """
+    findings = list(workflow.diagnostics)
+    interface = read_ports(
+        workflow.graph,
+        lambda node, name: Place(workflow.source, workflow.paths.get(node.id), node.id, node.title, name),
+        findings,
+    )
+    if has_errors(findings):
+        raise CompileError(findings)
+    return [EditorPort(str(node), port.name, port.mode) for node, port in interface.by_node.items()]
+
+
+def discover_ports(source: Any) -> dict[str, Any]:
+    """See `WorkflowTools.discover_port_nodes`."""
+    from discomfort.compiler import compile
+    from discomfort.compiler.catalog import default_catalog
+
+    workflow = load_workflow(source, default_catalog())
+    plan = compile([source])
+    nodes = {node["id"]: node for node in workflow.document.get("nodes") or []}
+    tables: dict[str, dict[str, Any]] = {
+        "inputs": {name: _port_info(port) for name, port in plan.inputs.items()},
+        "outputs": {name: _port_info(port) for name, port in plan.outputs.items()},
+        "passthrus": {name: _port_info(port) for name, port in plan.taps.items()},
+    }
+    return {
+        **tables,
+        "execution_order": [_number(node) for node in topological_order(workflow.graph)],
+        "nodes": nodes,
+        "links": [link.row() for link in read_links(workflow.document)],
+        "unique_id_to_node": {name: info["node_id"] for table in tables.values() for name, info in table.items()},
+    }
+
+
+def is_valid_document(document: Any) -> bool:
+    """See `WorkflowTools.validate_workflow`."""
+    if not isinstance(document, Mapping) or not isinstance(document.get("nodes"), list):
+        return False
+    if not isinstance(document.get("links"), list):
+        return False
+    nodes = document["nodes"]
+    if not all(isinstance(node, Mapping) and "id" in node and "type" in node for node in nodes):
+        return False
+    ids = {node["id"] for node in nodes}
+    try:
+        links = read_links(document)
+    except (KeyError, TypeError, ValueError):
+        return False
+    return (
+        len(ids) == len(nodes)
+        and len(links) == len(document["links"])
+        and all(link.origin in ids and link.target in ids for link in links)
+    )
+
+
+def stitch(sources: Sequence[Any], delete_input_ports: bool, delete_output_ports: bool) -> dict[str, Any]:
+    """See `WorkflowTools.stitch_workflows`."""
+    from discomfort.compiler.catalog import default_catalog
+
+    catalog = default_catalog()
+    canvas = stitch_documents([load_workflow(source, catalog) for source in sources])
+    found = discover_ports(canvas.document())
+    for table, unwanted in (("inputs", delete_input_ports), ("outputs", delete_output_ports)):
+        for info in found[table].values() if unwanted else ():
+            canvas.remove(info["node_id"])
+    return {
+        "stitched_workflow": canvas.document(),
+        "inputs": {} if delete_input_ports else found["inputs"],
+        "outputs": {} if delete_output_ports else found["outputs"],
+        "execution_order": [node for node in found["execution_order"] if node in canvas.nodes],
+    }
+
+
+def remove_reroutes(
+    nodes: Mapping[Any, Mapping[str, Any]], links: Sequence[Sequence[Any]]
+) -> tuple[dict[Any, dict[str, Any]], list[list[Any]], dict[int, int]]:
+    """See `WorkflowTools.remove_reroute_nodes`."""
+    canvas = Canvas({key: copy.deepcopy(dict(node)) for key, node in nodes.items()})
+    canvas.links = {link.id: link for link in read_links({"links": links})}
+    became: dict[int, int] = {}
+    for reroute in [key for key, node in nodes.items() if node.get("type") == "Reroute"]:
+        feeding = next((link for link in canvas.links.values() if link.target == reroute), None)
+        for link in [link for link in canvas.links.values() if link.origin == reroute]:
+            canvas.disconnect(link.id)
+            if feeding is not None:
+                became[feeding.id] = link.id
+                link.origin, link.origin_slot, link.type = feeding.origin, feeding.origin_slot, feeding.type
+                canvas.connect(link)
+        canvas.remove(reroute)
+    return canvas.nodes, [link.row() for link in canvas.links.values()], became
+
+
+def _port_info(port: PlanInput | PlanOutput) -> dict[str, Any]:
+    return {
+        "node_id": _number(port.ports[0].origin.node),
+        "tags": list(port.tags),
+        "type": port.type,
+        "input_type": port.type if isinstance(port, PlanOutput) else None,
+        "output_type": port.type if isinstance(port, PlanInput) or port.kind == "passthru" else None,
+    }
+
+
+def _number(node: str) -> int | str:
+    return int(node) if node.isdecimal() else node
+
+
+def stitch_documents(workflows: Sequence[Workflow]) -> Canvas:
+    """Return one canvas of several workflows, laid side by side.
 
     An INPUT port reads what the nearest earlier workflow wrote under its name: its consumers are wired to that
     source and the port disappears. Of several OUTPUT ports of one name the last stays.
@@ -101,22 +215,23 @@ def stitch_documents(workflows: Sequence[tuple[Workflow, Sequence[tuple[str, str
     Raises:
         CompileError: a workflow is not one that the editor saved, or has a port inside a subgraph.
     """
-    findings = [finding for workflow, ports in workflows for finding in _refusals(workflow, ports)]
+    ports = [editor_ports(workflow) for workflow in workflows]
+    findings = [finding for pair in zip(workflows, ports, strict=True) for finding in _refusals(*pair)]
     if findings:
         raise CompileError(findings)
     canvas = Canvas()
     written: dict[str, int] = {}
     tapped: dict[str, int] = {}
-    for workflow, ports in workflows:
+    for workflow, own in zip(workflows, ports, strict=True):
         renamed = _place(canvas, workflow.document)
-        placed = [EditorPort(renamed[node], name, mode) for node, name, mode in ports]
+        placed = [(renamed[port.node], port.unique_id, port.mode) for port in own]
         _bind_inputs(canvas, placed, tapped | written)
         _keep_last_outputs(canvas, placed, written)
-        tapped.update((port.unique_id, port.node) for port in placed if port.mode == "passthru")
+        tapped.update((name, node) for node, name, mode in placed if mode is Mode.PASSTHRU)
     return canvas
 
 
-def _refusals(workflow: Workflow, ports: Iterable[tuple[str, str, str]]) -> Iterable[Diagnostic]:
+def _refusals(workflow: Workflow, ports: Iterable[EditorPort]) -> Iterable[Diagnostic]:
     if workflow.kind != "ui":
         yield Diagnostic(
             "DF150",
@@ -125,39 +240,39 @@ def _refusals(workflow: Workflow, ports: Iterable[tuple[str, str, str]]) -> Iter
             "this is an API prompt; only workflows saved by the editor can be joined into one that it opens",
             "save it from the editor with Save instead of Export (API)",
         )
-    for node, name, _ in ports:
-        if ":" in node:
+    for port in ports:
+        if ":" in port.node:
             yield Diagnostic(
                 "DF151",
                 Severity.ERROR,
-                Place(file=workflow.source, node=node),
-                f"the port {name!r} is inside a subgraph, where documents cannot be joined",
+                Place(file=workflow.source, node=port.node),
+                f"the port {port.unique_id!r} is inside a subgraph, where documents cannot be joined",
                 "move the port to the root of the workflow and link it through the subgraph's slots",
             )
 
 
-def _bind_inputs(canvas: Canvas, ports: Iterable[EditorPort], sources: Mapping[str, int]) -> None:
+def _bind_inputs(canvas: Canvas, ports: Iterable[tuple[int, str, Mode]], sources: Mapping[str, int]) -> None:
     """Wire the consumers of each INPUT port to what feeds the port that wrote its name."""
-    for port in ports:
-        writer = sources.get(port.unique_id)
-        if port.mode != "input" or writer is None:
+    for node, name, mode in ports:
+        writer = sources.get(name)
+        if mode is not Mode.INPUT or writer is None:
             continue
         feeding = next(link for link in canvas.links.values() if link.target == writer)
-        for link in [link for link in canvas.links.values() if link.origin == port.node]:
+        for link in [link for link in canvas.links.values() if link.origin == node]:
             canvas.disconnect(link.id)
             link.origin, link.origin_slot = feeding.origin, feeding.origin_slot
             canvas.connect(link)
-        canvas.remove(port.node)
+        canvas.remove(node)
 
 
-def _keep_last_outputs(canvas: Canvas, ports: Iterable[EditorPort], written: dict[str, int]) -> None:
-    for port in ports:
-        if port.mode != "output":
+def _keep_last_outputs(canvas: Canvas, ports: Iterable[tuple[int, str, Mode]], written: dict[str, int]) -> None:
+    for node, name, mode in ports:
+        if mode is not Mode.OUTPUT:
             continue
-        earlier = written.get(port.unique_id)
+        earlier = written.get(name)
         if earlier is not None:
             canvas.remove(earlier)
-        written[port.unique_id] = port.node
+        written[name] = node
 
 
 def _place(canvas: Canvas, document: Mapping[str, Any]) -> dict[str, int]:

@@ -50,10 +50,11 @@ class BindError(DiscomfortError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class BoundPrompt:
-    """One prompt ready for an engine: `outputs` maps each link it delivers to the id of the saver node that does."""
+    """One prompt ready for an engine: `outputs` maps the names it delivers to saver nodes, `links` to what they are."""
 
     prompt: Prompt
-    outputs: Mapping[Link, str]
+    outputs: Mapping[str, str]
+    links: Mapping[str, Link]
     places: Mapping[str, NodePlace]
     keys: Mapping[str, str]
 
@@ -221,17 +222,30 @@ def cut_prompt(
     if not roots:
         return None
     nodes = _cut(run, roots, edges, remembered)
-    savers = {link: f"save/{link.node}.{link.slot}" for link in targets}
+    return _prompt(nodes, targets, run.keys)
+
+
+def recipe_prompt(recipe: Recipe) -> BoundPrompt:
+    """Return the prompt that rebuilds a ref and delivers it."""
+    return _prompt(recipe.graph.nodes, [recipe.output], {})
+
+
+def _prompt(
+    nodes: Mapping[NodeId, Node], targets: Iterable[Link], known_keys: Mapping[NodeId, str | None]
+) -> BoundPrompt:
+    links = {f"{link.node}.{link.slot}": link for link in targets}
     prompt = emit_prompt(Graph(nodes))
-    for link, saver in savers.items():
-        inputs = {"value": [link.node, link.slot], "name": saver}
+    outputs = {}
+    for name, link in links.items():
+        outputs[name] = saver = f"save/{name}"
+        inputs = {"value": [link.node, link.slot], "name": name}
         prompt[saver] = {"class_type": SAVER_CLASS, "inputs": inputs, "_meta": {"title": "Store value"}}
     places = {
         node.id: NodePlace(node.origin.workflow, node.origin.node, node.title, node.class_type or "unknown")
         for node in nodes.values()
     }
-    keys = {node_id: key for node_id in nodes if (key := run.keys.get(node_id)) is not None}
-    return BoundPrompt(prompt, savers, places, keys)
+    keys: dict[str, str] = {node_id: key for node_id in nodes if (key := known_keys.get(node_id)) is not None}
+    return BoundPrompt(prompt, outputs, links, places, keys)
 
 
 def _cut(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from discomfort.compiler.graph import Link
 from discomfort.compiler.plan import Plan, Step
 from discomfort.compiler.recipe import Recipe
-from discomfort.runtime.bind import BoundPrompt, BoundRun, bind, cut_prompt
+from discomfort.runtime.bind import BoundPrompt, BoundRun, bind, cut_prompt, read_recipe, recipe_prompt
 from discomfort.runtime.engine import Delivered, Engine, EngineLost, PromptRequest, PromptResult
 from discomfort.runtime.progress import RunProgress
 
@@ -34,7 +34,7 @@ BACK_OFF = 0.5
 EffectsMode = Literal["run", "skip"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Reference:
     """What a run returns for a ref: its name, type and recipe. `context.save(name, reference)` stores the recipe."""
 
@@ -98,6 +98,22 @@ class Executor:
             results = await one.finish(effects)
         return results, report
 
+    async def build(self, unique_id: str, stored: Mapping[str, Any], context: WorkflowContext) -> Any:
+        """Return the live object that a stored recipe makes; the engine must hand over live objects.
+
+        Raises:
+            BindError: what is stored under `unique_id` is no recipe that can run.
+            EngineError: see `Engine.run`.
+        """
+        await self.engine.start()
+        recipe = read_recipe(stored, unique_id, await self.engine.catalog())
+        bound = recipe_prompt(recipe)
+        with RunProgress() as progress:
+            request = PromptRequest(bound.prompt, bound.outputs, context, bound.places)
+            result = await self.submit(request, progress)
+        (delivered,) = result.outputs.values()
+        return delivered.value
+
     async def submit(self, request: PromptRequest, progress: RunProgress) -> PromptResult:
         """Run one prompt, again with back-off when the engine is lost; in turn where the engine takes one at a time."""
         if self.engine.pipelined:
@@ -139,9 +155,17 @@ class _OneRun:
         self._report = report
         self._extra_pnginfo = extra_pnginfo
         self._edges: dict[Link, str] = {}
+        self._held: list[str] = []
 
     async def finish(self, effects: EffectsMode) -> dict[str, Any]:
         """Run every step, commit, and return the results by name."""
+        try:
+            return await self._finish(effects)
+        finally:
+            for digest in self._held:
+                self._context.release_value(digest)
+
+    async def _finish(self, effects: EffectsMode) -> dict[str, Any]:
         engine = self._executor.engine
         run = bind(
             self._plan,
@@ -181,16 +205,15 @@ class _OneRun:
         self._progress.add_prompt(bound.places, len(bound.prompt))
         result = await self._executor.submit(self._request(bound), self._progress)
         self._report.add(result)
-        for link, saver in bound.outputs.items():
-            digest = self._keep(result.outputs[saver])
+        for name, link in bound.links.items():
+            digest = self._keep(result.outputs[name])
             self._edges[link] = digest
             key = run.memo_key(link)
             if key is not None:
                 self._context.memo_put(key, {"value": digest})
 
     def _request(self, bound: BoundPrompt) -> PromptRequest:
-        outputs = {saver: saver for saver in bound.outputs.values()}
-        return PromptRequest(bound.prompt, outputs, self._context, bound.places, bound.keys, self._extra_pnginfo)
+        return PromptRequest(bound.prompt, bound.outputs, self._context, bound.places, bound.keys, self._extra_pnginfo)
 
     def _recall(self, run: BoundRun, link: Link) -> None:
         """Take the value of `link` from the memo where it is there."""
@@ -204,10 +227,15 @@ class _OneRun:
         return None if record is None else record["value"]
 
     def _keep(self, delivered: Delivered) -> str:
-        return self._store(delivered.value) if delivered.digest is None else delivered.digest
+        if delivered.digest is None:
+            return self._store(delivered.value)
+        self._held.append(delivered.digest)
+        return delivered.digest
 
     def _store(self, value: Any) -> str:
-        return self._context.put_value(value, use_ram=self._use_ram)
+        digest = self._context.put_value(value, use_ram=self._use_ram)
+        self._held.append(digest)
+        return digest
 
     def _commit(self, run: BoundRun) -> dict[str, Any]:
         """Make the results visible together, and return them."""
@@ -222,7 +250,12 @@ class _OneRun:
             if output.kind == "passthru" and name not in digests:
                 continue
             if name in run.recipes:
-                results[name] = Reference(name, output.type, run.recipes[name])
+                results[name] = self._reference(name, output.type, run.recipes[name])
             else:
                 results[name] = self._context.load(name)
         return results
+
+    def _reference(self, name: str, type_name: str, recipe: Recipe) -> Reference:
+        reference = Reference(name, type_name, recipe)
+        self._context.remember_origin(reference, recipe.to_json())
+        return reference
