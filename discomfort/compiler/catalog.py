@@ -6,9 +6,32 @@ it is first asked for.
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
+
+SNAPSHOT = Path(__file__).with_name("data") / "comfyui-0.33.0.json.gz"
+"""The bundled catalog: the structure of every class of ComfyUI 0.33.0 without custom nodes."""
+
+_STRUCTURE = (
+    "input",
+    "output",
+    "output_name",
+    "output_is_list",
+    "output_matchtypes",
+    "output_node",
+    "is_input_list",
+    "api_node",
+    "deprecated",
+    "display_name",
+    "category",
+    "python_module",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +81,10 @@ class NodeClass:
 
 
 class Catalog(Mapping[str, NodeClass]):
-    """Node classes by name, over the raw answer of `/object_info`."""
+    """Node classes by name, over the raw answer of `/object_info`. Equal only to itself; compare `digest`s instead."""
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __init__(self, object_info: Mapping[str, Mapping[str, Any]]) -> None:
         self._raw = object_info
@@ -86,14 +112,98 @@ class Catalog(Mapping[str, NodeClass]):
             raw.update(other._raw)
         return Catalog(raw)
 
+    @cached_property
+    def digest(self) -> str:
+        """A fingerprint of the structure of all classes: equal for equal catalogs, whatever their order or tooltips."""
+        text = json.dumps({name: structure(self._raw[name]) for name in self._raw}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def snapshot(self) -> bytes:
+        """Return the catalog as a gzip file of JSON, without texts for people; the same bytes for the same catalog."""
+        classes = {name: structure(info) for name, info in self._raw.items()}
+        text = json.dumps(classes, separators=(",", ":"), ensure_ascii=False)
+        return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+@lru_cache(maxsize=1)
+def default_catalog() -> Catalog:
+    """Return the bundled catalog of ComfyUI 0.33.0 with our own node classes."""
+    return Catalog(json.loads(gzip.decompress(SNAPSHOT.read_bytes()))).merged(own_catalog())
+
+
+@lru_cache(maxsize=1)
+def own_catalog() -> Catalog:
+    """Return the node classes that Discomfort brings."""
+    return Catalog(OWN_CLASSES)
+
+
+def read_catalog(source: str | Path | Mapping[str, Any]) -> Catalog:
+    """Return the catalog in `source` with our own node classes where it lacks them.
+
+    Args:
+        source: a snapshot or a saved `/object_info` answer (JSON, gzip or not), or the answer itself.
+
+    Raises:
+        ValueError: the source is not a mapping of node classes.
+        OSError: the file cannot be read.
+    """
+    if isinstance(source, (str, Path)):
+        content = Path(source).read_bytes()
+        try:
+            answer = json.loads(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
+        except (EOFError, RecursionError, ValueError) as error:
+            raise ValueError(f"{source} is not a catalog: {error}") from error
+    else:
+        answer = source
+    if not isinstance(answer, Mapping):
+        raise ValueError(f"a catalog is a JSON object of node classes, found {type(answer).__name__}")
+    broken = [name for name, info in answer.items() if not (isinstance(info, Mapping) and "input" in info)]
+    if broken:
+        raise ValueError(f"{len(broken)} entries are not node classes, the first is {broken[0]!r}")
+    return own_catalog().merged(Catalog(answer))
+
+
+def structure(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what matters for compiling of one `/object_info` entry: no tooltips, descriptions or empty fields."""
+    entry: dict[str, Any] = {key: info[key] for key in _STRUCTURE if info.get(key)}
+    entry["input"] = _input_groups(info.get("input"))
+    entry["output"] = info.get("output") or []
+    if not any(entry.get("output_is_list", ())):
+        entry.pop("output_is_list", None)
+    if entry.get("output_name") == entry["output"]:
+        del entry["output_name"]
+    return entry
+
+
+def _input_groups(groups: Any) -> dict[str, Any]:
+    if not isinstance(groups, Mapping):
+        return {}
+    return {
+        group: {name: _input_structure(spec) for name, spec in inputs.items()}
+        for group, inputs in groups.items()
+        if isinstance(inputs, Mapping) and inputs
+    }
+
+
+def _input_structure(spec: Any) -> Any:
+    """Return an input's declaration without its tooltips; dynamic combos and templates nest further declarations."""
+    if not isinstance(spec, (list, tuple)) or len(spec) < 2 or not isinstance(spec[1], Mapping):
+        return spec
+    options = {key: value for key, value in spec[1].items() if key != "tooltip"}
+    template = options.get("template")
+    if isinstance(template, Mapping) and "input" in template:
+        options["template"] = {**template, "input": _input_groups(template["input"])}
+    choices = options.get("options")
+    if isinstance(choices, list) and any(isinstance(choice, Mapping) and "inputs" in choice for choice in choices):
+        options["options"] = [
+            {**choice, "inputs": _input_groups(choice["inputs"])} if "inputs" in choice else choice for choice in choices
+        ]
+    return [spec[0], options, *spec[2:]]
+
 
 def read_node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
     """Return the class that one entry of `/object_info` describes."""
-    inputs = tuple(
-        _read_input(input_name, group, spec)
-        for group in ("required", "optional", "hidden")
-        for input_name, spec in ((info.get("input") or {}).get(group) or {}).items()
-    )
+    inputs = read_input_groups(info.get("input") or {})
     return NodeClass(
         name=name,
         display_name=info.get("display_name") or name,
@@ -105,6 +215,15 @@ def read_node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
         deprecated=bool(info.get("deprecated")),
         category=info.get("category") or "",
         python_module=info.get("python_module") or "",
+    )
+
+
+def read_input_groups(groups: Mapping[str, Any]) -> tuple[InputSpec, ...]:
+    """Return the inputs declared in `{"required": {name: spec}, ...}`: of a class or of a dynamic combo's choice."""
+    return tuple(
+        _read_input(name, group, spec)
+        for group in ("required", "optional", "hidden")
+        for name, spec in (groups.get(group) or {}).items()
     )
 
 
@@ -133,3 +252,22 @@ def _read_outputs(info: Mapping[str, Any]) -> tuple[OutputSpec, ...]:
         )
         for slot, kind in enumerate(types)
     )
+
+
+def _own_class(name: str, title: str, groups: Mapping[str, Any], outputs: list[str], **flags: Any) -> dict[str, Any]:
+    entry = {"input": groups, "output": ["*"] * len(outputs), "output_name": outputs, "display_name": title}
+    return {**entry, "name": name, "category": "discomfort", "python_module": "custom_nodes.discomfort", **flags}
+
+
+_PORT_TEXT = ["STRING", {"default": "", "multiline": False}]
+
+OWN_CLASSES: Mapping[str, Mapping[str, Any]] = {
+    "DiscomfortPort": _own_class(
+        "DiscomfortPort",
+        "Discomfort Port",
+        {"required": {"unique_id": _PORT_TEXT, "tags": _PORT_TEXT}, "optional": {"input": ["*"]}},
+        ["output"],
+        output_node=True,
+    ),
+}
+"""Our node classes as `/object_info` would describe them."""

@@ -1,0 +1,17 @@
+"""Widget values as they stand in a prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from discomfort.compiler.frontend.javascript import json_value
+from discomfort.compiler.graph import Literal
+
+
+def literal(value: Any) -> Literal:
+    """Return a widget's value as a prompt holds it: a list is wrapped, so that nobody takes it for a link."""
+    if type(value) is str or type(value) is bool:
+        return Literal(value)
+    if type(value) is list:
+        return Literal({"__value__": json_value(value)})
+    return Literal(json_value(value))

@@ -1,0 +1,67 @@
+"""One workflow, from its source to its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from discomfort.compiler.catalog import Catalog
+from discomfort.compiler.collector import paused_collector
+from discomfort.compiler.frontend.findings import Findings
+from discomfort.compiler.frontend.groups import groups_to_subgraphs
+from discomfort.compiler.frontend.layout import Layouts
+from discomfort.compiler.frontend.lower import Lowering
+from discomfort.compiler.frontend.media import embedded_workflow, is_media
+from discomfort.compiler.frontend.models import read_workflow
+from discomfort.compiler.frontend.prompt import is_prompt, read_prompt
+from discomfort.compiler.frontend.source import open_source, parse_json
+from discomfort.compiler.graph import Graph
+
+if TYPE_CHECKING:
+    from discomfort.compiler.frontend import FrontendOptions, Workflow
+
+_LAYOUTS: WeakKeyDictionary[Catalog, Layouts] = WeakKeyDictionary()
+
+
+def load(source: object, catalog: Catalog, options: FrontendOptions, name: str | None) -> Workflow:
+    """Return the lowered workflow; see `load_workflow`."""
+    from discomfort.compiler.frontend import Workflow
+
+    opened, findings = open_source(source, name)
+    with paused_collector():
+        document = _document(opened.content, findings)
+        graph, paths = Graph({}), {}
+        if document is None:
+            document = {}
+        elif is_prompt(document):
+            graph, paths = read_prompt(document, opened.name, catalog, findings)
+            return Workflow(opened.name, opened.label, graph, document, findings.result(), "prompt", paths)
+        elif type(document.get("nodes")) is not list:
+            hint = 'an editor\'s save has a list "nodes"; an API prompt has nodes with "class_type"'
+            findings.error("DF103", "this JSON is neither a workflow nor a prompt", hint=hint)
+        else:
+            layouts = _LAYOUTS.setdefault(catalog, Layouts(catalog))
+            saved = read_workflow(document, findings)
+            groups_to_subgraphs(saved, findings)
+            lowering = Lowering(saved, opened.name, layouts, findings, options.seed, options.clock)
+            graph, paths = lowering.graph(), lowering.paths
+        return Workflow(opened.name, opened.label, graph, document, findings.result(), "ui", paths)
+
+
+def _document(content: bytes | Mapping[str, Any] | None, findings: Findings) -> Mapping[str, Any] | None:
+    """Return the JSON object in the content: parsed, or taken out of a media file."""
+    if content is None or isinstance(content, Mapping):
+        return content
+    if is_media(content):
+        text = embedded_workflow(content, findings)
+        if text is None:
+            return None
+        content = text
+    document = parse_json(content, findings)
+    if document is not None and type(document) is not dict:
+        findings.error("DF103", f"a workflow is a JSON object, found {type(document).__name__}")
+        return None
+    if type(document) is dict and type(document.get("prompt")) is dict and "nodes" not in document:
+        return document["prompt"]  # type: ignore[no-any-return]
+    return document  # type: ignore[no-any-return]

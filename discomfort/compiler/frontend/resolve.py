@@ -1,0 +1,234 @@
+"""What feeds an input: links followed through subgraphs, reroutes, bypassed and muted nodes. Nothing recurses."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from discomfort.compiler.frontend.findings import Findings
+from discomfort.compiler.frontend.layout import Layouts
+from discomfort.compiler.frontend.models import BYPASSED, INPUT_NODE, MUTED, LinkId, SavedNode
+from discomfort.compiler.frontend.promoted import Promoted
+from discomfort.compiler.frontend.subgraphs import Scope
+from discomfort.compiler.frontend.virtual import GETTER, PRIMITIVE, REROUTES, SETTER, VIRTUAL, first_value
+from discomfort.compiler.frontend.widgets import sockets_of, widget_values
+from discomfort.compiler.graph import Link, Literal, NodeId
+
+Source: TypeAlias = Link | Literal | None
+_Step: TypeAlias = "tuple[Scope, LinkId]"
+
+
+class Resolver:
+    """Follows links in the instances of one workflow, remembering what it found on the way."""
+
+    def __init__(self, scopes: list[Scope], layouts: Layouts, promoted: Promoted, findings: Findings) -> None:
+        self._root = scopes[0]
+        self._layouts = layouts
+        self._promoted = promoted
+        self._findings = findings
+        self._memo: dict[tuple[int, LinkId, str], Source] = {}
+        self._setters: dict[int, dict[str, SavedNode]] = {}
+
+    def source(self, scope: Scope, node: SavedNode, name: str, link_id: LinkId, wanted: str) -> Source:
+        """Return what feeds an input of type `wanted` through link `link_id`: an output, a promoted value, or None."""
+        link = scope.graph.links.get(link_id)
+        if link is not None:
+            origin = scope.graph.nodes.get(link.origin)
+            if origin is not None and origin.mode != MUTED and origin.mode != BYPASSED:
+                if origin.type not in VIRTUAL and origin.id not in scope.children:
+                    return Link(NodeId(scope.prefix + origin.id), link.origin_slot)
+        return self._walk(scope, node, name, link_id, wanted)
+
+    def _walk(self, scope: Scope, node: SavedNode, name: str, link_id: LinkId, wanted: str) -> Source:
+        passed: list[tuple[int, LinkId, str]] = []
+        seen: set[tuple[int, LinkId, str]] = set()
+        step: _Step | Source = (scope, link_id)
+        through_bypass = False
+        while type(step) is tuple:
+            key = (step[0].index, step[1], wanted)
+            if key in self._memo:
+                step = self._memo[key]
+                break
+            if key in seen:
+                self._report_loop(scope, node, name, through_bypass)
+                step = None
+                break
+            seen.add(key)
+            passed.append(key)
+            step, bypassed = self._step(step[0], step[1], wanted, (scope, node, name))
+            through_bypass |= bypassed
+        result: Source = step  # type: ignore[assignment]
+        for key in passed:
+            self._memo[key] = result
+        return result
+
+    def _step(
+        self, scope: Scope, link_id: LinkId, wanted: str, consumer: tuple[Scope, SavedNode, str]
+    ) -> tuple[_Step | Source, bool]:
+        """Return where one link leads: another link to follow, a final source, or None; and whether by bypass."""
+        link = scope.graph.links.get(link_id)
+        if link is None:
+            self._report_dangling(consumer, f"link {link_id!r} is not in the list of links")
+            return None, False
+        if link.origin == INPUT_NODE and scope.parent is not None:
+            return self._leave(scope, link.origin_slot), False
+        origin = scope.graph.nodes.get(link.origin)
+        if origin is None:
+            self._report_dangling(consumer, f"link {link_id!r} comes from node {link.origin}, which is not there")
+            return None, False
+        if origin.mode == MUTED and origin.type != SETTER:
+            return None, False
+        if origin.type in VIRTUAL:
+            return self._virtual(scope, origin), False
+        if origin.mode == BYPASSED:
+            return self._bypass(scope, origin, link.origin_slot, wanted, consumer), True
+        child = scope.children.get(origin.id)
+        if child is not None:
+            return self._enter(child, link.origin_slot), False
+        return Link(NodeId(scope.prefix + origin.id), link.origin_slot), False
+
+    def _leave(self, scope: Scope, slot: int) -> _Step | Source:
+        """Return what feeds a subgraph's input `slot` from outside: the host's link, or its promoted widget."""
+        ports = scope.graph.inputs
+        host, parent = scope.host, scope.parent
+        if host is None or parent is None or not 0 <= slot < len(ports):
+            return None
+        outer = self._promoted.host_input(scope, slot)
+        if outer is not None and outer.link is not None:
+            return parent, outer.link
+        return self._promoted.literal(scope, slot)
+
+    def _enter(self, child: Scope, slot: int) -> _Step | None:
+        """Return the link inside a subgraph that feeds its output `slot`."""
+        outputs = child.graph.outputs
+        if not 0 <= slot < len(outputs) or not outputs[slot].links:
+            return None
+        return child, outputs[slot].links[0]
+
+    def _virtual(self, scope: Scope, origin: SavedNode) -> _Step | None:
+        if origin.type == GETTER:
+            if origin.mode == BYPASSED:
+                return None
+            found = self._setter(scope, first_value(origin))
+            if found is None:
+                return None
+            scope, origin = found
+        elif origin.type not in REROUTES:
+            return None
+        slots = origin.inputs
+        return None if not slots or slots[0].link is None else (scope, slots[0].link)
+
+    def _setter(self, scope: Scope, name: object) -> tuple[Scope, SavedNode] | None:
+        """Return the first SetNode of this name in the getter's own graph, else in the root."""
+        for place in (scope, self._root):
+            if place.index not in self._setters:
+                known = self._setters[place.index] = {}
+                for node in place.graph.nodes.values():
+                    if node.type == SETTER and type(first_value(node)) is str:
+                        known.setdefault(first_value(node), node)
+            if type(name) is str and name in self._setters[place.index]:
+                return place, self._setters[place.index][name]
+        return None
+
+    def _bypass(
+        self, scope: Scope, origin: SavedNode, slot: int, wanted: str, consumer: tuple[Scope, SavedNode, str]
+    ) -> _Step | None:
+        inputs = self._slots(scope, origin)
+        given = origin.outputs[slot] if origin.outputs is not None and 0 <= slot < len(origin.outputs) else "*"
+        index = bypass_index([type_ for type_, _ in inputs], slot, given, wanted)
+        if index is None:
+            if not inputs and wanted == "*":
+                self._report_bypass(consumer, scope, origin)
+            return None
+        link = inputs[index][1]
+        return None if link is None else (scope, link)
+
+    def _slots(self, scope: Scope, node: SavedNode) -> list[tuple[str, LinkId]]:
+        """Return the node's input slots as the editor has them: declared ones in their order, then other saved ones."""
+        saved = {slot.name: slot for slot in node.inputs or ()}
+        declared = self._declared(scope, node)
+        if declared is None:
+            return [(slot.type, slot.link) for slot in node.inputs or ()]
+        slots: list[tuple[str, LinkId]] = []
+        used = set()
+        for name, type_, grows in declared:
+            if grows:
+                members = [slot for slot in saved.values() if slot.name.startswith(f"{name}.")]
+                slots += [(slot.type, slot.link) for slot in members]
+                used.update(slot.name for slot in members)
+            else:
+                found = saved.get(name)
+                used.add(name)
+                slots.append((type_, None if found is None else found.link))
+        return slots + [(slot.type, slot.link) for slot in saved.values() if slot.name not in used]
+
+    def _declared(self, scope: Scope, node: SavedNode) -> list[tuple[str, str, bool]] | None:
+        definition = self._promoted.definitions.get(node.type)
+        if definition is not None:
+            return [(port.name, port.type, False) for port in definition.inputs]
+        layout = self._layouts.get(node.type)
+        return None if layout is None else sockets_of(layout, widget_values(layout, node))
+
+    def _report_dangling(self, consumer: tuple[Scope, SavedNode, str], found: str) -> None:
+        scope, node, name = consumer
+        self._findings.error(
+            "DF113",
+            found,
+            path=f"{scope.graph.path}.nodes[{node.row}]",
+            node=scope.prefix + node.id,
+            title=node.title or node.type,
+            input=name,
+            hint="the editor refuses this workflow; remove the link and connect the input again",
+        )
+
+    def _report_loop(self, scope: Scope, node: SavedNode, name: str, through_bypass: bool) -> None:
+        report = self._findings.error if through_bypass else self._findings.warning
+        report(
+            "DF114",
+            "a loop of bypassed nodes or reroutes feeds this input, so nothing does",
+            path=f"{scope.graph.path}.nodes[{node.row}]",
+            node=scope.prefix + node.id,
+            title=node.title or node.type,
+            input=name,
+        )
+
+    def _report_bypass(self, consumer: tuple[Scope, SavedNode, str], scope: Scope, origin: SavedNode) -> None:
+        place, node, name = consumer
+        self._findings.error(
+            "DF115",
+            f"node {scope.prefix}{origin.id} ({origin.title or origin.type}) is bypassed but has no input to hand on",
+            path=f"{place.graph.path}.nodes[{node.row}]",
+            node=place.prefix + node.id,
+            title=node.title or node.type,
+            input=name,
+            hint="mute it instead, or remove the link",
+        )
+
+
+def bypass_index(types: list[str], slot: int, given: str, wanted: str) -> int | None:
+    """Return which input a bypassed node hands on for output `slot` of type `given` to an input of type `wanted`.
+
+    An untyped consumer takes the input of the same position. Else that input counts if it fits both ends, then the
+    first of exactly the wanted type, then the first that fits both.
+    """
+    if not types:
+        return None
+    if wanted == "*":
+        return slot if slot < len(types) else 0
+    if slot < len(types) and fits(types[slot], given) and fits(types[slot], wanted):
+        return slot
+    if wanted in types:
+        return types.index(wanted)
+    return next((index for index, type_ in enumerate(types) if fits(type_, given) and fits(type_, wanted)), None)
+
+
+def fits(one: str, other: str) -> bool:
+    """Return whether the editor connects two slot types: any, equal but for case, or sharing one of `A,B`."""
+    if one == other or one == "*" or other == "*":
+        return True
+    one, other = one.lower(), other.lower()
+    if "," not in one and "," not in other:
+        return one == other
+    return not set(one.split(",")).isdisjoint(other.split(","))
+
+
+__all__ = ["PRIMITIVE", "Resolver", "Source", "bypass_index", "fits"]

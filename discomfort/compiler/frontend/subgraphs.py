@@ -1,0 +1,132 @@
+"""Subgraphs: ids made unique as the editor does at load, and the tree of instances that a workflow unfolds to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from discomfort.compiler.frontend.findings import Findings
+from discomfort.compiler.frontend.models import BYPASSED, MUTED, SavedGraph, SavedNode, SavedWorkflow
+
+DEEPEST = 1000
+"""Subgraphs nested deeper than this are an error: nobody draws them, and node ids grow with each level."""
+
+MOST_NODES = 2_000_000
+"""A workflow that unfolds to more nodes than this is an error."""
+
+
+class Scope:
+    """One instance of a graph: the root, or a subgraph seen from one host node.
+
+    `prefix` is "" or "12:7:"; `children` holds the instance behind each active host node of this graph.
+    """
+
+    __slots__ = ("children", "depth", "graph", "host", "index", "literals", "parent", "prefix")
+
+    def __init__(self, graph: SavedGraph, parent: Scope | None, host: SavedNode | None, index: int) -> None:
+        self.graph = graph
+        self.parent = parent
+        self.host = host
+        self.index = index
+        self.prefix = "" if parent is None or host is None else f"{parent.prefix}{host.id}:"
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        self.children: dict[str, Scope] = {}
+        self.literals: dict[int, Any] | None = None
+
+
+def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
+    """Return every active graph instance of the workflow, hosts before what is in them."""
+    definitions = workflow.definitions
+    containing = _self_containing(definitions)
+    root = Scope(workflow.root, None, None, 0)
+    scopes = [root]
+    total = len(root.graph.nodes)
+    position = 0
+    while position < len(scopes):
+        scope = scopes[position]
+        position += 1
+        for node in scope.graph.nodes.values():
+            definition = definitions.get(node.type)
+            if definition is None or node.mode == MUTED or node.mode == BYPASSED:
+                continue
+            place = {"node": scope.prefix + node.id, "title": node.title or definition.name}
+            total += len(definition.nodes)
+            if definition.id in containing:
+                findings.error("DF121", "this subgraph contains itself", **place, hint="the editor loads it as nothing")
+            elif scope.depth >= DEEPEST:
+                findings.error("DF122", f"subgraphs are nested more than {DEEPEST} levels deep", **place)
+            elif total > MOST_NODES:
+                findings.error("DF122", f"the subgraphs unfold to more than {MOST_NODES} nodes", **place)
+                return scopes
+            else:
+                child = Scope(definition, scope, node, len(scopes))
+                scope.children[node.id] = child
+                scopes.append(child)
+    return scopes
+
+
+def _self_containing(definitions: dict[str, SavedGraph]) -> set[str]:
+    """Return the definitions that hold themselves, directly or through others, and those that hold such a one."""
+    holders: dict[str, list[str]] = {name: [] for name in definitions}
+    waiting: dict[str, int] = {}
+    for name, definition in definitions.items():
+        inner = {node.type for node in definition.nodes.values() if node.type in definitions}
+        waiting[name] = len(inner)
+        for other in inner:
+            holders[other].append(name)
+    ready = [name for name, count in waiting.items() if count == 0]
+    while ready:
+        for holder in holders[ready.pop()]:
+            waiting[holder] -= 1
+            if waiting[holder] == 0:
+                ready.append(holder)
+    return {name for name, count in waiting.items() if count > 0}
+
+
+def make_ids_unique(workflow: SavedWorkflow) -> None:
+    """Renumber inner nodes whose ids are taken by the root or by an earlier definition, in file order.
+
+    New ids count up from the largest one seen; the frontend does this when it loads a workflow, and prompts show it.
+    """
+    taken = {node_id for node_id in workflow.root.nodes if node_id.isdigit()}
+    last = max([workflow.last_node_id, *map(int, taken)])
+    for definition in workflow.definitions.values():
+        renamed: dict[str, str] = {}
+        for node_id in definition.nodes:
+            if not node_id.isdigit():
+                continue
+            if node_id not in taken:
+                taken.add(node_id)
+                last = max(last, int(node_id))
+                continue
+            last += 1
+            while str(last) in taken:
+                last += 1
+            renamed[node_id] = str(last)
+            taken.add(str(last))
+        if renamed:
+            _rename(definition, renamed)
+            _rename_promotions(workflow, definition.id, renamed)
+
+
+def _rename(definition: SavedGraph, renamed: dict[str, str]) -> None:
+    nodes = {}
+    for node in definition.nodes.values():
+        node.id = renamed.get(node.id, node.id)
+        nodes[node.id] = node
+    definition.nodes = nodes
+    for link in definition.links.values():
+        link.origin = renamed.get(link.origin, link.origin)
+        link.target = renamed.get(link.target, link.target)
+
+
+def _rename_promotions(workflow: SavedWorkflow, definition: str, renamed: dict[str, str]) -> None:
+    """Let the hosts of a definition name the renumbered nodes in their `proxyWidgets`."""
+    for graph in (workflow.root, *workflow.definitions.values()):
+        for node in graph.nodes.values():
+            promoted = node.properties.get("proxyWidgets") if node.type == definition else None
+            if type(promoted) is list:
+                changed = [
+                    [renamed.get(str(entry[0]), entry[0]), *entry[1:]] if type(entry) is list and entry else entry
+                    for entry in promoted
+                ]
+                node.properties = {**node.properties, "proxyWidgets": changed}
