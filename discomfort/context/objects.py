@@ -1,0 +1,75 @@
+"""Values that only pickle can hold. Read from our own context, never from a network (C7, C8)."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+from discomfort.context.errors import EncodingError
+
+KeepBeside = Callable[[Any], "int | None"]
+
+
+def pickle_value(value: Any, keep_beside: KeepBeside) -> bytes:
+    """Pickle a value, leaving out the parts for which `keep_beside` gives a number.
+
+    Raises:
+        EncodingError: it cannot be pickled; the message names the type and the reason.
+    """
+    stream = io.BytesIO()
+    try:
+        _pickler(stream, keep_beside).dump(value)
+    except Exception as error:  # __reduce__ of a foreign class may raise anything
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise EncodingError(
+            f"a {kind} cannot be stored by value ({type(error).__name__}: {error}); "
+            f'store what rebuilds it instead (pass_by="ref"){_advice()}'
+        ) from error
+    return stream.getvalue()
+
+
+def unpickle_value(data: memoryview, part: Callable[[int], Any]) -> Any:
+    """Read a pickle of our own context, with the parts that were kept beside it.
+
+    Raises:
+        EncodingError: a module the value needs is not installed here.
+    """
+    try:
+        return _Unpickler(io.BytesIO(data), part).load()
+    except ModuleNotFoundError as error:
+        raise EncodingError(f"this value needs the module {error.name!r}, which is not installed here") from error
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads what `pickle_value` wrote in our own directory, which `check_directory` vouches for."""
+
+    def __init__(self, stream: io.BytesIO, part: Callable[[int], Any]) -> None:
+        super().__init__(stream)
+        self._part = part
+
+    def persistent_load(self, pid: Any) -> Any:
+        return self._part(pid)
+
+
+def _pickler(stream: io.BytesIO, keep_beside: KeepBeside) -> pickle.Pickler:
+    try:
+        from cloudpickle import Pickler as Base
+    except ImportError:
+        from pickle import Pickler as Base
+
+    class Pickler(Base):  # type: ignore[misc, valid-type, unused-ignore]
+        def persistent_id(self, item: Any) -> int | None:
+            return keep_beside(item)
+
+    pickler: pickle.Pickler = Pickler(stream, protocol=5)
+    return pickler
+
+
+def _advice() -> str:
+    try:
+        import cloudpickle  # noqa: F401
+    except ImportError:
+        return ", or install cloudpickle, which can store more"
+    return ""

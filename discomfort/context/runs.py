@@ -1,0 +1,231 @@
+"""Where runs live, who owns them, and what becomes of those whose owner died.
+
+A run has a directory on disk and one in RAM. Its owner holds the lock of ``owner.lock`` in the former for as long as it
+lives; a run whose lock is free is an orphan, and the next context removes it (C6).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from discomfort.context.config import ContextConfig
+from discomfort.context.errors import ContextClosedError, UnknownKeyError
+from discomfort.context.files import (
+    BINARY,
+    SHARED_LOCKS,
+    ProcessLock,
+    check_directory,
+    disk_root,
+    ram_root,
+    secure_directory,
+    try_lock_exclusive,
+    user_name,
+)
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_CLOSED_WORD = struct.pack("<Q", (1 << 64) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run and its places, as they are handed to other processes.
+
+    Attributes:
+        disk: directory on disk: locks, spilled values.
+        ram: directory in RAM: control word, journal, segments.
+        capacity: RAM budget in bytes.
+        token: tells this run from a later one of the same name.
+    """
+
+    run_id: str
+    disk: str
+    ram: str
+    capacity: int
+    token: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able form."""
+        return asdict(self)
+
+
+class Roots:
+    """The two directories that hold the runs of a user."""
+
+    def __init__(self, config: ContextConfig) -> None:
+        name = config.contexts_dir_name
+        if Path(name).is_absolute():
+            self.disk = secure_directory(Path(name))
+        else:
+            self.disk = secure_directory(secure_directory(disk_root() / f"discomfort-{user_name()}") / name)
+        tag = hashlib.blake2b(os.fsencode(self.disk.resolve()), digest_size=8).hexdigest()
+        self.ram = secure_directory(secure_directory(ram_root() / f"discomfort-{user_name()}-ram") / tag)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else creates or removes runs meanwhile."""
+        lock = ProcessLock(self.disk / "runs.lock")
+        try:
+            with lock:
+                yield
+        finally:
+            lock.close()
+
+    def create(self, run_id: str, capacity: int) -> tuple[Run, int]:
+        """Make a run; returns it and the descriptor that holds its ownership.
+
+        Raises:
+            FileExistsError: a run of this name lives already.
+        """
+        disk = self.disk / directory_name(run_id)
+        try:
+            disk.mkdir(mode=0o700)
+        except FileExistsError:
+            raise FileExistsError(f"context {run_id!r} exists already; attach to it with create=False") from None
+        owner = os.open(disk / "owner.lock", os.O_RDWR | os.O_CREAT | BINARY, 0o600)
+        try_lock_exclusive(owner)
+        (disk / "blobs").mkdir(mode=0o700)
+        ram = self._make_ram(disk)
+        run = Run(run_id, str(disk), str(ram), capacity, secrets.token_hex(16))
+        temporary = disk / "run.json.tmp"
+        temporary.write_text(json.dumps(run.to_json()), encoding="utf-8")
+        temporary.replace(disk / "run.json")
+        return run, owner
+
+    def _make_ram(self, disk: Path) -> Path:
+        ram = self.ram / disk.name
+        try:
+            if ram.exists():
+                shutil.rmtree(ram)
+            ram.mkdir(mode=0o700)
+            (ram / "probe").write_bytes(bytes(1 << 18))  # room for the control words, or the disk serves
+            (ram / "probe").unlink()
+        except OSError:
+            shutil.rmtree(ram, ignore_errors=True)
+            ram = disk / "ram"
+            ram.mkdir(mode=0o700)
+        return ram
+
+    def find(self, run_id: str) -> Run:
+        """An existing run.
+
+        Raises:
+            FileNotFoundError: there is none; the message names those there are.
+        """
+        try:
+            return read_run(self.disk / directory_name(run_id))
+        except FileNotFoundError:
+            known = ", ".join(sorted(run.run_id for run in self.runs())) or "none"
+            raise FileNotFoundError(f"no context with run_id {run_id!r} in {self.disk}; there are: {known}") from None
+
+    def runs(self) -> Iterator[Run]:
+        """Every run that is whole."""
+        for directory in self.disk.iterdir():
+            if directory.is_dir():
+                with suppress(OSError, ValueError, TypeError):
+                    yield read_run(directory)
+
+    def reclaim(self, keep: str | None = None) -> list[str]:
+        """Remove runs whose owner died, save one that is about to be adopted; returns their names. `locked` is held."""
+        reclaimed = []
+        kept = None if keep is None else directory_name(keep)
+        for directory in list(self.disk.iterdir()):
+            if directory.is_dir() and directory.name != kept and not owner_alive(directory):
+                remove_run(directory, self.ram / directory.name)
+                reclaimed.append(directory.name)
+        for directory in list(self.ram.iterdir()):
+            if not (self.disk / directory.name).exists():
+                shutil.rmtree(directory, ignore_errors=True)
+        return reclaimed
+
+
+def directory_name(run_id: str) -> str:
+    """A run_id is just a name: what is not fit to be a directory's is hashed."""
+    if _PLAIN_NAME.fullmatch(run_id):
+        return run_id
+    return "run-" + hashlib.blake2b(run_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def read_run(disk: Path) -> Run:
+    """The run in a directory.
+
+    Raises:
+        FileNotFoundError: there is none, or it is not whole.
+        UnsafeDirectoryError: the directory is not ours alone.
+    """
+    check_directory(disk)
+    run = Run(**json.loads((disk / "run.json").read_text(encoding="utf-8")))
+    check_directory(Path(run.ram))
+    return run
+
+
+def run_of_handle(handle: dict[str, Any]) -> Run:
+    """The run another process handed us, if it is still that one.
+
+    Raises:
+        UnknownKeyError: the handle is not one of ours.
+        ContextClosedError: the run is over.
+    """
+    try:
+        expected = Run(**handle)
+        run = read_run(Path(expected.disk))
+    except TypeError as error:
+        raise UnknownKeyError(f"not the handle of a context: {error}") from error
+    except FileNotFoundError:
+        raise ContextClosedError(f"context {expected.run_id!r} is over: {expected.disk} is gone") from None
+    if not secrets.compare_digest(run.token, expected.token):
+        raise ContextClosedError(f"context {expected.run_id!r} is over; another one has its name now")
+    return run
+
+
+def adopt(run: Run) -> int | None:
+    """Become the owner of a run whose owner died; None while he lives."""
+    owner = os.open(Path(run.disk) / "owner.lock", os.O_RDWR | BINARY)
+    if try_lock_exclusive(owner):
+        return owner
+    os.close(owner)
+    return None
+
+
+def owner_alive(disk: Path) -> bool:
+    """Does some process hold the ownership of the run in this directory?"""
+    try:
+        owner = os.open(disk / "owner.lock", os.O_RDWR | BINARY)
+    except OSError:
+        return False  # killed while creating it: creation happens under the lock of the roots, which we hold
+    try:
+        return not try_lock_exclusive(owner)
+    finally:
+        os.close(owner)
+
+
+def release_memory(segment: Path) -> None:
+    """Free the pages of a segment that nobody reads, even where another process still has it open."""
+    with suppress(OSError):
+        fd = os.open(segment, os.O_RDWR | BINARY)
+        try:
+            if SHARED_LOCKS and try_lock_exclusive(fd):
+                os.ftruncate(fd, 0)
+        finally:
+            os.close(fd)
+
+
+def remove_run(disk: Path, ram: Path) -> None:
+    """Delete a run, telling the processes attached to it first."""
+    for place in (ram, disk / "ram"):
+        with suppress(OSError), (place / "control").open("r+b") as control:
+            control.write(_CLOSED_WORD)
+    for segment in ram.glob("segment-*"):
+        release_memory(segment)
+    shutil.rmtree(ram, ignore_errors=True)
+    shutil.rmtree(disk, ignore_errors=True)

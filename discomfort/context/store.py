@@ -1,0 +1,349 @@
+"""Blobs in two tiers: RAM shared between processes, and disk; spilled when RAM is short, promoted when used.
+
+What is verified, and when: the header of a blob carries a checksum that every load checks, as it checks the size. The
+content digest is recomputed when a value is moved from disk to RAM, the first time a process maps a value from disk,
+and whenever size, modification time or inode of a file are not those noted when it was written. A blob in RAM whose
+file is untouched is trusted, as a process trusts its own memory; so a load takes no longer for a longer value.
+`verify` recomputes everything.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from discomfort.context import codec
+from discomfort.context.codec import Encoded
+from discomfort.context.copying import Sink, fill
+from discomfort.context.errors import CorruptValueError, UnknownKeyError
+from discomfort.context.files import BINARY, free_bytes, reserve, write_all
+from discomfort.context.index import Index
+from discomfort.context.journal import Record
+from discomfort.context.segments import Segment, Segments, map_private
+from discomfort.context.state import Blob, State, blob_record, moved
+
+INLINE_BYTES = 2048
+_WRITE_SIZE = 8 << 20
+_ATTEMPTS = 64
+
+Extra = Callable[[str], Iterable[Record]]
+
+
+class Store:
+    """The blobs of a run, as one process uses them."""
+
+    def __init__(self, index: Index, segments: Segments, blobs_directory: Path) -> None:
+        self._index = index
+        self._segments = segments
+        self._directory = blobs_directory
+        self.index_path = segments.directory / "control"
+        self._verified: dict[str, tuple[int, ...]] = {}
+
+    def fits_index(self, state: State, nbytes: int) -> bool:
+        """May a small value lie in the index itself? That is RAM too: a quarter of the budget at most."""
+        return nbytes <= INLINE_BYTES and state.inline_bytes + nbytes <= self._segments.capacity // 4
+
+    def put(self, encoded: Encoded, use_ram: bool, extra: Extra) -> str:
+        """Store a value and publish it together with the records `extra` makes of its digest.
+
+        Raises:
+            OSError: neither tier has room; nothing changed.
+        """
+        header = encoded.header()
+        offsets = encoded.offsets(len(header))
+        size = offsets[-1]
+        if use_ram and self.fits_index(self._index.read(), size):
+            digest = encoded.digest(codec.leaf_digests(encoded))
+            payload = codec.to_inline(encoded)
+            blob = Blob(digest, "index", 0, len(payload), encoded.text, encoded.info(), (), True, payload)
+            return self._publish(blob, extra)
+        stored = self._put_in_ram(encoded, header, offsets, extra) if use_ram else None
+        if stored is not None:
+            return stored
+        return self._put_on_disk(encoded, header, offsets, use_ram, extra)
+
+    def _put_in_ram(self, encoded: Encoded, header: bytes, offsets: list[int], extra: Extra) -> str | None:
+        segment = self._claim(offsets[-1])
+        if segment is None:
+            return None
+        try:
+            digest = self._fill_segment(segment, encoded, header, offsets)
+            if digest is None:
+                return None
+            signature = _signature(os.fstat(segment.fd))
+            blob = Blob(digest, "ram", segment.number, offsets[-1], encoded.text, encoded.info(), signature, True)
+            self._index.touch(segment.number)
+            return self._publish(blob, extra)
+        finally:
+            self._segments.release(segment)
+
+    def _claim(self, size: int) -> Segment | None:
+        with self._index.writing() as state:
+            return self._segments.claim(state, size, self._spill)
+
+    def _fill_segment(self, segment: Segment, encoded: Encoded, header: bytes, offsets: list[int]) -> str | None:
+        try:
+            if segment.mapping is None:
+                os.ftruncate(segment.fd, segment.size)
+            return fill(Sink(segment.fd, segment.mapping), encoded, header, offsets)
+        except OSError as error:
+            if not _is_full(error):
+                raise
+        with self._index.writing():  # somebody else took the memory we had counted on
+            self._segments.discard(segment)
+        return None
+
+    def _put_on_disk(self, encoded: Encoded, header: bytes, offsets: list[int], promote: bool, extra: Extra) -> str:
+        name = f"blob-{secrets.token_hex(8)}"
+        path = self._directory / name
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
+        published = False
+        try:
+            reserve(fd, offsets[-1])
+            digest = fill(Sink(fd, None), encoded, header, offsets)
+            signature = _signature(os.fstat(fd))
+            blob = Blob(digest, "disk", name, offsets[-1], encoded.text, encoded.info(), signature, promote)
+            self._publish(blob, extra)
+            published = self._index.read().blobs.get(digest) == blob
+            self._verified[digest] = signature
+            return digest
+        except OSError as error:
+            raise self._no_room(error, offsets[-1], promote) from error
+        finally:
+            os.close(fd)
+            if not published:
+                path.unlink(missing_ok=True)
+
+    def _publish(self, blob: Blob, extra: Extra) -> str:
+        """Commit a blob, unless an equal one is there (C4)."""
+        with self._index.writing() as state:
+            records = list(extra(blob.digest))
+            known = state.blobs.get(blob.digest)
+            if known is None or not self._untouched(known):
+                records.insert(0, blob_record(blob))
+            self.free(self._index.commit(records))
+            self._segments.trim(state)
+        return blob.digest
+
+    def free(self, dropped: Iterable[Blob]) -> None:
+        """Give back the space of blobs to which nothing refers; segments stay for the next value."""
+        for blob in dropped:
+            self._verified.pop(blob.digest, None)
+            if blob.place == "disk":
+                with suppress(OSError):  # Windows keeps it while it is mapped; shutdown removes it
+                    self.path(blob).unlink()
+
+    def sweep(self) -> None:
+        """Delete files on disk that no blob lies in: leftovers of a process that was killed while writing."""
+        used = {str(blob.where) for blob in self._index.read().blobs.values() if blob.place == "disk"}
+        for path in self._directory.iterdir():
+            if path.name not in used:
+                path.unlink(missing_ok=True)
+
+    def path(self, blob: Blob) -> Path:
+        """The file a blob lies in."""
+        if blob.place == "ram":
+            assert isinstance(blob.where, int)
+            return self._segments.path(blob.where)
+        return self._directory / str(blob.where)
+
+    def get(self, digest: str) -> Any:
+        """The value of a digest; its tensors are private copy-on-write mappings.
+
+        Raises:
+            UnknownKeyError: nothing has this digest.
+            CorruptValueError: the stored bytes are not those that were saved.
+        """
+        for _ in range(_ATTEMPTS):
+            blob = self._blob(digest)
+            if blob.payload is not None:
+                return codec.from_inline(blob.payload)
+            if blob.place == "disk" and blob.promote:
+                blob = self._promote(blob) or blob
+            mapped = self._map(blob)
+            if mapped is not None:
+                return self._decode(blob, mapped)
+        raise CorruptValueError(f"{self.path(self._blob(digest))} is missing: value {digest} is lost")
+
+    def _blob(self, digest: str) -> Blob:
+        blob = self._index.read().blobs.get(digest)
+        if blob is None:
+            raise UnknownKeyError(f"no value with digest {digest} in this context")
+        return blob
+
+    def verify(self, blob: Blob) -> bool:
+        """Recompute the digest of a blob from the bytes in its file."""
+        if blob.payload is not None:
+            return codec.inline_digest(blob.payload) == blob.digest
+        try:
+            mapped = self._map(blob, verify=False)
+            return mapped is not None and codec.blob_digest(mapped) == blob.digest
+        except CorruptValueError:
+            return False
+
+    def _decode(self, blob: Blob, mapped: Any) -> Any:
+        try:
+            return codec.decode(mapped)
+        except CorruptValueError as error:
+            raise CorruptValueError(f"value {blob.digest} in {self.path(blob)}: {error}") from error
+
+    def _map(self, blob: Blob, verify: bool = True) -> Any:
+        fd = self._open(blob)
+        if fd is None:
+            return None
+        try:
+            # Checked after the lock was taken: from here on nobody can give the segment to another value.
+            if self._index.read().blobs.get(blob.digest) != blob:
+                return None
+            found = os.fstat(fd)
+            if found.st_size < blob.size:
+                raise CorruptValueError(
+                    f"value {blob.digest} in {self.path(blob)} is cut short: {found.st_size} bytes of {blob.size}"
+                )
+            if blob.place == "ram":
+                assert isinstance(blob.where, int)
+                self._index.touch(blob.where)
+            mapped = self._map_file(fd, blob.size)
+        finally:
+            os.close(fd)
+        if verify:
+            self._check(blob, _signature(found), mapped)
+        return mapped
+
+    def _map_file(self, fd: int, size: int) -> Any:
+        try:
+            return map_private(fd, size)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENOMEM, errno.ENODEV):
+                raise
+        data = bytearray(size)  # out of descriptors or maps: a copy serves as well
+        with os.fdopen(os.dup(fd), "rb") as stream:
+            stream.readinto(data)
+        return data
+
+    def _open(self, blob: Blob) -> int | None:
+        if blob.place == "ram":
+            assert isinstance(blob.where, int)
+            return self._segments.open_for_reading(blob.where)
+        try:
+            return os.open(self.path(blob), os.O_RDONLY | BINARY)
+        except FileNotFoundError:
+            return None
+
+    def _check(self, blob: Blob, signature: tuple[int, ...], mapped: Any) -> None:
+        trusted = blob.signature if blob.place == "ram" else None
+        if signature in (trusted, self._verified.get(blob.digest)):
+            return
+        try:
+            digest = codec.blob_digest(mapped)
+        except CorruptValueError as error:
+            raise CorruptValueError(f"value {blob.digest} in {self.path(blob)}: {error}") from error
+        if digest != blob.digest:
+            raise self._damaged(blob, digest)
+        self._verified[blob.digest] = signature
+
+    def _untouched(self, blob: Blob) -> bool:
+        """Is the file of a blob as it was written? A damaged one is no reason to drop a good copy."""
+        if blob.payload is not None:
+            return True
+        try:
+            return _signature(self.path(blob).stat()) == blob.signature
+        except OSError:
+            return False
+
+    def _promote(self, blob: Blob) -> Blob | None:
+        """Move a blob from disk to RAM, verifying it on the way; None where it stays."""
+        mapped = self._map(blob, verify=False)
+        segment = None if mapped is None else self._claim(blob.size)
+        if segment is None:
+            return None
+        try:
+            encoded = codec.take_apart(mapped)
+            header = encoded.header()
+            digest = self._fill_segment(segment, encoded, header, encoded.offsets(len(header)))
+            if digest is None:
+                return None
+            if digest != blob.digest:
+                raise self._damaged(blob, digest)
+            new = moved(blob, "ram", segment.number, _signature(os.fstat(segment.fd)))
+            with self._index.writing() as state:
+                if state.blobs.get(blob.digest) != blob:
+                    return None
+                self._index.touch(segment.number)
+                self._index.commit([blob_record(new)])
+            self.free([blob])
+            return new
+        finally:
+            self._segments.release(segment)
+
+    def _spill(self, state: State, nbytes: int) -> bool:
+        """Move the least recently used values from RAM to disk until `nbytes` are free; False if none could be.
+
+        The index is held meanwhile, so that nobody can commit; loads go on.
+        """
+        victims = sorted(state.users, key=self._index.last_use)
+        spilled: list[Blob] = []
+        freed = 0
+        for number in victims:
+            if freed >= nbytes:
+                break
+            try:
+                spilled.append(self._write_out(state.blobs[state.users[number]]))
+            except OSError as error:
+                if not _is_full(error):
+                    raise
+                break
+            freed += state.segments[number]
+        self._index.commit([blob_record(blob) for blob in spilled])
+        return bool(spilled)
+
+    def _write_out(self, blob: Blob) -> Blob:
+        name = f"blob-{secrets.token_hex(8)}"
+        path = self._directory / name
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
+        try:
+            reserve(fd, blob.size)
+            with (
+                self.path(blob).open("rb") as source,
+                mmap.mmap(source.fileno(), blob.size, access=mmap.ACCESS_READ) as held,
+                memoryview(held) as view,
+            ):
+                for start in range(0, blob.size, _WRITE_SIZE):
+                    write_all(fd, view[start : start + _WRITE_SIZE], start)
+            return moved(blob, "disk", name, _signature(os.fstat(fd)))
+        except OSError:
+            path.unlink()
+            raise
+        finally:
+            os.close(fd)
+
+    def _damaged(self, blob: Blob, found: str) -> CorruptValueError:
+        return CorruptValueError(
+            f"value {blob.digest} ({blob.text}) in {self.path(blob)} is damaged: its content is now {found}"
+        )
+
+    def _no_room(self, error: OSError, size: int, wanted_ram: bool) -> OSError:
+        if not _is_full(error):
+            return error
+        free = free_bytes(self._directory)
+        tiers = "neither RAM nor disk has" if wanted_ram else "the disk has not the"
+        return OSError(
+            errno.ENOSPC,
+            f"{tiers} room for a value of {size} bytes: the RAM budget is {self._segments.capacity} bytes, "
+            f"{free} bytes are free on disk; earlier values are intact",
+            str(self._directory),
+        )
+
+
+def _signature(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _is_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
