@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError
 
 if TYPE_CHECKING:
-    from discomfort.context.context import WorkflowContext
-
     from discomfort.compiler.catalog import Catalog
+    from discomfort.context.context import WorkflowContext
 
 LOADER_CLASS = "DiscomfortContextLoader"
 """Inputs: `digest` (a value's content digest) and `value_type` (ComfyUI's type, for people). One any-typed output."""

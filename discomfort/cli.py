@@ -1,0 +1,49 @@
+"""`discomfort-graph`: the command line. Exit status 0 is fine, 1 means findings, 2 a wrong call."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from discomfort._version import __version__
+from discomfort.commands.catalog import catalog_app
+from discomfort.commands.check import check
+from discomfort.commands.dot import dot
+from discomfort.commands.plan import plan
+from discomfort.commands.ports import ports
+from discomfort.commands.prompt import prompt
+from discomfort.commands.run import run
+from discomfort.commands.stitch import stitch
+
+app = typer.Typer(
+    name="discomfort-graph",
+    help="Compile, check, draw and run ComfyUI workflows. FILE is a workflow (or - for standard input).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (check, ports, plan, prompt, stitch, dot, run):
+    app.command()(command)
+app.add_typer(catalog_app, name="catalog")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"discomfort {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Compile, check, draw and run ComfyUI workflows. FILE is a workflow (or - for standard input)."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

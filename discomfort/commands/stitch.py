@@ -1,0 +1,38 @@
+"""`discomfort-graph stitch`: several workflows joined into one that the editor opens."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def stitch(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Workflows in the order they run.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where to write it; else standard output.")
+    ] = None,
+    delete_input_ports: Annotated[bool, typer.Option(help="Leave out the INPUT ports that stay open.")] = False,
+    delete_output_ports: Annotated[bool, typer.Option(help="Leave out the OUTPUT ports.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print findings as JSON.")] = False,
+) -> None:
+    """Join workflows on equal unique_ids into one workflow that ComfyUI opens."""
+    from discomfort.commands.report import report
+    from discomfort.compiler.diagnostics import CompileError
+    from discomfort.tools import WorkflowTools
+
+    try:
+        result = WorkflowTools().stitch_workflows(files, delete_input_ports, delete_output_ports)
+    except CompileError as error:
+        report(error.diagnostics, as_json)
+        raise typer.Exit(1) from error
+    text = json.dumps(result["stitched_workflow"], indent=2)
+    if output is None:
+        sys.stdout.write(text + "\n")
+    else:
+        output.write_text(text + "\n", encoding="utf-8")
+        names = {key: ", ".join(result[key]) or "none" for key in ("inputs", "outputs")}
+        sys.stderr.write(f"{output}: inputs {names['inputs']}; outputs {names['outputs']}\n")
