@@ -44,17 +44,30 @@ AUTOGROW = "COMFY_AUTOGROW_V3"
 MATCH_TYPE = "COMFY_MATCHTYPE_V3"
 
 
+EDITOR_TITLES: Mapping[str, str] = {
+    "ByteDance2ReferenceNode": "ByteDance Seedance 2.5 Reference to Video",
+    "ByteDanceSeedreamNodeV2": "ByteDance Seedream 4.5 & 5.0",
+    "IdeogramPImage": "Ideogram P-Image",
+    "LTXVConcatAVLatent": "LTXVConcatAVLatent",
+    "LTXVSeparateAVLatent": "LTXVSeparateAVLatent",
+    "TopazImageEnhance": "Topaz Image Enhance",
+}
+"""Classes that frontend 1.49.6 calls otherwise than the server's `display_name` (observed for all of 0.33.0's)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """One widget: whether its value is in `widgets_values` and in prompts, its default, and its declared options.
+    """One widget: its default, whether its value is in prompts and in `widgets_values`, and its declared options.
 
-    `branches` holds, for a dynamic combo, what each choice adds behind the widget.
+    `type` is that of its input slot. `branches` holds, for a dynamic combo, what each choice adds behind the widget.
     """
 
     name: str
     kind: str
     default: Any = None
     sent: bool = True
+    saved: bool = True
+    type: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     dynamic_prompts: bool = False
     branches: Mapping[str, Layout] | None = None
@@ -62,22 +75,26 @@ class Widget:
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """One input slot; `grows` when the slots `name.*` are made as they are connected."""
+    """One input slot; `grows` when the slots `name.*` are made as they are connected; `follows` a match type."""
 
     name: str
     type: str
     grows: bool = False
+    follows: bool = False
 
 
-Item: TypeAlias = "Widget | Socket"
+Member: TypeAlias = "Widget | Socket"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Widgets in the order of their values, and sockets; `fixed` when no widget adds others."""
+    """Widgets in the order of their values, and all members in the order of their input slots.
+
+    `fixed` when no widget adds others and all are saved, so that values and widgets pair up by position.
+    """
 
     widgets: tuple[Widget, ...]
-    sockets: tuple[Socket, ...]
+    members: tuple[Member, ...]
     fixed: bool
 
 
@@ -87,6 +104,10 @@ class Layouts:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._made: dict[str, Layout | None] = {}
+
+    def title(self, class_type: str) -> str:
+        """Return what the editor writes on a new node of a class that the catalog knows."""
+        return EDITOR_TITLES.get(class_type) or self.catalog[class_type].display_name
 
     def get(self, class_type: str) -> Layout | None:
         """Return the layout of a class; None for a class that the catalog does not know."""
@@ -99,51 +120,69 @@ class Layouts:
 
 
 def class_layout(node_class: NodeClass) -> Layout:
-    """Return the layout of one class."""
-    required = [spec for spec in node_class.inputs if spec.group == "required"]
-    optional = [spec for spec in node_class.inputs if spec.group == "optional"]
-    widgets, sockets = _items(required, "")
-    widgets += _upload_widgets(required)
-    more_widgets, more_sockets = _items(optional, "")
-    widgets += more_widgets + _upload_widgets(optional)
-    widgets = _special_class(node_class.name, widgets)
-    return _layout(widgets, sockets + more_sockets)
+    """Return the layout of one class: its sockets are listed before its widgets."""
+    members: list[Member] = []
+    for group in ("required", "optional"):
+        specs = [spec for spec in node_class.inputs if spec.group == group]
+        members += [*_members(specs, "", node_class.name), *_upload_widgets(specs)]
+    members = _special_class(node_class.name, members)
+    return _layout([*(m for m in members if type(m) is Socket), *(m for m in members if type(m) is Widget)])
 
 
-def _layout(widgets: list[Widget], sockets: list[Socket]) -> Layout:
-    return Layout(tuple(widgets), tuple(sockets), all(widget.branches is None for widget in widgets))
+def _layout(members: list[Member]) -> Layout:
+    widgets = tuple(member for member in members if type(member) is Widget)
+    fixed = all(widget.branches is None and widget.saved for widget in widgets)
+    return Layout(widgets, tuple(members), fixed)
 
 
-def _items(specs: Iterable[InputSpec], prefix: str) -> tuple[list[Widget], list[Socket]]:
-    widgets: list[Widget] = []
-    sockets: list[Socket] = []
+def _members(specs: Iterable[InputSpec], prefix: str, class_type: str) -> list[Member]:
+    members: list[Member] = []
     for spec in specs:
         name = prefix + spec.name
         options = spec.options
         kind = str(options.get("widgetType") or spec.type)
         if kind == DYNAMIC_COMBO:
-            widgets.append(_dynamic_combo(name, spec))
+            members.append(_dynamic_combo(name, spec, class_type))
         elif kind == AUTOGROW:
-            sockets.append(Socket(name, "*", grows=True))
+            members.append(Socket(name, "*", grows=True))
+        elif kind == MATCH_TYPE:
+            members.append(Socket(name, _allowed_types(options), follows=True))
         elif (kind in VALUE_TYPES or kind in SPECIAL_TYPES) and not options.get("forceInput"):
-            widgets += _value_widgets(name, kind, spec)
+            members += _value_widgets(name, kind, spec, class_type)
         else:
-            sockets.append(Socket(name, "*" if kind == MATCH_TYPE else spec.type))
-    return widgets, sockets
+            members.append(Socket(name, spec.type))
+    return members
 
 
-def _value_widgets(name: str, kind: str, spec: InputSpec) -> list[Widget]:
+def _allowed_types(options: Mapping[str, Any]) -> str:
+    template = options.get("template")
+    allowed = template.get("allowed_types") if isinstance(template, Mapping) else None
+    return allowed if isinstance(allowed, str) and allowed else "*"
+
+
+def _value_widgets(name: str, kind: str, spec: InputSpec, class_type: str) -> list[Widget]:
     options = spec.options
-    default = _default(kind, spec)
-    found = [Widget(name, kind, default, True, options, bool(options.get("dynamicPrompts")))]
-    if kind == "LOAD_3D":
+    found = [
+        Widget(
+            name,
+            kind,
+            _default(kind, spec),
+            saved=kind != "IMAGECOMPARE",
+            type=spec.type,
+            options=options,
+            dynamic_prompts=bool(options.get("dynamicPrompts")),
+        )
+    ]
+    if kind == "LOAD_3D" and class_type == "Load3D":
         buttons = ("upload 3d model", "upload3dmodel"), ("upload extra resources", "uploadExtraResources")
         found = [*(Widget(label, "BUTTON", value) for label, value in (*buttons, ("clear", "clear"))), *found]
-    control = options.get("control_after_generate", kind == "INT" and spec.name in ("seed", "noise_seed"))
+    control = options.get("control_after_generate", kind == "INT" and name in ("seed", "noise_seed"))
     if control and kind in ("INT", "COMBO"):
         found.append(Widget("control_after_generate", "COMBO", "randomize", False))
         if kind == "COMBO":
             found.append(Widget("control_filter_list", "STRING", "", False))
+    if options.get("remote"):
+        found += [Widget("auto_refresh", "BOOLEAN", False, False), Widget("refresh", "BUTTON", "refresh")]
     return found
 
 
@@ -152,6 +191,8 @@ def _default(kind: str, spec: InputSpec) -> Any:
     if "default" in spec.options:
         return spec.options["default"]
     if kind == "COMBO":
+        if spec.options.get("remote"):
+            return "Loading..."
         return spec.choices[0] if spec.choices else UNDEFINED
     return _EMPTY.get(kind, "")
 
@@ -181,20 +222,19 @@ def _upload_widgets(specs: Iterable[InputSpec]) -> list[Widget]:
     return found
 
 
-def _dynamic_combo(name: str, spec: InputSpec) -> Widget:
+def _dynamic_combo(name: str, spec: InputSpec, class_type: str) -> Widget:
     branches: dict[str, Layout] = {}
     for choice in spec.options.get("options") or ():
         if isinstance(choice, Mapping) and "key" in choice:
             specs = read_input_groups(choice.get("inputs") or {})
-            branches[str(choice["key"])] = _layout(*_items(specs, f"{name}."))
+            declared = [inner for inner in specs if inner.group != "hidden"]
+            branches[str(choice["key"])] = _layout(_members(declared, f"{name}.", class_type))
     default = spec.options.get("default", next(iter(branches), ""))
-    return Widget(name, DYNAMIC_COMBO, default, branches=branches)
+    return Widget(name, DYNAMIC_COMBO, default, type=DYNAMIC_COMBO, branches=branches)
 
 
-def _special_class(name: str, widgets: list[Widget]) -> list[Widget]:
-    """Return the widgets of classes to which the frontend's own extensions add some."""
+def _special_class(name: str, members: list[Member]) -> list[Member]:
+    """Return the members of classes to which the frontend's own extensions add some."""
     if name in ("SaveGLB", "Preview3D"):
-        return [*widgets, Widget("image", "STRING", "")]
-    if name in ("SaveAudio", "SaveAudioMP3", "SaveAudioOpus", "PreviewAudio", "SaveAudioAdvanced"):
-        return [*widgets, Widget("audioUI", "AUDIO_UI", "", False)]
-    return widgets
+        return [*members, Widget("image", "STRING", "", type="PREVIEW_3D")]
+    return members

@@ -68,7 +68,7 @@ class Lowering:
                     inputs[widget.name] = self._widget_literal(widget, value, node_id)
                 widgets[widget.name] = widget
             if title is None:
-                title = self._layouts.catalog[saved.type].display_name
+                title = self._layouts.title(saved.type)
         for slot in saved.inputs or ():
             if slot.link is not None:
                 self._connect(scope, saved, slot, inputs, widgets)
@@ -128,7 +128,7 @@ class Lowering:
     def _title(self, node: SavedNode) -> str:
         if node.title is not None or self._layouts.get(node.type) is None:
             return node.title or node.type
-        return self._layouts.catalog[node.type].display_name
+        return self._layouts.title(node.type)
 
     def _report_unknown(self, node_id: str, scope: Scope, saved: SavedNode) -> None:
         self._findings.warning(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from discomfort.compiler.frontend.findings import Findings
-from discomfort.compiler.frontend.layout import Layouts
+from discomfort.compiler.frontend.layout import Layouts, Socket
 from discomfort.compiler.frontend.models import BYPASSED, INPUT_NODE, MUTED, LinkId, SavedNode
 from discomfort.compiler.frontend.promoted import Promoted
 from discomfort.compiler.frontend.subgraphs import Scope
 from discomfort.compiler.frontend.virtual import GETTER, PRIMITIVE, REROUTES, SETTER, VIRTUAL, first_value
-from discomfort.compiler.frontend.widgets import sockets_of, widget_values
+from discomfort.compiler.frontend.widgets import input_slots, widget_values
 from discomfort.compiler.graph import Link, Literal, NodeId
 
 Source: TypeAlias = Link | Literal | None
@@ -132,7 +132,7 @@ class Resolver:
     def _bypass(
         self, scope: Scope, origin: SavedNode, slot: int, wanted: str, consumer: tuple[Scope, SavedNode, str]
     ) -> _Step | None:
-        inputs = self._slots(scope, origin)
+        inputs = self._slots(origin)
         given = origin.outputs[slot] if origin.outputs is not None and 0 <= slot < len(origin.outputs) else "*"
         index = bypass_index([type_ for type_, _ in inputs], slot, given, wanted)
         if index is None:
@@ -142,31 +142,34 @@ class Resolver:
         link = inputs[index][1]
         return None if link is None else (scope, link)
 
-    def _slots(self, scope: Scope, node: SavedNode) -> list[tuple[str, LinkId]]:
+    def _slots(self, node: SavedNode) -> list[tuple[str, LinkId]]:
         """Return the node's input slots as the editor has them: declared ones in their order, then other saved ones."""
         saved = {slot.name: slot for slot in node.inputs or ()}
-        declared = self._declared(scope, node)
+        declared = self._declared(node)
         if declared is None:
             return [(slot.type, slot.link) for slot in node.inputs or ()]
         slots: list[tuple[str, LinkId]] = []
         used = set()
-        for name, type_, grows in declared:
-            if grows:
-                members = [slot for slot in saved.values() if slot.name.startswith(f"{name}.")]
+        for socket in declared:
+            if socket.grows:
+                members = [slot for slot in saved.values() if slot.name.startswith(f"{socket.name}.")]
                 slots += [(slot.type, slot.link) for slot in members]
                 used.update(slot.name for slot in members)
+                continue
+            found = saved.get(socket.name)
+            used.add(socket.name)
+            if found is None:
+                slots.append((socket.type, None))
             else:
-                found = saved.get(name)
-                used.add(name)
-                slots.append((type_, None if found is None else found.link))
+                slots.append((found.type if socket.follows else socket.type, found.link))
         return slots + [(slot.type, slot.link) for slot in saved.values() if slot.name not in used]
 
-    def _declared(self, scope: Scope, node: SavedNode) -> list[tuple[str, str, bool]] | None:
+    def _declared(self, node: SavedNode) -> list[Socket] | None:
         definition = self._promoted.definitions.get(node.type)
         if definition is not None:
-            return [(port.name, port.type, False) for port in definition.inputs]
+            return [Socket(port.name, port.type) for port in definition.inputs]
         layout = self._layouts.get(node.type)
-        return None if layout is None else sockets_of(layout, widget_values(layout, node))
+        return None if layout is None else input_slots(layout, widget_values(layout, node))
 
     def _report_dangling(self, consumer: tuple[Scope, SavedNode, str], found: str) -> None:
         scope, node, name = consumer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from discomfort.compiler.frontend.javascript import text
-from discomfort.compiler.frontend.layout import Layout, Widget
+from discomfort.compiler.frontend.layout import Layout, Socket, Widget
 from discomfort.compiler.frontend.models import SavedNode
 
 
@@ -33,10 +33,11 @@ def widget_values(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
         return list(zip(layout.widgets, values, strict=False))
     found: list[tuple[Widget, Any]] = []
     waiting = list(reversed(layout.widgets))
-    count = len(values)
+    position = 0
     while waiting:
         widget = waiting.pop()
-        value = values[len(found)] if len(found) < count else widget.default
+        value = values[position] if widget.saved and position < len(values) else widget.default
+        position += widget.saved
         found.append((widget, value))
         if widget.branches is not None:
             branch = widget.branches.get(text(value))
@@ -45,29 +46,32 @@ def widget_values(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
     return found
 
 
-def sockets_of(layout: Layout, values: list[tuple[Widget, Any]]) -> list[tuple[str, str, bool]]:
-    """Return the declared input slots as (name, type, grows): sockets first, then widgets, as the editor lists them."""
-    slots = [(socket.name, socket.type, socket.grows) for socket in layout.sockets]
-    for widget, value in values:
-        branch = None if widget.branches is None else widget.branches.get(text(value))
-        if branch is not None:
-            slots += [(socket.name, socket.type, socket.grows) for socket in branch.sockets]
-    slots += [(widget.name, widget.kind, False) for widget, _ in values if widget.sent]
+def input_slots(layout: Layout, values: list[tuple[Widget, Any]]) -> list[Socket]:
+    """Return the declared input slots as the editor lists them: what a dynamic combo adds stands before it."""
+    chosen = {widget.name: value for widget, value in values}
+    slots: list[Socket] = []
+    waiting: list[Widget | Socket] = list(reversed(layout.members))
+    while waiting:
+        member = waiting.pop()
+        if type(member) is Socket:
+            slots.append(member)
+        elif type(member) is Widget and member.sent and member.type:
+            own = Socket(member.name, member.type)
+            branch = None if member.branches is None else member.branches.get(text(chosen.get(member.name)))
+            if branch is None:
+                slots.append(own)
+            else:
+                waiting += [own, *reversed(branch.members)]
     return slots
 
 
 def _custom_combo(layout: Layout, values: Sequence[Any]) -> list[tuple[Widget, Any]]:
     """Return choice, index and as many options as were saved; the last option is always an empty one."""
     choice = values[0] if values else layout.widgets[0].default
-    index = values[1] if len(values) > 1 else 0
+    index = values[1] if len(values) > 1 else -1
     options = list(values[2:]) or [""]
     found = [(layout.widgets[0], choice), (Widget("index", "INT"), index)]
     return found + [(Widget(f"option{row}", "STRING"), option) for row, option in enumerate(options, 1)]
 
 
-def _image_compare(layout: Layout, values: Sequence[Any]) -> list[tuple[Widget, Any]]:
-    """Return the empty comparison that the editor starts with: what was saved is not read back."""
-    return [(widget, widget.default) for widget in layout.widgets]
-
-
-_BY_CLASS = {"CustomCombo": _custom_combo, "ImageCompare": _image_compare}
+_BY_CLASS = {"CustomCombo": _custom_combo}
