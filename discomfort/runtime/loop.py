@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+
+CLEAN_UP = 10.0
+"""Seconds that interrupted work may take to clean up before Ctrl-C returns all the same."""
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -39,11 +41,13 @@ def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
     if _running_loop() is loop:
         work.close()
         raise RuntimeError("a blocking run was asked for on the engine loop; await the asynchronous form instead")
-    future = asyncio.run_coroutine_threadsafe(work, loop)
+    finished = threading.Event()
+    future = asyncio.run_coroutine_threadsafe(_announcing(work, finished), loop)
     try:
         return future.result()
     except KeyboardInterrupt:
-        _cancel_and_wait(future)
+        future.cancel()
+        finished.wait(CLEAN_UP)
         raise
 
 
@@ -62,9 +66,8 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _cancel_and_wait(future: Future[Any], patience: float = 10.0) -> None:
-    """Cancel the work behind `future` and give its clean-up at most `patience` seconds."""
-    finished = threading.Event()
-    future.add_done_callback(lambda _: finished.set())
-    future.cancel()
-    finished.wait(patience)
+async def _announcing(work: Coroutine[Any, Any, Result], finished: threading.Event) -> Result:
+    try:
+        return await work
+    finally:
+        finished.set()

@@ -1,0 +1,77 @@
+"""The engine loop: one place for engines, reachable from anywhere, interruptible."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+
+import pytest
+
+from discomfort.runtime.loop import engine_loop, run_awaiting, run_blocking
+
+
+async def which_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
+
+
+def test_blocking_and_awaiting_callers_share_one_loop() -> None:
+    assert run_blocking(which_loop()) is engine_loop()
+
+    async def elsewhere() -> None:
+        assert await run_awaiting(which_loop()) is engine_loop()
+        assert run_blocking(which_loop()) is engine_loop()  # inside a running loop, as in Jupyter
+
+    asyncio.run(elsewhere())
+
+
+def test_blocking_on_the_engine_loop_itself_is_refused() -> None:
+    async def inner() -> None:
+        run_blocking(which_loop())
+
+    with pytest.raises(RuntimeError, match="await the asynchronous form"):
+        run_blocking(inner())
+
+
+def test_an_error_comes_back() -> None:
+    async def fail() -> None:
+        raise LookupError("lost")
+
+    with pytest.raises(LookupError, match="lost"):
+        run_blocking(fail())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_interrupt_cancels_the_work_and_waits_for_its_clean_up() -> None:
+    steps: list[str] = []
+
+    async def work() -> None:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            steps.append("cleaned up")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_blocking(work())
+    assert steps == ["cleaned up"]
+
+
+def test_cancelling_an_awaiting_caller_cancels_the_work() -> None:
+    cancelled = threading.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    async def caller() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(run_awaiting(work()), 0.05)
+
+    asyncio.run(caller())
+    assert cancelled.wait(5)
