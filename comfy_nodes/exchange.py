@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_nodes.registry import REGISTRY, running_client
+from comfy_nodes.anytype import ANY
+from comfy_nodes.registry import REGISTRY, running_context_key
 
 
 class DiscomfortContextLoader:
@@ -15,7 +16,7 @@ class DiscomfortContextLoader:
 
     CATEGORY = "discomfort/internal"
     DESCRIPTION = "Put in by Discomfort when it sends a prompt: gives a value of the running context."
-    RETURN_TYPES = ("*",)
+    RETURN_TYPES = (ANY,)
     RETURN_NAMES = ("value",)
     FUNCTION = "load"
 
@@ -35,7 +36,7 @@ class DiscomfortContextLoader:
             RuntimeError: no attached context holds it.
         """
         try:
-            return (REGISTRY.value(digest, running_client()),)
+            return (REGISTRY.value(digest, running_context_key()),)
         except LookupError as error:
             raise RuntimeError(
                 f"DiscomfortContextLoader: {error} (expected type {value_type}). Prompts with this node run through "
@@ -44,9 +45,9 @@ class DiscomfortContextLoader:
 
 
 class DiscomfortContextSaver:
-    """Stores a value in the context of the client whose prompt is running, and answers with its content digest.
+    """Stores a value in the context of the prompt that is running, and answers with its content digest.
 
-    It is never cached: its answer is about one client's context, and two clients may queue equal prompts. What feeds
+    It is never cached: its answer is about one context, and two clients may queue equal prompts. What feeds
     it stays cached, and equal contents are stored once.
     """
 
@@ -59,7 +60,7 @@ class DiscomfortContextSaver:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, tuple[Any, ...]]]:
-        return {"required": {"value": ("*",), "name": ("STRING", {"default": "", "multiline": False})}}
+        return {"required": {"value": (ANY,), "name": ("STRING", {"default": "", "multiline": False})}}
 
     @classmethod
     def VALIDATE_INPUTS(cls, input_types: dict[str, str]) -> bool:
@@ -72,6 +73,6 @@ class DiscomfortContextSaver:
 
     def save(self, value: list[Any], name: list[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
         """Store `value`, a list as every node output is one to ComfyUI; a list of one is stored as its item."""
-        context = REGISTRY.context_of(running_client())
+        context = REGISTRY.context(running_context_key())
         digest = context.put_value(value[0] if len(value) == 1 else value)
         return {"ui": {"discomfort": [{"name": name[0], "digest": digest}]}}

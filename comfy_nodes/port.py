@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from comfy_nodes.anytype import ANY
+
 UNCONNECTED = (
     "This DiscomfortPort is an INPUT port: its value comes from Python, through Discomfort.run() or "
     "discomfort.compile(). To try the workflow in ComfyUI alone, connect something to the port's input."
@@ -22,7 +24,7 @@ class DiscomfortPort:
 
     CATEGORY = "discomfort/utilities"
     DESCRIPTION = "An input or output of this workflow for Python: discomfort.compile() and Discomfort.run() fill it."
-    RETURN_TYPES = ("*",)
+    RETURN_TYPES = (ANY,)
     RETURN_NAMES = ("output",)
     FUNCTION = "forward"
     OUTPUT_NODE = True
@@ -34,7 +36,7 @@ class DiscomfortPort:
                 "unique_id": ("STRING", {"default": "", "multiline": False}),
                 "tags": ("STRING", {"default": "", "multiline": False}),
             },
-            "optional": {"input": ("*",)},
+            "optional": {"input": (ANY,)},
         }
 
     @classmethod
@@ -44,7 +46,7 @@ class DiscomfortPort:
 
     _missing: ClassVar[object] = object()
 
-    def forward(self, unique_id: str, tags: str, input: object = _missing) -> tuple[object]:  # noqa: A002
+    def forward(self, unique_id: str, tags: str, input: object = _missing) -> tuple[object]:
         """Return the input unchanged.
 
         Raises:

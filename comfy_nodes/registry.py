@@ -1,7 +1,8 @@
-"""Which context belongs to which client of this ComfyUI server.
+"""Which context the prompts of this ComfyUI server's clients use.
 
-A client attaches its context over HTTP before it queues prompts, so neither prompts nor the images saved from them
-name a context: loaders ask for a content digest, savers store for the client whose prompt is running.
+A client attaches a context over HTTP, under a key of its choice, before it queues prompts, and sends that key beside
+each prompt (`extra_data`, which ComfyUI keeps in its queue and history but never writes into an image). So prompts name
+no context: loaders ask for a content digest, savers store in the context of the prompt that is running.
 """
 
 from __future__ import annotations
@@ -9,82 +10,88 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
 
+CONTEXT_KEY = "discomfort_context"
+"""The key of a prompt's `extra_data` under which a client names its context."""
+
 ABSENCE_SECONDS = 120.0
-"""How long the context of a client whose websocket is gone is kept: it may reconnect."""
+"""How long the contexts of a client whose websocket is gone are kept: it may reconnect."""
+
+
+@dataclass(slots=True)
+class _Attachment:
+    """A context, who attached it, and when that client was last seen (seconds, monotonic)."""
+
+    context: WorkflowContext
+    client: str
+    last_seen: float
 
 
 class Registry:
-    """Contexts by client, for this process; safe to use from several threads."""
+    """Contexts by key, for this process; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._contexts: dict[str, WorkflowContext] = {}
-        self._handles: dict[str, str | None] = {}
-        self._last_seen: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._attachments: dict[str, _Attachment] = {}
 
-    def attach(self, client: str, handle: str | None) -> None:
-        """Give `client` the context behind `handle`, or, with None, a context of its own in this process.
+    def attach(self, key: str, client: str, handle: Mapping[str, Any] | None) -> None:
+        """Open the context behind `handle` as `key`, or, with None, a new context of this process.
+
+        Does nothing when `key` is attached already.
 
         Raises:
-            OSError, KeyError, ValueError: the handle names no context that this process can open.
+            OSError, LookupError, ValueError, RuntimeError: the handle names no context that this process can open.
         """
         from discomfort.context.context import WorkflowContext
 
         with self._lock:
-            if client in self._contexts and self._handles[client] == handle:
-                self._last_seen[client] = time.monotonic()
-                return
-            fresh = WorkflowContext() if handle is None else WorkflowContext.attach(handle)
-            self.detach(client)
-            self._contexts[client] = fresh
-            self._handles[client] = handle
-            self._last_seen[client] = time.monotonic()
+            if key not in self._attachments:
+                context = WorkflowContext() if handle is None else WorkflowContext.attach(handle)
+                self._attachments[key] = _Attachment(context, client, time.monotonic())
 
-    def detach(self, client: str) -> None:
-        """Let go of the client's context; does nothing when it has none."""
+    def detach(self, key: str) -> None:
+        """Let go of the context attached as `key`; does nothing when there is none."""
         with self._lock:
-            context = self._contexts.pop(client, None)
-            self._handles.pop(client, None)
-            self._last_seen.pop(client, None)
-        if context is not None:
-            context.shutdown()
+            attachment = self._attachments.pop(key, None)
+        if attachment is not None:
+            attachment.context.shutdown()
 
     def detach_absent(self, present: Collection[str]) -> None:
         """Let go of the contexts of clients that have not been in `present` for ABSENCE_SECONDS."""
         now = time.monotonic()
+        gone = []
         with self._lock:
-            for client in self._contexts:
-                if client in present:
-                    self._last_seen[client] = now
-            gone = [client for client, seen in self._last_seen.items() if now - seen > ABSENCE_SECONDS]
-        for client in gone:
-            self.detach(client)
+            for key, attachment in self._attachments.items():
+                if attachment.client in present:
+                    attachment.last_seen = now
+                elif now - attachment.last_seen > ABSENCE_SECONDS:
+                    gone.append(key)
+        for key in gone:
+            self.detach(key)
 
-    def clients(self) -> list[str]:
-        """Return the clients that have a context."""
-        with self._lock:
-            return list(self._contexts)
+    def __len__(self) -> int:
+        return len(self._attachments)
 
-    def context_of(self, client: str | None) -> WorkflowContext:
-        """Return the context of `client`.
+    def context(self, key: str | None) -> WorkflowContext:
+        """Return the context attached as `key`.
 
         Raises:
-            LookupError: it has attached none.
+            LookupError: there is none.
         """
         with self._lock:
-            context = self._contexts.get(client) if client is not None else None
-        if context is None:
-            raise LookupError(f"client {client!r} of this ComfyUI server has attached no Discomfort context")
-        return context
+            attachment = self._attachments.get(key) if key is not None else None
+        if attachment is None:
+            raise LookupError("no Discomfort context is attached to this ComfyUI server for this prompt")
+        return attachment.context
 
-    def value(self, digest: str, client: str | None) -> Any:
-        """Return the value with this content digest: from the client's own context, or from any other's.
+    def value(self, digest: str, key: str | None) -> Any:
+        """Return the value with this content digest: from the context attached as `key`, or else from any other.
 
         Equal digests mean equal contents, so it does not matter whose copy is read.
 
@@ -92,11 +99,10 @@ class Registry:
             LookupError: no attached context holds it.
         """
         with self._lock:
-            own = self._contexts.get(client) if client is not None else None
-            others = [context for context in self._contexts.values() if context is not own]
-        for context in [own, *others] if own is not None else others:
+            own_first = sorted(self._attachments.items(), key=lambda item: item[0] != key)
+        for _, attachment in own_first:
             try:
-                return context.get_value(digest)
+                return attachment.context.get_value(digest)
             except KeyError:
                 continue
         raise LookupError(f"no context attached to this ComfyUI server holds a value with digest {digest}")
@@ -112,7 +118,11 @@ def prompt_server() -> Any | None:
     return getattr(getattr(module, "PromptServer", None), "instance", None)
 
 
-def running_client() -> str | None:
-    """Return the client whose prompt this server is running."""
-    client = getattr(prompt_server(), "client_id", None)
-    return client if isinstance(client, str) else None
+def running_context_key() -> str | None:
+    """Return the context key that came with the prompt which this server is running, or None."""
+    queue = getattr(prompt_server(), "prompt_queue", None)
+    for item in list(getattr(queue, "currently_running", {}).values()):
+        for part in item:
+            if isinstance(part, Mapping) and isinstance(part.get(CONTEXT_KEY), str):
+                return str(part[CONTEXT_KEY])
+    return None

@@ -42,8 +42,8 @@ def add_routes() -> None:
     table.post("/discomfort/attach")(routes.guarded(routes.attach))
     table.post("/discomfort/detach")(routes.guarded(routes.detach))
     table.post("/discomfort/missing")(routes.guarded(routes.missing))
-    table.put("/discomfort/values/{client}/{digest}")(routes.guarded(routes.put_value))
-    table.get("/discomfort/values/{client}/{digest}")(routes.guarded(routes.get_value))
+    table.put("/discomfort/values/{key}/{digest}")(routes.guarded(routes.put_value))
+    table.get("/discomfort/values/{key}/{digest}")(routes.guarded(routes.get_value))
 
 
 class Routes:
@@ -90,32 +90,32 @@ class Routes:
         return alive if self._worker_was_seen else None
 
     async def attach(self, request: Request) -> Response:
-        """Attach a client's context: `{"client": id, "handle": …}`, or handle null for one of our own."""
+        """Attach a context: `{"key": …, "client": id, "handle": …}`; handle null: a new one in this process."""
         from aiohttp import web
 
         asked = await request.json()
         try:
-            await asyncio.to_thread(REGISTRY.attach, str(asked["client"]), asked["handle"])
+            await asyncio.to_thread(REGISTRY.attach, str(asked["key"]), str(asked["client"]), asked["handle"])
         except (OSError, LookupError, ValueError, RuntimeError, ImportError) as error:
             return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=409)
         self._sweep_later()
         return web.json_response({"attached": True})
 
     async def detach(self, request: Request) -> Response:
-        """Let go of a client's context: `{"client": id}`."""
+        """Let go of a context: `{"key": …}`."""
         from aiohttp import web
 
         asked = await request.json()
-        await asyncio.to_thread(REGISTRY.detach, str(asked["client"]))
+        await asyncio.to_thread(REGISTRY.detach, str(asked["key"]))
         return web.json_response({"attached": False})
 
     async def missing(self, request: Request) -> Response:
-        """Answer which of `{"client": id, "digests": […]}` the client's context does not hold."""
+        """Answer which of `{"key": …, "digests": […]}` the context does not hold."""
         from aiohttp import web
 
         asked = await request.json()
         try:
-            context = REGISTRY.context_of(str(asked["client"]))
+            context = REGISTRY.context(str(asked["key"]))
         except LookupError as error:
             return web.json_response({"error": str(error)}, status=404)
         missing = [digest for digest in asked["digests"] if not context.has_value(str(digest))]
@@ -129,7 +129,7 @@ class Routes:
         async for chunk in request.content.iter_any():  # streamed: the server's upload limit is for its own routes
             wire += chunk
         try:
-            digest = await asyncio.to_thread(_store, request.match_info["client"], bytes(wire))
+            digest = await asyncio.to_thread(_store, request.match_info["key"], bytes(wire))
         except LookupError as error:
             return web.json_response({"error": str(error)}, status=404)
         except ValueError as error:
@@ -141,11 +141,11 @@ class Routes:
         return web.json_response({"digest": digest})
 
     async def get_value(self, request: Request) -> Response:
-        """Answer with a value of the client's context in wire format."""
+        """Answer with a value of the context in wire format."""
         from aiohttp import web
 
         try:
-            wire = await asyncio.to_thread(_fetch, request.match_info["client"], request.match_info["digest"])
+            wire = await asyncio.to_thread(_fetch, request.match_info["key"], request.match_info["digest"])
         except LookupError as error:
             return web.json_response({"error": str(error)}, status=404)
         except (TypeError, ValueError) as error:
@@ -161,17 +161,17 @@ class Routes:
         """Let go of what clients left that are gone, as long as anybody is attached."""
         REGISTRY.detach_absent(set(self._server.sockets))
         self._sweeping = False
-        if REGISTRY.clients():
+        if len(REGISTRY):
             self._sweep_later()
 
 
-def _store(client: str, wire: bytes) -> str:
-    from discomfort.context.codec import decode_wire
+def _store(key: str, wire: bytes) -> str:
+    from discomfort.context.wire import decode_wire
 
-    return REGISTRY.context_of(client).put_value(decode_wire(wire))
+    return REGISTRY.context(key).put_value(decode_wire(wire))
 
 
-def _fetch(client: str, digest: str) -> bytes:
-    from discomfort.context.codec import encode_wire
+def _fetch(key: str, digest: str) -> bytes:
+    from discomfort.context.wire import encode_wire
 
-    return encode_wire(REGISTRY.context_of(client).get_value(digest))
+    return encode_wire(REGISTRY.context(key).get_value(digest))

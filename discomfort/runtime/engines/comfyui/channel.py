@@ -1,0 +1,148 @@
+"""How values get to a ComfyUI server and back: through shared memory, over HTTP, or as plain images.
+
+Which way is open is found out once for each server: our nodes on it and the context's memory within its reach (shared),
+our nodes only (HTTP), neither (plain, in `plain.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from comfy_nodes.registry import CONTEXT_KEY
+from discomfort.runtime.engine import LOADER_CLASS, Delivered, EngineError, EngineLost, Prompt, PromptRequest
+from discomfort.runtime.engines.comfyui.transport import Transport
+
+if TYPE_CHECKING:
+    from discomfort.context.context import WorkflowContext
+
+
+class Channel(Protocol):
+    """Moves the values of prompts."""
+
+    async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
+        """Bring the values that loaders name within the server's reach; return the prompt and its `extra_data`."""
+
+    async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
+        """Return what the prompt's savers stored, given the `ui` answers of its nodes."""
+
+    async def close(self) -> None:
+        """Tell the server to let go of our contexts."""
+
+
+class NodesChannel:
+    """For a server with our nodes.
+
+    `local` servers are asked to map a context's memory; where they cannot, and on remote servers, values travel over
+    HTTP into a context that the server makes for us.
+    """
+
+    def __init__(self, transport: Transport, local: bool) -> None:
+        self._transport = transport
+        self._local = local
+        self._attached: dict[str, tuple[weakref.ref[WorkflowContext], bool]] = {}
+        self._lock = asyncio.Lock()
+
+    async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
+        """Attach the request's context, and send the values that its loaders name where memory is not shared."""
+        key, shared = await self._attach(request.context)
+        if not shared:
+            await self._send_values(key, request)
+        return request.prompt, {CONTEXT_KEY: key}
+
+    async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
+        """Return the digests that savers answered with; fetch the values where memory is not shared."""
+        digests = {name: digest for name, node in request.outputs.items() if (digest := _saved(ui.get(node)))}
+        key, shared = await self._attach(request.context)
+        if not shared:
+            for digest in sorted(set(digests.values())):
+                await self._fetch_value(key, digest, request.context)
+        return {name: Delivered(digest=digest) for name, digest in digests.items()}
+
+    async def close(self) -> None:
+        """Detach every context, as far as the server still answers."""
+        for key in list(self._attached):
+            await self._detach(key)
+
+    async def _attach(self, context: WorkflowContext) -> tuple[str, bool]:
+        """Return the key under which the server knows `context`, and whether it shares its memory."""
+        async with self._lock:
+            for key, (known, shared) in self._attached.items():
+                if known() is context:
+                    return key, shared
+            await self._forget_closed()
+            key = uuid.uuid4().hex
+            shared = self._local and await self._offer(key, context.handle())
+            if not shared and not await self._offer(key, None):
+                raise EngineError(f"ComfyUI at {self._transport.url} cannot open a Discomfort context; see its log")
+            self._attached[key] = (weakref.ref(context), shared)
+            return key, shared
+
+    async def _offer(self, key: str, handle: Mapping[str, Any] | None) -> bool:
+        """Ask the server to attach; return whether it did."""
+        request = {"key": key, "client": self._transport.client_id, "handle": handle}
+        status, answer = await self._transport.post_json("/discomfort/attach", request)
+        if status == 401:
+            raise EngineError(
+                f"ComfyUI at {self._transport.url} wants the token of its Discomfort nodes: give it as token=…, the "
+                "value of DISCOMFORT_TOKEN in the server's environment"
+            )
+        if status not in (200, 409):
+            raise EngineLost(f"ComfyUI at {self._transport.url} answered attach with status {status}: {answer}")
+        return status == 200
+
+    async def _forget_closed(self) -> None:
+        for key, (known, _) in list(self._attached.items()):
+            context = known()
+            if context is None or context.closed:
+                await self._detach(key)
+
+    async def _detach(self, key: str) -> None:
+        del self._attached[key]
+        try:
+            await self._transport.post_json("/discomfort/detach", {"key": key})
+        except EngineLost:
+            return  # a server that is gone holds nothing
+
+    async def _send_values(self, key: str, request: PromptRequest) -> None:
+        """Send the values that loaders name and the server lacks."""
+        from discomfort.context.wire import encode_wire
+
+        wanted = sorted(
+            {str(node["inputs"]["digest"]) for node in request.prompt.values() if node["class_type"] == LOADER_CLASS}
+        )
+        if not wanted:
+            return
+        status, answer = await self._transport.post_json("/discomfort/missing", {"key": key, "digests": wanted})
+        if status != 200:
+            raise EngineLost(f"ComfyUI at {self._transport.url} lost our context: {answer}")
+        for digest in answer["missing"]:
+            value = await asyncio.to_thread(request.context.get_value, digest)
+            wire = await asyncio.to_thread(encode_wire, value)
+            status, body = await self._transport.request("PUT", f"/discomfort/values/{key}/{digest}", data=wire)
+            if status != 200:
+                raise EngineError(f"ComfyUI at {self._transport.url} did not take a value ({status}): {_text(body)}")
+
+    async def _fetch_value(self, key: str, digest: str, context: WorkflowContext) -> None:
+        """Bring a value that a saver stored on the server into our context, unless it is there."""
+        from discomfort.context.wire import decode_wire
+
+        if context.has_value(digest):
+            return
+        status, body = await self._transport.request("GET", f"/discomfort/values/{key}/{digest}")
+        if status != 200:
+            raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
+        context.put_value(await asyncio.to_thread(decode_wire, body))
+
+
+def _saved(ui: Mapping[str, Any] | None) -> str | None:
+    """Return the digest in a saver's `ui` answer."""
+    entries = (ui or {}).get("discomfort") or ()
+    return next((str(entry["digest"]) for entry in entries if "digest" in entry), None)
+
+
+def _text(body: bytes) -> str:
+    return body[:500].decode("utf-8", "replace")

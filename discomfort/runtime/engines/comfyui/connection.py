@@ -1,0 +1,301 @@
+"""A connection to one ComfyUI server: prompts in, their messages sorted out, and a watch on whether it still works."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+import urllib.parse
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from comfy_nodes.routes import PROTOCOL
+from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
+from discomfort.compiler.catalog import Catalog
+from discomfort.runtime.engine import EngineError, EngineLost, Listener, Prompt, PromptRequest, PromptResult
+from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
+from discomfort.runtime.engines.comfyui.errors import rejection
+from discomfort.runtime.engines.comfyui.plain import PlainChannel
+from discomfort.runtime.engines.comfyui.runs import PromptRun
+from discomfort.runtime.engines.comfyui.transport import Transport
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_FAREWELL_SECONDS = 3.0
+_PROBE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for a server.
+
+    `retry_seconds`: it is busy, or cannot be reached. `check_seconds`: it says nothing while prompts wait, before it
+    is looked after. `silence_seconds`: it says nothing about a running prompt, before that is given up.
+    """
+
+    retry_seconds: float = 30.0
+    check_seconds: float = 5.0
+    silence_seconds: float = 1800.0
+
+
+class Connection:
+    """Everything between us and one server process. Once `lost` is set it is of no further use."""
+
+    def __init__(self, url: str, token: str | None, patience: Patience, is_running: Callable[[], bool]) -> None:
+        """Prepare a connection.
+
+        Args:
+            url: the server's address.
+            token: what its Discomfort nodes ask for; None: found out where possible.
+            patience: how long to wait for what.
+            is_running: tells whether the server's process lives, as far as we know.
+        """
+        self.transport = Transport(url, self._hear, patience.retry_seconds)
+        self.lost: EngineError | None = None
+        self._token = token
+        self._patience = patience
+        self._is_running = is_running
+        self._channel: Channel | None = None
+        self._has_nodes = False
+        self._catalog: asyncio.Task[Catalog] | None = None
+        self._runs: dict[str, PromptRun] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Connect, and find out how values can travel.
+
+        Raises:
+            EngineError: the server wants a token, or has another version of our nodes.
+            EngineLost: it cannot be reached.
+        """
+        await self.transport.open()
+        self._channel = await self._choose_channel()
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._watch())]
+
+    async def catalog(self) -> Catalog:
+        """Return the server's node classes; asked for once."""
+        if self._catalog is None or (self._catalog.done() and self._catalog.exception() is not None):
+            self._catalog = asyncio.create_task(self._read_catalog())
+        return await asyncio.shield(self._catalog)
+
+    async def run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
+        """Run one prompt to its end; see `Engine.run`."""
+        channel = self._channel
+        assert channel is not None, "open() comes first"
+        prompt, extra_data = await channel.prepare(request)
+        if request.extra_pnginfo:
+            extra_data["extra_pnginfo"] = dict(request.extra_pnginfo)
+        run = PromptRun(str(uuid.uuid4()), request.places, listener)
+        await self._finish(run, prompt, extra_data)
+        outputs = await channel.deliver(request, run.ui)
+        missing = sorted(set(request.outputs) - set(outputs))
+        if missing:
+            raise EngineError(f"the prompt ended without {', '.join(missing)}: a node before it blocked its execution")
+        return PromptResult(outputs, run.ui, run.executed, run.cached)
+
+    async def run_as_it_is(self, prompt: Prompt, extra_data: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a prompt that needs no values of ours; return what `/history` says about it, by prompt id.
+
+        Raises:
+            EngineError: see `Engine.run`.
+        """
+        run = PromptRun(str(uuid.uuid4()), {}, None)
+        await self._finish(run, prompt, extra_data)
+        history: dict[str, Any] = {}
+        deadline = time.monotonic() + self._patience.retry_seconds
+        while not history and time.monotonic() < deadline:  # the server files it a moment after it says success
+            history = await self.transport.get_json(f"/history/{run.prompt_id}")
+            await asyncio.sleep(0 if history else 0.02)
+        return history
+
+    async def _finish(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any]) -> None:
+        """Submit a prompt and wait for its end; cancelled, take it off the server."""
+        if self.lost is not None:
+            raise self.lost
+        self._runs[run.prompt_id] = run
+        submission = asyncio.create_task(self._submit(run, prompt, extra_data))
+        try:
+            await asyncio.shield(submission)
+            await asyncio.shield(run.finished)
+        except asyncio.CancelledError:
+            await self._interrupt(run, submission)
+            raise
+        finally:
+            del self._runs[run.prompt_id]
+            submission.cancel()
+            run.finished.cancel()
+            if not run.finished.cancelled():
+                run.finished.exception()  # seen, though the submission's own error may have been the one to raise
+
+    async def close(self, reason: EngineError) -> None:
+        """End every run with `reason` and let go of the server. Safe to call twice."""
+        farewell = self.lost is None and self._is_running() and self._channel is not None
+        self._lose(reason)
+        tasks, self._tasks = self._tasks, []
+        if self._catalog is not None:
+            tasks.append(self._catalog)  # type: ignore[arg-type]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if farewell and self._channel is not None:
+            with contextlib.suppress(EngineError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._channel.close(), _FAREWELL_SECONDS)
+        await self.transport.close()
+
+    async def _read_catalog(self) -> Catalog:
+        return Catalog(await self.transport.get_json("/object_info"))
+
+    async def _choose_channel(self) -> Channel:
+        transport = self.transport
+        status, body = await transport.request("GET", "/discomfort/info")
+        info = _json_object(body) if status == 200 else {}
+        self._has_nodes = "protocol" in info
+        if not self._has_nodes:
+            return PlainChannel(transport, self.catalog)
+        if info["protocol"] != PROTOCOL:
+            raise EngineError(
+                f"ComfyUI at {transport.url} has Discomfort {info.get('discomfort')} nodes (protocol "
+                f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides"
+            )
+        transport.token = self._token or os.environ.get(TOKEN_VARIABLE) or read_token(str(info.get("server")))
+        return NodesChannel(transport, urllib.parse.urlsplit(transport.url).hostname in _LOOPBACK)
+
+    async def _submit(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any]) -> None:
+        """Queue the prompt; where the answer got lost, only when the server does not know the prompt already."""
+        payload = {
+            "prompt": prompt,
+            "prompt_id": run.prompt_id,
+            "client_id": self.transport.client_id,
+            "extra_data": dict(extra_data),
+        }
+        try:
+            status, answer = await self.transport.post_json("/prompt", payload)
+        except EngineLost:
+            if not self._is_running() or not await self._knows(run):
+                raise
+            run.submitted = True
+            return
+        run.submitted = True
+        if status == 400:
+            raise rejection(answer, run.places, prompt)
+        if status != 200:
+            raise EngineLost(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {answer}")
+        if answer.get("node_errors"):  # some outputs were refused, the rest is queued: all or nothing
+            await self._take_off(run.prompt_id)
+            raise rejection(answer, run.places, prompt)
+
+    async def _knows(self, run: PromptRun) -> bool:
+        """Return whether the server has the prompt: queued, running, or done, and then finish it from the history."""
+        running, pending = await self._queue()
+        if run.prompt_id in running or run.prompt_id in pending:
+            return True
+        history = await self.transport.get_json(f"/history/{run.prompt_id}", _PROBE_SECONDS)
+        if run.prompt_id not in history:
+            return run.finished.done()
+        run.recall(history[run.prompt_id])
+        return True
+
+    async def _queue(self) -> tuple[list[str], list[str]]:
+        """Return the ids of running and of waiting prompts."""
+        queue = await self.transport.get_json("/queue", _PROBE_SECONDS)
+        running, pending = ([str(item[1]) for item in queue[name]] for name in ("queue_running", "queue_pending"))
+        return running, pending
+
+    async def _interrupt(self, run: PromptRun, submission: asyncio.Task[None]) -> None:
+        """Take a cancelled run off the server, however far it got; give up after a few seconds."""
+
+        async def take_off() -> None:
+            await asyncio.wait({submission})
+            if not run.finished.done():
+                await self._take_off(run.prompt_id)
+
+        with contextlib.suppress(EngineError, asyncio.TimeoutError):
+            await asyncio.wait_for(take_off(), _FAREWELL_SECONDS)
+
+    async def _take_off(self, prompt_id: str) -> None:
+        """Take a prompt out of the server's queue, or interrupt it where it runs."""
+        await self.transport.post_json("/queue", {"delete": [prompt_id]})
+        running, _ = await self._queue()
+        if prompt_id in running:
+            await self.transport.post_json("/interrupt", {"prompt_id": prompt_id})
+
+    def _hear(self, kind: str, data: Mapping[str, Any]) -> None:
+        run = self._runs.get(str(data.get("prompt_id")))
+        if run is not None:
+            run.hear(kind, data)
+
+    async def _listen(self) -> None:
+        """Hand messages to their runs; connect again when the websocket is lost, and catch up."""
+        try:
+            while True:
+                await self.transport.listen()
+                if not self._is_running():
+                    raise EngineLost(f"ComfyUI at {self.transport.url} ended while it was in use")
+                await self.transport.connect()
+                await self._catch_up()
+        except EngineError as error:
+            self._lose(error)
+
+    async def _catch_up(self) -> None:
+        """After messages may have been missed: finish what is done, and give up what the server has forgotten."""
+        for run in list(self._runs.values()):
+            if not run.submitted or run.finished.done():
+                continue
+            if not await self._knows(run):
+                run.lose(EngineLost(f"ComfyUI at {self.transport.url} no longer knows the prompt; it was restarted"))
+
+    async def _watch(self) -> None:
+        """Look after a server that says nothing while prompts wait."""
+        idle_checks = 0
+        while True:
+            await asyncio.sleep(self._patience.check_seconds)
+            silence = time.monotonic() - self.transport.last_message
+            if not self._runs or silence < self._patience.check_seconds:
+                idle_checks = 0
+                continue
+            try:
+                idle_checks = idle_checks + 1 if await self._is_idle(silence) else 0
+            except EngineError as error:
+                self._lose(error)
+                return
+            if idle_checks >= 2:
+                self._lose(EngineLost(self._stuck("its queue does not move")))
+                return
+
+    async def _is_idle(self, silence: float) -> bool:
+        """Return whether prompts wait in the server's queue although none runs.
+
+        Raises:
+            EngineLost: its worker is known to be dead, or it has been silent for too long.
+        """
+        if not self._is_running():
+            raise EngineLost(f"ComfyUI at {self.transport.url} ended while it was in use")
+        if silence > self._patience.silence_seconds:
+            raise EngineLost(self._stuck(f"it has said nothing for {silence:.0f} s"))
+        if self._has_nodes:
+            info = await self.transport.get_json("/discomfort/info", _PROBE_SECONDS)
+            if info.get("worker_alive") is False:
+                raise EngineLost(self._stuck("the thread that runs its prompts has died"))
+        await self._catch_up()
+        running, pending = await self._queue()
+        return bool(pending) and not running
+
+    def _stuck(self, why: str) -> str:
+        return f"ComfyUI at {self.transport.url} answers but does not work: {why}; only a restart helps"
+
+    def _lose(self, error: EngineError) -> None:
+        if self.lost is None:
+            self.lost = error
+        for run in list(self._runs.values()):
+            run.lose(error)
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,176 @@
+"""The engine that runs prompts on a ComfyUI server, one of our own or one that runs already."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from discomfort.runtime.engine import EngineError, EngineLost, Listener, PromptRequest, PromptResult
+from discomfort.runtime.engines.comfyui.config import ServerConfig, find_config
+from discomfort.runtime.engines.comfyui.connection import Connection, Patience
+from discomfort.runtime.engines.comfyui.server import ManagedServer
+
+if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog
+    from discomfort.runtime.engines.comfyui.worker import Worker
+
+
+class ComfyUIEngine:
+    """Runs prompts on a ComfyUI server: `managed` starts one, `attached` uses one that runs.
+
+    A managed server that died, or whose worker died, is started again by the next `start` or `run`; the caller
+    decides whether to run the lost prompt once more.
+    """
+
+    name = "comfyui"
+    hands_over_live_objects = False
+    pipelined = True
+
+    def __init__(
+        self,
+        server: ManagedServer | None = None,
+        url: str | None = None,
+        token: str | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        """Use `managed`, `attached` or `from_config` instead."""
+        self._server = server
+        self._url = url
+        self._token = token
+        self._patience = patience or Patience()
+        self._connection: Connection | None = None
+        self._starting = asyncio.Lock()
+        self._worker: Worker | None = None
+
+    @classmethod
+    def managed(
+        cls,
+        path: str | os.PathLike[str] | ServerConfig,
+        python: str | None = None,
+        arguments: Sequence[str] = (),
+        patience: Patience | None = None,
+    ) -> ComfyUIEngine:
+        """Return an engine with a server of its own, started when first needed.
+
+        Args:
+            path: the ComfyUI checkout, or a whole `ServerConfig`.
+            python: the interpreter that has ComfyUI's requirements; default: the one that runs us.
+            arguments: further `main.py` arguments, such as `--cpu`.
+            patience: how long to wait for what.
+
+        Raises:
+            EngineError: there is no ComfyUI at `path`.
+        """
+        if not isinstance(path, ServerConfig):
+            path = ServerConfig(Path(path), python or sys.executable, tuple(arguments))
+        return cls(ManagedServer(path), patience=patience)
+
+    @classmethod
+    def attached(cls, url: str, token: str | None = None, patience: Patience | None = None) -> ComfyUIEngine:
+        """Return an engine for a server that runs already, local or remote.
+
+        Args:
+            url: such as `http://127.0.0.1:8188`.
+            token: DISCOMFORT_TOKEN of the server's environment; default: that of ours, or what a server of the same
+                user on the same machine left for us.
+            patience: how long to wait for what.
+        """
+        return cls(url=url if "://" in url else f"http://{url}", token=token, patience=patience)
+
+    @classmethod
+    def from_config(cls, config_path: str | os.PathLike[str] | None = None) -> ComfyUIEngine:
+        """Return an engine for the ComfyUI that `comfy_serverless.json` or the surroundings name; see `find_config`.
+
+        Raises:
+            EngineError: none is named, or the configuration is wrong.
+        """
+        config = find_config(config_path)
+        if config is None:
+            raise EngineError(
+                "no ComfyUI is named: give comfy_serverless.json as config_path, or set COMFYUI_PATH to a checkout"
+            )
+        return cls.managed(config)
+
+    @property
+    def url(self) -> str | None:
+        """The server's address; None while a managed server has not been started."""
+        if self._server is None:
+            return self._url
+        return self._server.url if self._server.port else None
+
+    @property
+    def server(self) -> ManagedServer | None:
+        """The managed server, or None."""
+        return self._server
+
+    @property
+    def worker(self) -> Worker:
+        """The server's documented face: uploads, prompts as they are."""
+        from discomfort.runtime.engines.comfyui.worker import Worker
+
+        if self._worker is None:
+            self._worker = Worker(self)
+        return self._worker
+
+    async def start(self) -> None:
+        """Start or find the server and connect to it; does nothing when connected.
+
+        Raises:
+            EngineError: the server does not start, wants a token, or speaks another protocol.
+            EngineLost: it cannot be reached.
+        """
+        await self.connected()
+
+    async def connected(self) -> Connection:
+        """Return the connection, made anew where there is none or the last one is lost; raises as `start`."""
+        async with self._starting:
+            connection = self._connection
+            if connection is not None and connection.lost is None and self._is_running():
+                return connection
+            await self._disconnect(EngineLost("ComfyUI was lost"))
+            if self._server is not None:
+                await self._server.start()
+            return await self._connect()
+
+    async def catalog(self) -> Catalog:
+        """Return the node classes of the server; asked for once a connection."""
+        return await (await self.connected()).catalog()
+
+    async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
+        """Run one prompt to its end; see `Engine.run`."""
+        return await (await self.connected()).run(request, listener)
+
+    async def close(self) -> None:
+        """Disconnect, and stop the server if it is ours. Safe to call twice."""
+        async with self._starting:
+            await self._disconnect(EngineLost("the engine was closed"))
+            if self._worker is not None:
+                self._worker.remove_ephemeral()
+            if self._server is not None:
+                await self._server.stop()
+
+    def _is_running(self) -> bool:
+        """Return whether the server's process lives; of a server that is not ours that is assumed."""
+        return self._server is None or self._server.is_running()
+
+    async def _connect(self) -> Connection:
+        url = self.url
+        assert url is not None
+        token = self._server.token if self._server is not None else self._token
+        connection = Connection(url, token, self._patience, self._is_running)
+        try:
+            await connection.open()
+        except BaseException:
+            await connection.close(EngineLost("the connection to ComfyUI failed"))
+            raise
+        self._connection = connection
+        return connection
+
+    async def _disconnect(self, reason: EngineError) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close(reason)

@@ -1,0 +1,111 @@
+"""Keeps a ComfyUI server from outliving the program that started it. Runs as a process of its own.
+
+    python guard.py GRACE_SECONDS LOG_FILE COMMAND…
+
+The guard starts COMMAND in a process group of its own and writes its process id as a line to standard output. It stops
+the whole group (SIGTERM, a grace period, SIGKILL) when its standard input ends or its parent is gone, which happen
+whatever way the program dies, SIGKILL included; or on SIGTERM. Should the guard itself be killed, Linux kills the
+server with it (parent-death signal). It exits with the server's exit status.
+
+Only the standard library is used: the guard must start fast and anywhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_POLL_SECONDS = 0.2
+
+
+def main(arguments: list[str]) -> int:
+    """Start the server, wait for it or for the reason to stop it, and return its exit status."""
+    grace, log, command = float(arguments[0]), Path(arguments[1]), arguments[2:]
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+    server = _start(command, log)
+    sys.stdout.write(f"{server.pid}\n")
+    sys.stdout.flush()
+    threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
+    while server.poll() is None and not stop.is_set():
+        stop.wait(_POLL_SECONDS)
+        if os.getppid() != parent:
+            stop.set()
+    if server.poll() is None:
+        _ask_to_stop(server)
+        try:
+            server.wait(grace)
+        except subprocess.TimeoutExpired:
+            stop.set()
+    _kill_group(server)
+    return server.wait()
+
+
+def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as stream:
+        if sys.platform == "win32":
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,
+            )
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process, the server, when the guard dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    stop.set()
+
+
+def _ask_to_stop(server: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        server.send_signal(signal.CTRL_BREAK_EVENT)
+    else:
+        _signal_group(server, signal.SIGTERM)
+
+
+def _kill_group(server: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of the server and of everything it started."""
+    if sys.platform == "win32":
+        subprocess.run(
+            ["taskkill", "/T", "/F", "/PID", str(server.pid)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+    else:
+        _signal_group(server, signal.SIGKILL)
+
+
+def _signal_group(server: subprocess.Popen[bytes], number: int) -> None:
+    try:
+        os.killpg(server.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return  # the group is empty already
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

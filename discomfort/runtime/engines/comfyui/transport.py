@@ -1,0 +1,208 @@
+"""What is sent to a ComfyUI server and what comes back: its HTTP routes and its websocket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from discomfort.runtime.engine import EngineLost
+
+if TYPE_CHECKING:
+    import aiohttp
+
+OnMessage: TypeAlias = Callable[[str, Mapping[str, Any]], None]
+"""Called with a websocket message's type and data."""
+
+_log = logging.getLogger(__name__)
+_BUSY = (429, 503)
+_HEARTBEAT_SECONDS = 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+
+# Large prompts repeat the state of every node at each step; what we show comes from smaller messages.
+_IGNORED_PREFIX = '{"type": "progress_state"'
+
+
+class Transport:
+    """One HTTP session and one websocket to one server. Belongs to the event loop that calls `open`."""
+
+    def __init__(self, url: str, on_message: OnMessage, retry_seconds: float) -> None:
+        self.url = url.rstrip("/")
+        self.client_id = uuid.uuid4().hex
+        self.token: str | None = None
+        self.last_message = time.monotonic()
+        self._on_message = on_message
+        self._retry_seconds = retry_seconds
+        self._session: aiohttp.ClientSession | None = None
+        self._websocket: aiohttp.ClientWebSocketResponse[Any] | None = None
+
+    async def open(self) -> None:
+        """Open the session and connect the websocket.
+
+        Raises:
+            EngineLost: the server cannot be reached within the retry time.
+        """
+        import aiohttp
+
+        if self._session is None:
+            # A server that is busy with a node may hold the interpreter lock for long: no limit on the whole answer.
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+            self._session = aiohttp.ClientSession(timeout=timeout)
+        await self.connect()
+
+    async def connect(self) -> None:
+        """Connect the websocket, again if it was connected before.
+
+        Raises:
+            EngineLost: the server cannot be reached within the retry time.
+        """
+        import aiohttp
+
+        async def attempt() -> aiohttp.ClientWebSocketResponse[Any]:
+            return await self._opened().ws_connect(
+                f"{self.url}/ws?clientId={self.client_id}", max_msg_size=0, heartbeat=_HEARTBEAT_SECONDS
+            )
+
+        deadline = time.monotonic() + self._retry_seconds
+        for pause in _pauses():
+            try:
+                self._websocket = await asyncio.wait_for(attempt(), 10)
+            except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+                if time.monotonic() + pause > deadline:
+                    raise EngineLost(f"no websocket to ComfyUI at {self.url}: {_words(error)}") from error
+                await asyncio.sleep(pause)
+            else:
+                self.last_message = time.monotonic()
+                return
+
+    async def listen(self) -> None:
+        """Hand over messages until the websocket closes, for whatever reason."""
+        import aiohttp
+
+        websocket = self._websocket
+        if websocket is None:
+            return
+        async for message in websocket:
+            self.last_message = time.monotonic()
+            if message.type is aiohttp.WSMsgType.TEXT and not message.data.startswith(_IGNORED_PREFIX):
+                self._read(message.data)
+
+    def _read(self, text: str) -> None:
+        """Hand over one message; what is not one of ComfyUI's is logged and left."""
+        try:
+            message = json.loads(text)
+            kind, data = message["type"], message["data"]
+        except (ValueError, LookupError, TypeError):
+            _log.warning("ComfyUI at %s sent something that is no message: %.200r", self.url, text)
+            return
+        if isinstance(kind, str) and isinstance(data, dict):
+            self._on_message(kind, data)
+
+    async def close(self) -> None:
+        """Close websocket and session. Safe to call twice."""
+        websocket, self._websocket = self._websocket, None
+        session, self._session = self._session, None
+        if websocket is not None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(websocket.close(), 1)
+        if session is not None:
+            await session.close()
+
+    async def get_json(self, path: str, seconds: float | None = None) -> Any:
+        """Return the JSON at `path`.
+
+        Raises:
+            EngineLost: no answer, or not one with status 200.
+        """
+        status, body = await self.request("GET", path, seconds=seconds)
+        if status != 200:
+            raise EngineLost(f"ComfyUI at {self.url} answered {path} with status {status}: {body[:300]!r}")
+        return _parsed(self.url, path, body)
+
+    async def post_json(self, path: str, payload: Mapping[str, Any]) -> tuple[int, Any]:
+        """POST JSON and return status and answer (JSON, or None where the body is none).
+
+        Raises:
+            EngineLost: no answer.
+        """
+        status, body = await self.request("POST", path, json_body=payload)
+        try:
+            return status, json.loads(body) if body else None
+        except ValueError:
+            return status, None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json_body: Mapping[str, Any] | None = None,
+        data: Any = None,
+        seconds: float | None = None,
+    ) -> tuple[int, bytes]:
+        """Send one request and return status and body.
+
+        While the server says that it is busy (503, 429), or fails with 500 to 504, it is asked again with growing
+        pauses until the retry time is over; then its last answer is returned. `seconds` limits one request.
+
+        Raises:
+            EngineLost: no connection, or it broke.
+        """
+        import aiohttp
+
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token and path.startswith("/discomfort/") else {}
+        timeout = aiohttp.ClientTimeout(total=seconds) if seconds else None
+        deadline = time.monotonic() + self._retry_seconds
+        failures = 0
+        for pause in _pauses():
+            try:
+                async with self._opened().request(
+                    method,
+                    self.url + path,
+                    json=json_body,
+                    data=data() if callable(data) else data,
+                    headers=headers,
+                    **({"timeout": timeout} if timeout else {}),
+                ) as response:
+                    status, body = response.status, await response.read()
+            except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+                raise EngineLost(f"ComfyUI at {self.url} did not answer {path}: {_words(error)}") from error
+            failures += 500 <= status < 600 and status not in _BUSY
+            if not _is_passing(status, failures) or time.monotonic() + pause > deadline:
+                return status, body
+            await asyncio.sleep(pause)
+        raise AssertionError("pauses never end")
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise EngineLost(f"the connection to ComfyUI at {self.url} is closed")
+        return self._session
+
+
+def _is_passing(status: int, failures: int) -> bool:
+    """Return whether to ask again: a busy server always, a failing one three times, a full disk (507) never."""
+    return status in _BUSY or (status in (500, 502, 504) and failures < 3)
+
+
+def _pauses() -> Iterator[float]:
+    """Yield growing pauses in seconds, without end."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _parsed(url: str, path: str, body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise EngineLost(f"ComfyUI at {url} answered {path} with what is no JSON: {body[:200]!r}") from error
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
