@@ -74,6 +74,8 @@ class NodeClass:
     deprecated: bool = False
     category: str = ""
     python_module: str = ""
+    effect: str | None = None
+    """What the class says of itself (`DISCOMFORT_EFFECT`): a word of `effects.Effect`."""
 
     def input(self, name: str) -> InputSpec | None:
         """Return the declared input called `name`, or None."""
@@ -215,6 +217,7 @@ def read_node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
         deprecated=bool(info.get("deprecated")),
         category=info.get("category") or "",
         python_module=info.get("python_module") or "",
+        effect=info.get("discomfort_effect"),
     )
 
 

@@ -99,6 +99,8 @@ class EffectTable:
         node_class = self._catalog.get(class_type)
         if node_class is None:
             return _UNKNOWN
+        if node_class.effect is not None:
+            return Rule(Effect(node_class.effect))
         if node_class.output_node:
             return _EFFECT
         if node_class.api_node or node_class.python_module.startswith("comfy_api_nodes"):
