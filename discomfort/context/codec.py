@@ -9,21 +9,26 @@ Layout of a blob: magic, length and CRC-32 of the header, header (JSON), then th
 from __future__ import annotations
 
 import json
-import struct
 import zlib
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from discomfort.context import leaves as lv
-from discomfort.context.digest import hash_chunks, hash_view, value_digest
-from discomfort.context.errors import CorruptValueError, EncodingError
+from discomfort.context.decoding import (
+    ALIGNMENT,
+    MAGIC,
+    PREFIX,
+    from_inline,
+    leaf_offsets,
+    parse_header,
+    structure_digest,
+)
+from discomfort.context.digest import hash_chunks, hash_view
+from discomfort.context.errors import EncodingError
 from discomfort.context.leaves import Leaf, Tag
-from discomfort.context.objects import pickle_value, unpickle_value
+from discomfort.context.objects import pickle_value
 
-ALIGNMENT = 64
-_MAGIC = b"DSCBLOB1"
-_PREFIX = struct.Struct("<8sII")
 _MAX_DEPTH = 200
 
 
@@ -68,16 +73,16 @@ class Encoded:
         """Everything before the leaves, padded so that the first of them is aligned."""
         sizes = [leaf.nbytes for leaf in self.leaves]
         body = json.dumps({"s": self.structure, "o": self.occurrences, "b": sizes, "t": self.text}).encode()
-        prefix = _PREFIX.pack(_MAGIC, len(body), zlib.crc32(body)) + body
+        prefix = PREFIX.pack(MAGIC, len(body), zlib.crc32(body)) + body
         return prefix + bytes(-len(prefix) % ALIGNMENT)
 
     def offsets(self, start: int) -> list[int]:
         """Where each leaf lies in a blob whose header takes `start` bytes; the last number is the size of the blob."""
-        return _offsets(start, [leaf.nbytes for leaf in self.leaves])
+        return leaf_offsets(start, [leaf.nbytes for leaf in self.leaves])
 
     def digest(self, chunk_digests: list[list[bytes]]) -> str:
         """The content digest, given the chunk digests of each leaf."""
-        return _digest(self.structure, self.occurrences, [leaf.nbytes for leaf in self.leaves], chunk_digests)
+        return structure_digest(self.structure, self.occurrences, [leaf.nbytes for leaf in self.leaves], chunk_digests)
 
     def to_bytes(self) -> bytes:
         """The whole blob, for values small enough to be copied about."""
@@ -198,51 +203,9 @@ class _Walker:
         return {**self.leaf(pickle_value(value, keep_beside)), "$": "pickle", "parts": parts}
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The parsed header of a blob."""
-
-    structure: str
-    occurrences: list[int]
-    sizes: list[int]
-    text: str
-    offsets: list[int]
-
-
-_NO_LEAVES = Header("null", [], [], "", [0])
-
-
-def parse_header(blob: Any) -> Header:
-    """Read the header of a blob.
-
-    Raises:
-        CorruptValueError: magic, checksum or size are not those of a whole blob.
-    """
-    view = memoryview(blob)
-    if len(view) < _PREFIX.size:
-        raise CorruptValueError("its header is cut short")
-    magic, length, checksum = _PREFIX.unpack_from(view)
-    body = bytes(view[_PREFIX.size : _PREFIX.size + length])
-    if magic != _MAGIC or len(body) != length or zlib.crc32(body) != checksum:
-        raise CorruptValueError("its header is damaged")
-    fields = json.loads(body)
-    start = _PREFIX.size + length
-    offsets = _offsets(start + -start % ALIGNMENT, fields["b"])
-    if offsets[-1] > len(view):
-        raise CorruptValueError(f"it is cut short: {len(view)} bytes of {offsets[-1]}")
-    return Header(fields["s"], fields["o"], fields["b"], fields["t"], offsets)
-
-
 def to_inline(encoded: Encoded) -> bytes:
     """The bytes of a small value as they lie in the index itself."""
     return b"B" + encoded.to_bytes() if encoded.leaves else b"J" + encoded.structure.encode()
-
-
-def from_inline(payload: bytes) -> Any:
-    """The value of bytes that `to_inline` made."""
-    if payload[:1] == b"B":
-        return decode(bytearray(memoryview(payload)[1:]))
-    return Decoder(_NO_LEAVES, b"").decode(json.loads(payload[1:]))
 
 
 def inline_encoded(payload: bytes) -> Encoded:
@@ -252,17 +215,6 @@ def inline_encoded(payload: bytes) -> Encoded:
     return Encoded(payload[1:].decode(), (), (), describe_value(from_inline(payload)))
 
 
-def inline_digest(payload: bytes) -> str:
-    """The content digest of bytes that `to_inline` made."""
-    return blob_digest(payload[1:]) if payload[:1] == b"B" else value_digest(payload[1:], ())
-
-
-def decode(blob: Any) -> Any:
-    """The value of a blob. Tensors and arrays lie in the memory of `blob`, which must be writable and ours alone."""
-    header = parse_header(blob)
-    return Decoder(header, blob).decode(json.loads(header.structure))
-
-
 def take_apart(blob: Any) -> Encoded:
     """A blob as `encode` once gave it, its leaves being views of `blob`."""
     header = parse_header(blob)
@@ -270,68 +222,6 @@ def take_apart(blob: Any) -> Encoded:
     pieces = zip(header.offsets, header.sizes, strict=False)
     leaves = tuple(Leaf(size, view[offset : offset + size]) for offset, size in pieces)
     return Encoded(header.structure, leaves, tuple(header.occurrences), header.text)
-
-
-def blob_digest(blob: Any) -> str:
-    """The content digest recomputed from the bytes of a blob: what verification compares."""
-    header = parse_header(blob)
-    view = memoryview(blob)
-    chunk_digests = [
-        hash_view(view[offset : offset + size]) for offset, size in zip(header.offsets, header.sizes, strict=False)
-    ]
-    return _digest(header.structure, tuple(header.occurrences), header.sizes, chunk_digests)
-
-
-class Decoder:
-    """Turns a structure back into a value."""
-
-    def __init__(self, header: Header, blob: Any) -> None:
-        self._header = header
-        self._blob = blob
-        self._made: dict[tuple[int, str], Any] = {}  # one object for a leaf that occurs twice, as it went in
-
-    def decode(self, node: Any) -> Any:
-        """The value of a node of the structure."""
-        if type(node) is list:
-            return [self.decode(item) for item in node]
-        if type(node) is not dict:
-            return node
-        tag = node.get("$")
-        if tag is None:
-            return {key: self.decode(item) for key, item in node.items()}
-        if tag == "tuple":
-            return tuple(self.decode(item) for item in node["v"])
-        if tag == "dict":
-            return {self.decode(key): self.decode(item) for key, item in node["v"]}
-        if tag == "int":
-            return int(node["v"], 16)
-        if tag == "complex":
-            return complex(*node["v"])
-        if tag == "scalar":
-            return lv.decode_scalar(node)
-        return self._leaf(tag, node)
-
-    def _leaf(self, tag: str, node: Tag) -> Any:
-        index = self._header.occurrences[node["n"]]
-        made = self._made.get((index, tag))
-        if made is None:
-            made = self._made[index, tag] = self._make(tag, node, index)
-        return made
-
-    def _make(self, tag: str, node: Tag, index: int) -> Any:
-        start, size = self._header.offsets[index], self._header.sizes[index]
-        if tag == "tensor":
-            return lv.decode_tensor(node, self._blob, start)
-        if tag == "array":
-            return lv.decode_array(node, self._blob, start)
-        view = memoryview(self._blob)[start : start + size]
-        if tag == "bytes":
-            return bytes(view)
-        if tag == "bytearray":
-            return bytearray(view)
-        if tag == "pickle":
-            return unpickle_value(view, lambda part: self.decode(node["parts"][part]))
-        raise CorruptValueError(f"it holds something of an unknown kind, {tag!r}")
 
 
 def describe_value(value: Any) -> str:
@@ -359,15 +249,3 @@ def leaf_digests(encoded: Encoded) -> list[list[bytes]]:
     return [
         hash_view(leaf.view) if leaf.view is not None else hash_chunks(list(leaf.chunks())) for leaf in encoded.leaves
     ]
-
-
-def _offsets(start: int, sizes: list[int]) -> list[int]:
-    offsets = [start]
-    for size in sizes:
-        end = offsets[-1] + size
-        offsets.append(end + -end % ALIGNMENT)
-    return offsets
-
-
-def _digest(structure: str, occurrences: tuple[int, ...], sizes: list[int], chunk_digests: list[list[bytes]]) -> str:
-    return value_digest(structure.encode(), [(sizes[index], chunk_digests[index]) for index in occurrences])

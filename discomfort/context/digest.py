@@ -1,6 +1,6 @@
 """Content digests: equal content, equal digest, on every machine and whatever is installed.
 
-Bulk bytes are cut into chunks of 512 KiB. A chunk of more than 240 bytes is hashed with XXH3-128, a shorter one with
+Bulk bytes are cut into chunks of 1 MiB. A chunk of more than 240 bytes is hashed with XXH3-128, a shorter one with
 BLAKE2b-128; the digest of a value is BLAKE2b-128 over its structure and its chunk digests. XXH3 is not a cryptographic
 hash: it guards against accidents, as one process's memory does, and it is the only one that keeps up with memcpy.
 """
@@ -10,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
-CHUNK = 512 * 1024
+CHUNK = 1 << 20
 DIGEST_PATTERN = re.compile(r"d1-[0-9a-f]{32}")
 _XXH3_MINIMUM = 241
 _PARALLEL_BYTES = 4 << 20
 _MAX_THREADS = 4
+_CORES = os.cpu_count() or 1
 
 
 class _ChunkHasher(Protocol):
@@ -88,32 +89,40 @@ def hash_view(view: memoryview) -> list[bytes]:
 
 def split_work(work: Callable[[int, int], None], count: int, size: int) -> None:
     """Call ``work(first, last)`` over ranges that cover ``range(count)``, on threads when `size` bytes justify it."""
-    threads = min(_MAX_THREADS, _cpu_count(), count) if size >= _PARALLEL_BYTES else 1
+    threads = min(_MAX_THREADS, _CORES, count) if size >= _PARALLEL_BYTES else 1
     if threads <= 1:
         work(0, count)
         return
     bounds = [count * part // threads for part in range(threads + 1)]
-    failures: list[BaseException] = []
-
-    def guarded(first: int, last: int) -> None:
-        try:
-            work(first, last)
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the calling thread
-            failures.append(error)
-
-    helpers = [
-        threading.Thread(target=guarded, args=(bounds[part], bounds[part + 1]), daemon=True)
-        for part in range(1, threads)
-    ]
-    for helper in helpers:
-        helper.start()
-    guarded(bounds[0], bounds[1])
-    for helper in helpers:
-        helper.join()
-    if failures:
-        raise failures[0]
+    helpers = _workers()
+    try:
+        others = [helpers.submit(work, bounds[part], bounds[part + 1]) for part in range(1, threads)]
+    except RuntimeError:  # the interpreter is shutting down
+        work(0, count)
+        return
+    try:
+        work(bounds[0], bounds[1])
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
 
 
-def _cpu_count() -> int:
+_executor: ThreadPoolExecutor | None = None
 
-    return os.cpu_count() or 1
+
+def _workers() -> ThreadPoolExecutor:
+    global _executor
+    if _executor is None:
+        _executor = ThreadPoolExecutor(_MAX_THREADS, "discomfort-copy")
+    return _executor
+
+
+def _forget_workers() -> None:
+    """Threads do not survive a fork."""
+    global _executor
+    _executor = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_workers)

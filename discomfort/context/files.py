@@ -19,6 +19,16 @@ if sys.platform == "win32":
 
     SHARED_LOCKS = False
 
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        """Read at an offset."""
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.read(fd, size)
+
+    def pwrite(fd: int, data: bytes | memoryview, offset: int) -> int:
+        """Write at an offset; returns how much was written."""
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.write(fd, data)
+
     def lock_exclusive(fd: int) -> None:
         """Wait for the lock of an open file."""
         while not try_lock_exclusive(fd):
@@ -46,6 +56,8 @@ else:
     import fcntl
 
     SHARED_LOCKS = True
+    pread = os.pread
+    pwrite = os.pwrite
 
     def lock_exclusive(fd: int) -> None:
         """Wait for the lock of an open file; the kernel releases it when the process dies."""
@@ -118,27 +130,19 @@ def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
     Raises:
         OSError: no room, among others. On tmpfs this is how a full RAM tier shows, where a mapping would die of SIGBUS.
     """
+    written = pwrite(fd, data, offset)
+    if written == len(data):
+        return
     view = memoryview(data)
-    while len(view):
-        written = os.pwrite(fd, view, offset) if hasattr(os, "pwrite") else _seek_write(fd, view, offset)
-        view = view[written:]
-        offset += written
-
-
-def _seek_write(fd: int, view: memoryview, offset: int) -> int:
-    os.lseek(fd, offset, os.SEEK_SET)
-    return os.write(fd, view)
+    while written < len(view):
+        written += pwrite(fd, view[written:], offset + written)
 
 
 def read_at(fd: int, size: int, offset: int) -> bytes:
     """Read up to `size` bytes at an offset."""
     parts: list[bytes] = []
     while size > 0:
-        if hasattr(os, "pread"):
-            part = os.pread(fd, size, offset)
-        else:
-            os.lseek(fd, offset, os.SEEK_SET)
-            part = os.read(fd, size)
+        part = pread(fd, size, offset)
         if not part:
             break
         parts.append(part)

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.context.errors import ContextClosedError
-from discomfort.context.journal import Journal, Record, frame
-from discomfort.context.state import VALUE, Blob, State, value_record
+from discomfort.context.files import lock_exclusive, unlock
+from discomfort.context.journal import CLOSED, Journal, Record, frame
+from discomfort.context.records import VALUE, Blob, value_record
+from discomfort.context.state import State
 
 _REWRITE_BYTES = 4 << 20
 
@@ -37,8 +39,8 @@ class Index:
 
     @property
     def closed(self) -> bool:
-        """Has this process let go of it?"""
-        return self._closed is not None
+        """Was the run shut down, here or by its owner?"""
+        return self._closed is not None or self._words[0] == CLOSED
 
     def read(self) -> State:
         """The state now.
@@ -56,13 +58,13 @@ class Index:
         """Hold the index: nobody else commits meanwhile. Use `commit` inside."""
         with self._mutex:
             self._check_open()
-            self._journal.lock.acquire()
+            lock_exclusive(self._journal.lock_fd)
             try:
                 if self._words[0] != self._seen:
                     self._catch_up()
                 yield self._state
             finally:
-                self._journal.lock.release()
+                unlock(self._journal.lock_fd)
 
     def commit(self, records: Iterable[Record]) -> list[Blob]:
         """Publish records together, inside `writing`. Returns the blobs to which nothing refers any more."""
@@ -85,8 +87,8 @@ class Index:
         data = frame(VALUE, value_record(unique_id, payload)[1])
         with self._mutex:
             self._check_open()
-            lock = self._journal.lock
-            lock.acquire()
+            lock_fd = self._journal.lock_fd
+            lock_exclusive(lock_fd)
             try:
                 if self._words[0] != self._seen:
                     self._catch_up()
@@ -99,7 +101,7 @@ class Index:
                     raise
                 self._seen = self._journal.seen
             finally:
-                lock.release()
+                unlock(lock_fd)
             dropped = self._state.dropped
             if dropped:
                 self._state.dropped = []

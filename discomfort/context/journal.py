@@ -19,14 +19,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from discomfort.context.errors import ContextClosedError, CorruptValueError
-from discomfort.context.files import BINARY, ProcessLock, read_at, write_all
+from discomfort.context.files import BINARY, read_at, write_all
 
 Record = tuple[int, bytes]
 
 _FRAME = struct.Struct("<IIB")
 _TAIL_BITS = 44  # 16 TiB a generation, and a million generations
 _TAIL = (1 << _TAIL_BITS) - 1
-_CLOSED = (1 << 64) - 1
+CLOSED = (1 << 64) - 1
 _CLOCKS = 8192
 _HEADER_WORDS = 8
 _CONTROL_SIZE = 8 * (_HEADER_WORDS + _CLOCKS)
@@ -41,7 +41,7 @@ class Journal:
     """One process's view of the journal of a run.
 
     Attributes:
-        lock: held while appending, by one thread of one process.
+        lock_fd: the file whose lock is held while appending, by one process.
         seen: the state word up to which `read_new` has read.
     """
 
@@ -58,7 +58,7 @@ class Journal:
         finally:
             os.close(fd)
         self.words = memoryview(self._control).cast("Q")
-        self.lock = ProcessLock(disk / "index.lock")
+        self.lock_fd = os.open(disk / "index.lock", os.O_RDWR | os.O_CREAT | BINARY, 0o600)
         self.seen = 0
         self._fd = -1
         self._generation = -1
@@ -91,7 +91,7 @@ class Journal:
         restarted = False
         while True:
             word = self.words[0]
-            if word == _CLOSED:
+            if word == CLOSED:
                 raise ContextClosedError("the owner of this context has shut it down")
             generation = word >> _TAIL_BITS
             if generation != self._generation:
@@ -143,7 +143,7 @@ class Journal:
 
     def publish_closed(self) -> None:
         """Tell every process that the run is over."""
-        self.words[0] = _CLOSED
+        self.words[0] = CLOSED
 
     def close(self) -> None:
         """Let go of the files."""
@@ -152,7 +152,7 @@ class Journal:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        self.lock.close()
+        os.close(self.lock_fd)
 
     def _create(self, generation: int) -> int:
         return os.open(self._places[0] / f"journal-{generation}", os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)

@@ -8,7 +8,7 @@ from typing import Any
 
 from discomfort.context.digest import DIGEST_PATTERN
 from discomfort.context.errors import EncodingError
-from discomfort.context.state import Memo
+from discomfort.context.records import Memo
 
 Recipe = dict[str, Any]
 

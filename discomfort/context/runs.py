@@ -1,7 +1,7 @@
 """Where runs live, who owns them, and what becomes of those whose owner died.
 
-A run has a directory on disk and one in RAM. Its owner holds the lock of ``owner.lock`` in the former for as long as it
-lives; a run whose lock is free is an orphan, and the next context removes it (C6).
+A run has a directory on disk and one in RAM. Its owner holds a lock in the former for as long as it lives; a run whose
+lock is free is an orphan, and the next context removes it (C6).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from discomfort.context.files import (
     user_name,
 )
 
+_OWNER = "discomfort-owner.lock"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _CLOSED_WORD = struct.pack("<Q", (1 << 64) - 1)
 
@@ -92,7 +93,7 @@ class Roots:
             disk.mkdir(mode=0o700)
         except FileExistsError:
             raise FileExistsError(f"context {run_id!r} exists already; attach to it with create=False") from None
-        owner = os.open(disk / "owner.lock", os.O_RDWR | os.O_CREAT | BINARY, 0o600)
+        owner = os.open(disk / _OWNER, os.O_RDWR | os.O_CREAT | BINARY, 0o600)
         try_lock_exclusive(owner)
         (disk / "blobs").mkdir(mode=0o700)
         ram = self._make_ram(disk)
@@ -140,7 +141,12 @@ class Roots:
         reclaimed = []
         kept = None if keep is None else directory_name(keep)
         for directory in list(self.disk.iterdir()):
-            if directory.is_dir() and directory.name != kept and not owner_alive(directory):
+            if directory.is_symlink() or not directory.is_dir() or directory.name == kept:
+                continue
+            if not (directory / _OWNER).exists():
+                with suppress(OSError):
+                    directory.rmdir()  # empty: its creator was killed right there. Anything else is not ours
+            elif not owner_alive(directory):
                 remove_run(directory, self.ram / directory.name)
                 reclaimed.append(directory.name)
         for directory in list(self.ram.iterdir()):
@@ -190,7 +196,7 @@ def run_of_handle(handle: dict[str, Any]) -> Run:
 
 def adopt(run: Run) -> int | None:
     """Become the owner of a run whose owner died; None while he lives."""
-    owner = os.open(Path(run.disk) / "owner.lock", os.O_RDWR | BINARY)
+    owner = os.open(Path(run.disk) / _OWNER, os.O_RDWR | BINARY)
     if try_lock_exclusive(owner):
         return owner
     os.close(owner)
@@ -199,10 +205,7 @@ def adopt(run: Run) -> int | None:
 
 def owner_alive(disk: Path) -> bool:
     """Does some process hold the ownership of the run in this directory?"""
-    try:
-        owner = os.open(disk / "owner.lock", os.O_RDWR | BINARY)
-    except OSError:
-        return False  # killed while creating it: creation happens under the lock of the roots, which we hold
+    owner = os.open(disk / _OWNER, os.O_RDWR | BINARY)
     try:
         return not try_lock_exclusive(owner)
     finally:

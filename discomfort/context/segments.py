@@ -24,7 +24,8 @@ from discomfort.context.files import (
     unlock,
 )
 from discomfort.context.index import Index
-from discomfort.context.state import State, segment_gone_record, segment_record
+from discomfort.context.records import segment_gone_record, segment_record
+from discomfort.context.state import State
 
 _PAGE = mmap.PAGESIZE
 _SLACK = 1 << 20  # left free on tmpfs for the index, and for others
@@ -106,7 +107,7 @@ class Segments:
 
     def free_numbers(self, state: State) -> list[int]:
         """Segments that hold no value and that no thread of this process is filling."""
-        return [number for number in state.segments if number not in state.users and number not in self._claimed]
+        return sorted(state.free - self._claimed)
 
     def drop_free(self, state: State, nbytes: int) -> bool:
         """Delete free segments until `nbytes` fit the budget and the memory; False if there was none to delete."""
@@ -119,6 +120,8 @@ class Segments:
 
     def trim(self, state: State) -> None:
         """Keep at most a quarter of the budget in free segments. The index is held."""
+        if not state.free:
+            return
         free = self.free_numbers(state)
         surplus = sum(state.segments[number] for number in free) - self.capacity // 4
         for number in free:

@@ -1,10 +1,6 @@
 """Blobs in two tiers: RAM shared between processes, and disk; spilled when RAM is short, promoted when used.
 
-What is verified, and when: the header of a blob carries a checksum that every load checks, as it checks the size. The
-content digest is recomputed when a value is moved from disk to RAM, the first time a process maps a value from disk,
-and whenever size, modification time or inode of a file are not those noted when it was written. A blob in RAM whose
-file is untouched is trusted, as a process trusts its own memory; so a load takes no longer for a longer value.
-`verify` recomputes everything.
+See `reading` for what is verified, and when.
 """
 
 from __future__ import annotations
@@ -15,35 +11,29 @@ import os
 import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from discomfort.context import codec
+from discomfort.context import codec, decoding
 from discomfort.context.codec import Encoded
 from discomfort.context.copying import Sink, fill
 from discomfort.context.errors import CorruptValueError, UnknownKeyError
 from discomfort.context.files import BINARY, free_bytes, reserve, write_all
-from discomfort.context.index import Index
 from discomfort.context.journal import Record
-from discomfort.context.segments import Segment, Segments, map_private
-from discomfort.context.state import Blob, State, blob_record, moved
+from discomfort.context.reading import BlobReader, is_full, signature_of
+from discomfort.context.records import Blob, blob_record, moved
+from discomfort.context.segments import Segment
+from discomfort.context.state import State
 
 INLINE_BYTES = 2048
 _WRITE_SIZE = 8 << 20
+_SPILL_SHARE = 32
 _ATTEMPTS = 64
 
 Extra = Callable[[str], Iterable[Record]]
 
 
-class Store:
+class Store(BlobReader):
     """The blobs of a run, as one process uses them."""
-
-    def __init__(self, index: Index, segments: Segments, blobs_directory: Path) -> None:
-        self._index = index
-        self._segments = segments
-        self._directory = blobs_directory
-        self.index_path = segments.directory / "control"
-        self._verified: dict[str, tuple[int, ...]] = {}
 
     def fits_index(self, state: State, nbytes: int) -> bool:
         """May a small value lie in the index itself? That is RAM too: a quarter of the budget at most."""
@@ -76,7 +66,7 @@ class Store:
             digest = self._fill_segment(segment, encoded, header, offsets)
             if digest is None:
                 return None
-            signature = _signature(os.fstat(segment.fd))
+            signature = signature_of(os.fstat(segment.fd))
             blob = Blob(digest, "ram", segment.number, offsets[-1], encoded.text, encoded.info(), signature, True)
             self._index.touch(segment.number)
             return self._publish(blob, extra)
@@ -93,7 +83,7 @@ class Store:
                 os.ftruncate(segment.fd, segment.size)
             return fill(Sink(segment.fd, segment.mapping), encoded, header, offsets)
         except OSError as error:
-            if not _is_full(error):
+            if not is_full(error):
                 raise
         with self._index.writing():  # somebody else took the memory we had counted on
             self._segments.discard(segment)
@@ -107,7 +97,7 @@ class Store:
         try:
             reserve(fd, offsets[-1])
             digest = fill(Sink(fd, None), encoded, header, offsets)
-            signature = _signature(os.fstat(fd))
+            signature = signature_of(os.fstat(fd))
             blob = Blob(digest, "disk", name, offsets[-1], encoded.text, encoded.info(), signature, promote)
             self._publish(blob, extra)
             published = self._index.read().blobs.get(digest) == blob
@@ -125,9 +115,11 @@ class Store:
         with self._index.writing() as state:
             records = list(extra(blob.digest))
             known = state.blobs.get(blob.digest)
-            if known is None or not self._untouched(known):
+            replaced = known is not None and self._is_better(blob, known)
+            if known is None or replaced:
                 records.insert(0, blob_record(blob))
-            self.free(self._index.commit(records))
+            dropped = self._index.commit(records)
+            self.free([known, *dropped] if known is not None and replaced else dropped)
             self._segments.trim(state)
         return blob.digest
 
@@ -146,13 +138,6 @@ class Store:
             if path.name not in used:
                 path.unlink(missing_ok=True)
 
-    def path(self, blob: Blob) -> Path:
-        """The file a blob lies in."""
-        if blob.place == "ram":
-            assert isinstance(blob.where, int)
-            return self._segments.path(blob.where)
-        return self._directory / str(blob.where)
-
     def get(self, digest: str) -> Any:
         """The value of a digest; its tensors are private copy-on-write mappings.
 
@@ -163,7 +148,7 @@ class Store:
         for _ in range(_ATTEMPTS):
             blob = self._blob(digest)
             if blob.payload is not None:
-                return codec.from_inline(blob.payload)
+                return decoding.from_inline(blob.payload)
             if blob.place == "disk" and blob.promote:
                 blob = self._promote(blob) or blob
             mapped = self._map(blob)
@@ -177,85 +162,9 @@ class Store:
             raise UnknownKeyError(f"no value with digest {digest} in this context")
         return blob
 
-    def verify(self, blob: Blob) -> bool:
-        """Recompute the digest of a blob from the bytes in its file."""
-        if blob.payload is not None:
-            return codec.inline_digest(blob.payload) == blob.digest
-        try:
-            mapped = self._map(blob, verify=False)
-            return mapped is not None and codec.blob_digest(mapped) == blob.digest
-        except CorruptValueError:
-            return False
-
-    def _decode(self, blob: Blob, mapped: Any) -> Any:
-        try:
-            return codec.decode(mapped)
-        except CorruptValueError as error:
-            raise CorruptValueError(f"value {blob.digest} in {self.path(blob)}: {error}") from error
-
-    def _map(self, blob: Blob, verify: bool = True) -> Any:
-        fd = self._open(blob)
-        if fd is None:
-            return None
-        try:
-            # Checked after the lock was taken: from here on nobody can give the segment to another value.
-            if self._index.read().blobs.get(blob.digest) != blob:
-                return None
-            found = os.fstat(fd)
-            if found.st_size < blob.size:
-                raise CorruptValueError(
-                    f"value {blob.digest} in {self.path(blob)} is cut short: {found.st_size} bytes of {blob.size}"
-                )
-            if blob.place == "ram":
-                assert isinstance(blob.where, int)
-                self._index.touch(blob.where)
-            mapped = self._map_file(fd, blob.size)
-        finally:
-            os.close(fd)
-        if verify:
-            self._check(blob, _signature(found), mapped)
-        return mapped
-
-    def _map_file(self, fd: int, size: int) -> Any:
-        try:
-            return map_private(fd, size)
-        except OSError as error:
-            if error.errno not in (errno.EMFILE, errno.ENOMEM, errno.ENODEV):
-                raise
-        data = bytearray(size)  # out of descriptors or maps: a copy serves as well
-        with os.fdopen(os.dup(fd), "rb") as stream:
-            stream.readinto(data)
-        return data
-
-    def _open(self, blob: Blob) -> int | None:
-        if blob.place == "ram":
-            assert isinstance(blob.where, int)
-            return self._segments.open_for_reading(blob.where)
-        try:
-            return os.open(self.path(blob), os.O_RDONLY | BINARY)
-        except FileNotFoundError:
-            return None
-
-    def _check(self, blob: Blob, signature: tuple[int, ...], mapped: Any) -> None:
-        trusted = blob.signature if blob.place == "ram" else None
-        if signature in (trusted, self._verified.get(blob.digest)):
-            return
-        try:
-            digest = codec.blob_digest(mapped)
-        except CorruptValueError as error:
-            raise CorruptValueError(f"value {blob.digest} in {self.path(blob)}: {error}") from error
-        if digest != blob.digest:
-            raise self._damaged(blob, digest)
-        self._verified[blob.digest] = signature
-
-    def _untouched(self, blob: Blob) -> bool:
-        """Is the file of a blob as it was written? A damaged one is no reason to drop a good copy."""
-        if blob.payload is not None:
-            return True
-        try:
-            return _signature(self.path(blob).stat()) == blob.signature
-        except OSError:
-            return False
+    def _is_better(self, blob: Blob, known: Blob) -> bool:
+        """Should a new copy replace the known one? If that lies on disk and this in RAM, or was tampered with."""
+        return (known.place == "disk" and blob.place == "ram") or not self._untouched(known)
 
     def _promote(self, blob: Blob) -> Blob | None:
         """Move a blob from disk to RAM, verifying it on the way; None where it stays."""
@@ -271,7 +180,7 @@ class Store:
                 return None
             if digest != blob.digest:
                 raise self._damaged(blob, digest)
-            new = moved(blob, "ram", segment.number, _signature(os.fstat(segment.fd)))
+            new = moved(blob, "ram", segment.number, signature_of(os.fstat(segment.fd)))
             with self._index.writing() as state:
                 if state.blobs.get(blob.digest) != blob:
                     return None
@@ -285,18 +194,20 @@ class Store:
     def _spill(self, state: State, nbytes: int) -> bool:
         """Move the least recently used values from RAM to disk until `nbytes` are free; False if none could be.
 
+        A little more than that is moved, so that the order need not be worked out for every small value.
+
         The index is held meanwhile, so that nobody can commit; loads go on.
         """
         victims = sorted(state.users, key=self._index.last_use)
         spilled: list[Blob] = []
         freed = 0
         for number in victims:
-            if freed >= nbytes:
+            if freed >= max(nbytes, self._segments.capacity // _SPILL_SHARE):
                 break
             try:
                 spilled.append(self._write_out(state.blobs[state.users[number]]))
             except OSError as error:
-                if not _is_full(error):
+                if not is_full(error):
                     raise
                 break
             freed += state.segments[number]
@@ -316,20 +227,15 @@ class Store:
             ):
                 for start in range(0, blob.size, _WRITE_SIZE):
                     write_all(fd, view[start : start + _WRITE_SIZE], start)
-            return moved(blob, "disk", name, _signature(os.fstat(fd)))
+            return moved(blob, "disk", name, signature_of(os.fstat(fd)))
         except OSError:
             path.unlink()
             raise
         finally:
             os.close(fd)
 
-    def _damaged(self, blob: Blob, found: str) -> CorruptValueError:
-        return CorruptValueError(
-            f"value {blob.digest} ({blob.text}) in {self.path(blob)} is damaged: its content is now {found}"
-        )
-
     def _no_room(self, error: OSError, size: int, wanted_ram: bool) -> OSError:
-        if not _is_full(error):
+        if not is_full(error):
             return error
         free = free_bytes(self._directory)
         tiers = "neither RAM nor disk has" if wanted_ram else "the disk has not the"
@@ -339,11 +245,3 @@ class Store:
             f"{free} bytes are free on disk; earlier values are intact",
             str(self._directory),
         )
-
-
-def _signature(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_size, found.st_mtime_ns, found.st_ino
-
-
-def _is_full(error: OSError) -> bool:
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from discomfort.context import codec
-from discomfort.context.state import Blob, Name, State
+from discomfort.context import codec, decoding
+from discomfort.context.records import Blob, Name
+from discomfort.context.state import State
 
 if TYPE_CHECKING:
     from discomfort.context.store import Store
@@ -100,7 +101,7 @@ def _row(state: State, unique_id: str, name: Name) -> tuple[str, ...]:
     elif blob is not None:
         text = blob.text
     else:
-        text = codec.describe_value(codec.from_inline(name.payload)) if name.payload is not None else "?"
+        text = codec.describe_value(decoding.from_inline(name.payload)) if name.payload is not None else "?"
     shown = json.dumps(unique_id, ensure_ascii=not unique_id.isprintable())[1:-1]
     if len(shown) > _KEY_WIDTH:
         shown = shown[: _KEY_WIDTH - 1] + "…"

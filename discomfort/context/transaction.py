@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from discomfort.context.errors import ContextError
 from discomfort.context.files import ProcessLock
 from discomfort.context.journal import Record
-from discomfort.context.state import (
+from discomfort.context.records import (
     Memo,
     Name,
     hold_record,
@@ -27,7 +27,7 @@ from discomfort.context.state import (
 )
 
 if TYPE_CHECKING:
-    from discomfort.context.context import WorkflowContext
+    from discomfort.context.opened import OpenContext
 
 
 class Gate:
@@ -68,7 +68,7 @@ class Transaction:
         held: digests of values already stored, kept alive until the commit gives them names.
     """
 
-    def __init__(self, context: WorkflowContext) -> None:
+    def __init__(self, context: OpenContext) -> None:
         self.context = context
         self.names: dict[str, Name | None] = {}
         self.memos: dict[str, Memo | None] = {}
@@ -128,7 +128,7 @@ class Transaction:
         return [hold_record(digest, -1) for digest in self.held]
 
 
-def current(context: WorkflowContext) -> Transaction | None:
+def current(context: OpenContext) -> Transaction | None:
     """The open transaction of a context in this task or thread."""
     transaction = ACTIVE.get()
     while transaction is not None and transaction.context is not context:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from discomfort.context import codec
+from discomfort.context import codec, decoding
 from discomfort.context import leaves as lv
 from discomfort.context.errors import ContextError, WireError
 
@@ -34,12 +34,12 @@ def decode_wire(data: bytes | bytearray | memoryview) -> Any:
     """
     blob = bytearray(data)
     try:
-        header = codec.parse_header(blob)
+        header = decoding.parse_header(blob)
         structure = json.loads(header.structure)
         _check_header(header)
         for node in _nodes(structure):
             _check_node(node, header)
-        return codec.Decoder(header, blob).decode(structure)
+        return decoding.Decoder(header, blob).decode(structure)
     except WireError:
         raise
     except (ContextError, ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
@@ -48,7 +48,7 @@ def decode_wire(data: bytes | bytearray | memoryview) -> Any:
         raise WireError(f"not a value this machine can hold: {error}") from error
 
 
-def _check_header(header: codec.Header) -> None:
+def _check_header(header: decoding.Header) -> None:
     counts = [*header.sizes, *header.occurrences]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise WireError("sizes and occurrences must be natural numbers")
@@ -71,7 +71,7 @@ def _nodes(structure: Any) -> Iterator[dict[str, Any]]:
             stack.extend((item, depth + 1) for key, item in node.items() if key not in ("dtype", "shape"))
 
 
-def _check_node(node: dict[str, Any], header: codec.Header) -> None:
+def _check_node(node: dict[str, Any], header: decoding.Header) -> None:
     tag = node["$"]
     if tag not in _TAGS:
         raise WireError(f"a value of kind {tag!r} is not taken from a network")

@@ -1,0 +1,148 @@
+"""Values by content, and the memo that refers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from discomfort.context import codec, summary
+from discomfort.context.errors import UnknownKeyError
+from discomfort.context.names import NamedValues
+from discomfort.context.recipes import memo_of
+from discomfort.context.records import (
+    MISSING,
+    Name,
+    hold_record,
+    memo_gone_record,
+    memo_record,
+    name_record,
+    put_record,
+)
+from discomfort.context.summary import Description
+from discomfort.context.transaction import Transaction, current
+
+
+class ContentValues(NamedValues):
+    """Digests, values without a name, remembered records, transactions."""
+
+    def digest(self, unique_id: str) -> str:
+        """The content digest of a value: equal content, equal digest; 1, 1.0, True and "1" all differ.
+
+        `get_value` finds the value by it, in every process, for as long as something refers to it.
+        """
+        return self._as_blob(unique_id)[0]
+
+    def _as_blob(self, unique_id: str) -> tuple[str, Name]:
+        """A name's digest; a small value that lies with its name becomes a blob first, to be found by its digest."""
+        name = self._name(unique_id)
+        if name.digest is not None:
+            return name.digest, name
+        assert name.payload is not None
+        encoded = codec.inline_encoded(name.payload)
+        if current(self) is not None:
+            self._name_blob(unique_id, encoded, True, "val", ())
+        else:
+            digest = self._store.put(encoded, True, lambda digest: [hold_record(digest, 1)])
+            with self._index.writing() as state:
+                records = [hold_record(digest, -1)]
+                if state.names.get(unique_id) is name:
+                    records.insert(0, name_record(unique_id, "val", digest, (digest,)))
+                self._store.free(self._index.commit(records))
+                if len(records) > 1:
+                    state.names[unique_id].value = name.value
+        return self._as_blob(unique_id)
+
+    def put_value(self, value: Any, *, use_ram: bool = True) -> str:
+        """Store a value without a name and return its digest.
+
+        It stays until `save_digest`, `memo_put` or a recipe takes it over, and then for as long as anything refers to
+        it; `release_value` gives up one that nothing took over.
+        """
+        return self._store.put(codec.encode(value), use_ram, lambda digest: [put_record(digest, 1)])
+
+    def release_value(self, digest: str) -> None:
+        """Undo one `put_value` that nothing has taken over; harmless where something has."""
+        with self._index.writing() as state:
+            if digest in state.put:
+                self._store.free(self._index.commit([put_record(digest, -1)]))
+
+    def save_digest(self, unique_id: str, digest: str) -> None:
+        """Give a name to a value that is here already.
+
+        Raises:
+            UnknownKeyError: there is no value with this digest.
+        """
+        transaction = current(self)
+        with self._index.writing() as state:
+            if digest not in state.blobs:
+                raise UnknownKeyError(f"{unique_id!r}: no value with digest {digest} in this context")
+            if transaction is None:
+                record = name_record(unique_id, "val", digest, (digest,), (digest,))
+                self._store.free(self._index.commit([record]))
+                return
+            self._index.commit([hold_record(digest, 1)])
+        transaction.held.append(digest)
+        transaction.names[unique_id] = Name(None, MISSING, "val", digest, (digest,))
+        transaction.taken[unique_id] = (digest,)
+
+    def get_value(self, digest: str) -> Any:
+        """The value of a digest.
+
+        Raises:
+            UnknownKeyError: there is none, or nothing refers to it any more.
+        """
+        return self._store.get(digest)
+
+    def has_value(self, digest: str) -> bool:
+        """Is there a value of this digest?"""
+        return digest in self._index.read().blobs
+
+    def describe(self, unique_id: str) -> Description:
+        """What a name stands for: digest, kind, type, shape, size, tier, pass-by."""
+        _, name = self._as_blob(unique_id)
+        return summary.describe(self._index.read(), name)
+
+    def memo_put(self, key: str, record: Mapping[str, Any]) -> None:
+        """Remember a JSON-able record under a key. Values whose digests occur in it stay while it does.
+
+        Raises:
+            UnknownKeyError: it refers to a value that is not here.
+            EncodingError: it is not JSON-able.
+        """
+        memo = memo_of(record)
+        missing = [digest for digest in memo.refs if not self.has_value(digest)]
+        if missing:
+            raise UnknownKeyError(f"memo {key!r} refers to values that are not in this context: {', '.join(missing)}")
+        transaction = current(self)
+        if transaction is not None:
+            transaction.memos[key] = memo
+        else:
+            self._commit([memo_record(key, memo)])
+
+    def memo_get(self, key: str) -> dict[str, Any] | None:
+        """The record of a key (a fresh copy), or None."""
+        transaction = current(self)
+        if transaction is not None and key in transaction.memos:
+            memo = transaction.memos[key]
+        else:
+            memo = self._index.read().memos.get(key)
+        return None if memo is None else memo.fields()
+
+    def memo_delete(self, key: str) -> None:
+        """Forget a key; nothing happens if it is not known."""
+        transaction = current(self)
+        if transaction is not None:
+            transaction.memos[key] = None
+        elif key in self._index.read().memos:
+            self._commit([memo_gone_record(key)])
+
+    def memo_keys(self) -> list[str]:
+        """Every key remembered, oldest first."""
+        return list(self._index.read().memos)
+
+    def transaction(self) -> Transaction:
+        """A ``with`` block whose saves, deletions and memos become visible together at its end, or not at all.
+
+        Transactions of a run exclude each other across threads and processes: what one reads, none other changes.
+        """
+        return Transaction(self)
