@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords and not asked_for_slow:
             item.add_marker(pytest.mark.skip(reason="slow: run with -m slow"))
-        if "comfyui" in item.keywords and not config.getoption("--comfyui"):
+        if item.get_closest_marker("comfyui") and not config.getoption("--comfyui"):
             item.add_marker(pytest.mark.skip(reason="needs a ComfyUI checkout: --comfyui PATH"))
 
 
