@@ -1,0 +1,115 @@
+"""Changing the size of tensors the way ComfyUI's nodes do: the methods they offer and how they cut to a shape."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+
+def crop_to_aspect(samples: Tensor, width: int, height: int) -> Tensor:
+    """Cut the middle out of [..., height, width] so that it has the proportions of `width` to `height`."""
+    old_height, old_width = samples.shape[-2:]
+    old_aspect, aspect = old_width / old_height, width / height
+    left = top = 0
+    if old_aspect > aspect:
+        left = round((old_width - old_width * (aspect / old_aspect)) / 2)
+    elif old_aspect < aspect:
+        top = round((old_height - old_height * (old_aspect / aspect)) / 2)
+    return samples[..., top : old_height - top, left : old_width - left]
+
+
+def lanczos(samples: Tensor, width: int, height: int) -> Tensor:
+    """Resample [batch, channel, height, width] with Pillow's Lanczos filter; values pass through 8 bits a channel."""
+    resized = []
+    for sample in samples:
+        pixels = np.clip(255.0 * sample.movedim(0, -1).cpu().numpy(), 0, 255).astype(np.uint8)
+        picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        array = np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS)).astype(np.float32) / 255.0
+        resized.append(torch.from_numpy(np.atleast_3d(array)).movedim(-1, 0))
+    return torch.stack(resized).to(samples.device, samples.dtype)
+
+
+def _slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
+    """Interpolate between vectors in the last dimension on the sphere, and their lengths linearly.
+
+    Vectors in (nearly) the same direction give the first one, vectors in opposite directions mix linearly.
+    """
+    start_norm, end_norm = start.norm(dim=-1, keepdim=True), end.norm(dim=-1, keepdim=True)
+    start_unit = torch.where(start_norm == 0, 0.0, start / start_norm)
+    end_unit = torch.where(end_norm == 0, 0.0, end / end_norm)
+    cosine = (start_unit * end_unit).sum(dim=-1, keepdim=True)
+    angle = torch.acos(cosine)
+    sine = torch.sin(angle)
+    unit = (torch.sin((1.0 - weight) * angle) * start_unit + torch.sin(weight * angle) * end_unit) / sine
+    mixed = unit * (start_norm * (1.0 - weight) + end_norm * weight)
+    mixed = torch.where(cosine > 1 - 1e-5, start, mixed)
+    return torch.where(cosine < 1e-5 - 1, start * (1.0 - weight) + end * weight, mixed)
+
+
+def _neighbours(old: int, new: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return for each of `new` positions the indices left and right of it among `old`, and how far it is between.
+
+    The right index and the weight are sampled bilinearly like values are, so that both stay at the edges.
+    """
+    position = (torch.arange(new, dtype=torch.float32) + 0.5) * (old / new) - 0.5
+    position = position.clamp(0, old - 1)
+    left = position.floor()
+    return left.long(), (left + 1).clamp(max=old - 1).long(), position - left
+
+
+def bislerp(samples: Tensor, width: int, height: int) -> Tensor:
+    """Resample [batch, channel, height, width] like bilinear does, but turn channel vectors instead of mixing them."""
+    values = samples.float().movedim(1, -1)
+    for dimension, size in ((2, width), (1, height)):
+        left, right, weight = _neighbours(values.shape[dimension], size)
+        shape = [1, 1, 1, 1]
+        shape[dimension] = size
+        values = _slerp(
+            values.index_select(dimension, left), values.index_select(dimension, right), weight.reshape(shape)
+        )
+    return values.movedim(-1, 1).to(samples.dtype)
+
+
+def resample(samples: Tensor, width: int, height: int, method: str, crop: str = "disabled") -> Tensor:
+    """Resample [batch, channel, ..., height, width] to `width` and `height`; frames of video one by one.
+
+    Args:
+        samples: the values; for `lanczos` in 0 to 1.
+        width: the new width, at least 1.
+        height: the new height, at least 1.
+        method: nearest-exact, bilinear, area, bicubic, lanczos or bislerp.
+        crop: "center" cuts the middle out first so that proportions stay, "disabled" stretches.
+    """
+    if samples.ndim > 4:
+        frames = samples.movedim(1, -3)
+        flat = frames.reshape(-1, *frames.shape[-3:])
+        resized = resample(flat, width, height, method, crop)
+        return resized.reshape(*frames.shape[:-2], height, width).movedim(-3, 1)
+    if crop == "center":
+        samples = crop_to_aspect(samples, width, height)
+    if method == "lanczos":
+        return lanczos(samples, width, height)
+    if method == "bislerp":
+        return bislerp(samples, width, height)
+    return torch.nn.functional.interpolate(samples, size=(height, width), mode=method)
+
+
+def resample_image(image: Tensor, width: int, height: int, method: str, crop: str = "disabled") -> Tensor:
+    """Resample an image [batch, height, width, channel]; see `resample`."""
+    return resample(image.movedim(-1, 1), width, height, method, crop).movedim(1, -1)
+
+
+def resample_mask(mask: Tensor, width: int, height: int, method: str, crop: str = "disabled") -> Tensor:
+    """Resample a mask [batch, height, width]; see `resample`."""
+    return resample(mask.unsqueeze(1), width, height, method, crop).squeeze(1)
+
+
+def missing_size(width: int, height: int, old_width: int, old_height: int) -> tuple[int, int]:
+    """Fill in a width or height of 0 from the other one, keeping proportions."""
+    if width == 0:
+        return max(1, round(old_width * height / old_height)), height
+    if height == 0:
+        return width, max(1, round(old_height * width / old_width))
+    return width, height

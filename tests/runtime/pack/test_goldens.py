@@ -1,0 +1,96 @@
+"""Every node of the pack does what ComfyUI's own does, case by case; goldens are recorded by record.py."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from discomfort.runtime.engines.embedded.folders import Folders, use_folders
+from discomfort.runtime.engines.embedded.pack import NODE_CLASS_MAPPINGS
+from tests.runtime.pack.goldens import FILES, THEMES, Arrays, Case, cases, load
+from tests.runtime.pack.replay import normalized, replay
+
+TOLERANCE = 1e-5
+DECODER_TOLERANCE = 1.2 / 255
+"""ComfyUI 0.33.0 reads these files with FFmpeg, which rounds colours on the way; Pillow reads what is stored."""
+DECODED_BY_FFMPEG = ("gray.png", "gray_alpha.png", "gray16.png", "bilevel.png", "animated.gif", "gray.jpg")
+
+load_goldens = functools.lru_cache(maxsize=None)(load)
+
+
+def tolerance(case: Case) -> float:
+    loads_image = case.class_type in ("LoadImage", "LoadImageMask")
+    return DECODER_TOLERANCE if loads_image and case.inputs["image"] in DECODED_BY_FFMPEG else TOLERANCE
+
+
+def assert_same(found: Any, expected: Any, arrays: Arrays, recorded: Arrays, limit: float, place: str) -> None:
+    """Compare two descriptions; tensors within `limit`, everything else exactly."""
+    if isinstance(expected, dict) and "$tensor" in expected:
+        assert isinstance(found, dict), place
+        array, golden = arrays.arrays[found["$tensor"]], recorded.arrays[expected["$tensor"]]
+        assert (array.shape, array.dtype) == (golden.shape, golden.dtype), place
+        wide = np.float64 if golden.dtype.kind in "fc" else np.int64
+        np.testing.assert_allclose(array.astype(wide), golden.astype(wide), rtol=limit, atol=limit, err_msg=place)
+    elif isinstance(expected, dict):
+        assert isinstance(found, dict), place
+        assert list(found) == list(expected) or "__metadata__" in place or set(found) == set(expected), place
+        for key, value in expected.items():
+            assert_same(found[key], value, arrays, recorded, limit, f"{place}.{key}")
+    elif isinstance(expected, list):
+        assert isinstance(found, list), place
+        assert len(found) == len(expected), f"{place}: {found} {expected}"
+        for index, (one, other) in enumerate(zip(found, expected, strict=True)):
+            assert_same(one, other, arrays, recorded, limit, f"{place}[{index}]")
+    else:
+        assert type(found) is type(expected), place
+        assert found == expected, place
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return Folders(FILES, tmp_path / "output", tmp_path / "temp", tmp_path / "models")
+
+
+def lay_out(case: Case, base: Path) -> None:
+    for target, source in case.files.items():
+        path = base / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(FILES / source, path)
+
+
+ALL_CASES = [case for theme in THEMES for case in cases(theme)]
+
+
+@pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: case.name)
+def test_node_does_what_comfyui_does(case: Case, folders: Folders, tmp_path: Path) -> None:
+    goldens, recorded = load_goldens(case.theme)
+    golden = goldens[case.name]
+    assert golden["inputs"] == case.inputs, "recorded for other inputs: run record.py"
+    if "rejected" in golden:
+        pytest.skip("ComfyUI's validation refuses these inputs; nothing runs")
+    lay_out(case, tmp_path)
+    arrays = Arrays()
+    with use_folders(folders):
+        if "raised" in golden:
+            with pytest.raises(Exception):  # noqa: B017, PT011 — which exception it is, is not part of the contract
+                replay(case, tmp_path, arrays)
+            return
+        found = replay(case, tmp_path, arrays)
+    today = time.strftime("%Y%m%d")
+    expected = {key: value for key, value in golden.items() if key not in ("class", "inputs")}
+    assert_same(normalized(found, today), normalized(expected, today), arrays, recorded, tolerance(case), case.name)
+
+
+def test_every_node_has_a_recorded_case_that_ran() -> None:
+    ran = set()
+    for theme in THEMES:
+        goldens, _ = load_goldens(theme)
+        ran |= {golden["class"] for golden in goldens.values() if "outputs" in golden or "ui" in golden}
+        ran |= {"VAELoader"} if theme == "latents" and "VAEEncode" in ran else set()
+    assert sorted(NODE_CLASS_MAPPINGS) == sorted(ran)
