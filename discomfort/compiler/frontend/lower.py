@@ -11,11 +11,11 @@ from discomfort.compiler.frontend.javascript import text as js_text
 from discomfort.compiler.frontend.layout import UNDEFINED, Layouts, Widget
 from discomfort.compiler.frontend.literals import literal
 from discomfort.compiler.frontend.models import BYPASSED, MUTED, SavedInput, SavedNode, SavedWorkflow
-from discomfort.compiler.frontend.promoted import Promoted
-from discomfort.compiler.frontend.resolve import PRIMITIVE, Resolver
+from discomfort.compiler.frontend.promoted import NOTHING, Promoted
+from discomfort.compiler.frontend.resolve import Resolver
 from discomfort.compiler.frontend.subgraphs import Scope, make_ids_unique, unfold
 from discomfort.compiler.frontend.texts import dynamic_prompt, file_name
-from discomfort.compiler.frontend.virtual import VIRTUAL, first_value, primitive_value
+from discomfort.compiler.frontend.virtual import PRIMITIVE, VIRTUAL, first_value, primitive_value
 from discomfort.compiler.frontend.widgets import widget_values
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin
 
@@ -66,6 +66,9 @@ class Lowering:
             for widget, value in widget_values(layout, saved):
                 if widget.sent and value is not UNDEFINED:
                     inputs[widget.name] = self._widget_literal(widget, value, node_id)
+                shown = scope.parent is not None and self._promoted.override(scope, saved.id, widget.name)
+                if type(shown) is Literal:
+                    inputs[widget.name] = shown
                 widgets[widget.name] = widget
             if title is None:
                 title = self._layouts.title(saved.type)
@@ -88,6 +91,8 @@ class Lowering:
     ) -> None:
         link = scope.graph.links.get(slot.link)
         origin = None if link is None else scope.graph.nodes.get(link.origin)
+        if scope.parent is not None and self._promoted.override(scope, node.id, slot.name) is not False:
+            return
         if origin is not None and origin.type == PRIMITIVE:
             widget = widgets.get(slot.name)
             if widget is not None:
@@ -96,7 +101,9 @@ class Lowering:
                 )
             return
         source = self._resolver.source(scope, node, slot.name, slot.link, slot.type)
-        if source is not None:
+        if source is NOTHING:
+            inputs.pop(slot.name, None)
+        elif source is not None:
             inputs[slot.name] = source
 
     def _now(self) -> datetime:

@@ -1,15 +1,45 @@
-"""Widgets of inner nodes shown on a subgraph's host node: whose value wins."""
+"""Widgets of inner nodes shown on a subgraph's host node: whose value wins.
+
+A definition's input shows on its hosts the widget that its first inside link feeds. Older saves list further shown
+widgets in the host's `proxyWidgets`; then the host's values follow that list, and the editor turns each entry that no
+input shows into an input of its own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from discomfort.compiler.frontend.layout import Layouts, Widget
-from discomfort.compiler.frontend.models import SavedGraph, SavedInput, SavedNode
-from discomfort.compiler.frontend.subgraphs import Scope
-from discomfort.compiler.frontend.widgets import saved_values, widget_values
-from discomfort.compiler.graph import Literal
+from discomfort.compiler.frontend.javascript import text
+from discomfort.compiler.frontend.layout import UNDEFINED, Layouts
 from discomfort.compiler.frontend.literals import literal
+from discomfort.compiler.frontend.models import INPUT_NODE, SavedGraph, SavedInput, SavedNode
+from discomfort.compiler.frontend.slots import fits, target_slot
+from discomfort.compiler.frontend.subgraphs import Scope
+from discomfort.compiler.frontend.virtual import PRIMITIVE
+from discomfort.compiler.frontend.widgets import UNSET, saved_value, widget_values
+from discomfort.compiler.graph import Literal
+
+NOTHING = Literal(None)
+"""Stands for JavaScript's undefined: the input is left out of the prompt."""
+
+
+_UNSHOWN = frozenset({"control_after_generate", "$$canvas-image-preview"})
+"""Entries of `proxyWidgets` that show no value of a prompt."""
+
+
+class Shown:
+    """What one host shows: values by the definition's inputs, and values for inner widgets that no input shows.
+
+    `silent` holds inputs that lost their widget because another entry took the inner widget over.
+    """
+
+    __slots__ = ("by_input", "by_widget", "silent")
+
+    def __init__(self) -> None:
+        self.by_input: dict[int, Literal] = {}
+        self.by_widget: dict[tuple[str, str], Literal | None] = {}
+        self.silent: set[int] = set()
 
 
 class Promoted:
@@ -18,7 +48,8 @@ class Promoted:
     def __init__(self, definitions: dict[str, SavedGraph], layouts: Layouts) -> None:
         self.definitions = definitions
         self._layouts = layouts
-        self._widgets: dict[tuple[str, int], tuple[SavedNode, str] | None] = {}
+        self._targets: dict[str, list[tuple[SavedNode, str] | None]] = {}
+        self._shown: dict[int, Shown] = {}
 
     def host_input(self, scope: Scope, slot: int) -> SavedInput | None:
         """Return the host's saved input for the definition's input `slot`."""
@@ -28,75 +59,134 @@ class Promoted:
             return None
         return next((found for found in host.inputs or () if found.name == name), None)
 
+    def override(self, scope: Scope, node_id: str, name: str) -> Literal | None | bool:
+        """Return what the host shows for an inner widget of its own account; False where it shows nothing.
+
+        None means that the host shows the widget but leaves the inner value.
+        """
+        if scope.host is None or not scope.host.properties.get("proxyWidgets"):
+            return False
+        return self.shown(scope).by_widget.get((node_id, name), False)
+
     def literal(self, scope: Scope, slot: int) -> Literal | None:
-        """Return the promoted widget's value behind an unconnected host input, or None when it is no widget."""
-        if scope.literals is None:
-            scope.literals = self._literals(scope)
-        found: Literal | None = scope.literals.get(slot)
+        """Return the value behind an unconnected host input: the host's, else the inner one; None for no widget."""
+        chain: list[tuple[Scope, int]] = []
+        while True:
+            shown = self.shown(scope)
+            if slot in shown.silent:
+                return None
+            value = shown.by_input.get(slot)
+            if value is not None:
+                return value
+            target = self.targets(scope.graph)[slot]
+            if target is None:
+                return None
+            node, name = target
+            child = scope.children.get(node.id)
+            if child is None:
+                return self._own_value(node, name)
+            inner = next((row for row, port in enumerate(child.graph.inputs) if port.name == name), None)
+            if inner is None or len(chain) > len(self.definitions):
+                return None
+            chain.append((scope, slot))
+            scope, slot = child, inner
+
+    def shown(self, scope: Scope) -> Shown:
+        """Return what the host of `scope` shows."""
+        found = self._shown.get(scope.index)
+        if found is None:
+            found = self._shown[scope.index] = Shown()
+            if scope.host is not None:
+                self._by_inputs(scope, scope.host, found)
+                entries = scope.host.properties.get("proxyWidgets")
+                if type(entries) is list and entries:
+                    self._by_entries(scope, scope.host, entries, found)
         return found
 
-    def _literals(self, scope: Scope) -> dict[int, Any]:
-        host = scope.host
-        values = saved_values(host.values) if host is not None else ()
-        found: dict[int, Any] = {}
+    def _by_inputs(self, scope: Scope, host: SavedNode, shown: Shown) -> None:
         position = 0
-        for slot in range(len(scope.graph.inputs)):
-            target = self.target(scope.graph, slot)
-            if target is None:
+        for slot, target in enumerate(self.targets(scope.graph)):
+            if target is not None:
+                value = saved_value(host.values, position)
+                position += 1
+                if value is not UNSET:
+                    shown.by_input[slot] = NOTHING if value is UNDEFINED else literal(value)
+
+    def _by_entries(self, scope: Scope, host: SavedNode, entries: list[Any], shown: Shown) -> None:
+        graph = scope.graph
+        for position, entry in enumerate(entries):
+            if type(entry) is not list or len(entry) < 2 or type(entry[1]) is not str or entry[1] in _UNSHOWN:
                 continue
-            if position < len(values):
-                found[slot] = literal(values[position])
-            else:
-                value = self._inner_value(scope, *target)
+            saved = saved_value(host.values, position)
+            value = None if saved is UNSET else literal(saved)
+            source, name = text(entry[0]), entry[1]
+            if source == "-1":
+                slot = next((row for row, port in enumerate(graph.inputs) if port.name == name), None)
+                if slot is not None and value is not None:
+                    shown.by_input[slot] = value
+            elif source in graph.nodes:
+                self._show_inner(graph, graph.nodes[source], name, value, shown)
+
+    def _show_inner(
+        self, graph: SavedGraph, node: SavedNode, name: str, value: Literal | None, shown: Shown
+    ) -> None:
+        if node.type == PRIMITIVE:
+            self._show_primitive(graph, node, value, shown)
+            return
+        given = next((found for found in node.inputs or () if found.name == name), None)
+        link = graph.links.get(given.link) if given is not None and given.link is not None else None
+        if link is None:
+            if value is not None:
+                shown.by_widget[node.id, name] = value
+        elif link.origin == INPUT_NODE and 0 <= link.origin_slot < len(graph.inputs):
+            if self.targets(graph)[link.origin_slot] == (node, name):
                 if value is not None:
-                    found[slot] = value
-            position += 1
+                    shown.by_input[link.origin_slot] = value
+            else:
+                shown.silent.add(link.origin_slot)
+                shown.by_widget[node.id, name] = value
+
+    def _show_primitive(self, graph: SavedGraph, node: SavedNode, value: Literal | None, shown: Shown) -> None:
+        """Let the host feed what a PrimitiveNode feeds: it is shown in the Primitive's place."""
+        given = node.outputs[0] if node.outputs else "*"
+        fed = list(self._fed_by(graph, node))
+        if not fed or not all(fits(given, type_) for _, _, type_ in fed):
+            return
+        if value is None:
+            value = self._own_value(fed[0][0], fed[0][1])
+        for target, name, _ in fed:
+            shown.by_widget[target.id, name] = value
+
+    def _fed_by(self, graph: SavedGraph, node: SavedNode) -> Iterator[tuple[SavedNode, str, str]]:
+        for link in graph.links.values():
+            target = graph.nodes.get(link.target) if link.origin == node.id else None
+            found = None if target is None else target_slot(self._layouts, target, link.target_slot)
+            if target is not None and found is not None:
+                yield target, *found
+
+    def targets(self, graph: SavedGraph) -> list[tuple[SavedNode, str] | None]:
+        """Return, for each input of a definition, the inner widget that it shows: node and name, or None."""
+        found = self._targets.get(graph.id)
+        if found is None:
+            found = self._targets[graph.id] = [_target(graph, slot) for slot in range(len(graph.inputs))]
         return found
 
-    def target(self, graph: SavedGraph, slot: int) -> tuple[SavedNode, str] | None:
-        """Return the first inner widget behind a definition's input: its node and name, or None."""
-        key = (graph.id, slot)
-        if key not in self._widgets:
-            self._widgets[key] = self._find_target(graph, slot)
-        return self._widgets[key]
-
-    def _find_target(self, graph: SavedGraph, slot: int) -> tuple[SavedNode, str] | None:
-        for link_id in graph.inputs[slot].links:
-            link = graph.links.get(link_id)
-            node = None if link is None else graph.nodes.get(link.target)
-            if link is None or node is None or not node.inputs:
-                continue
-            found = next((given for given in node.inputs if given.link == link_id), None)
-            if found is not None and found.widget:
-                return node, found.name
-        return None
-
-    def _inner_value(self, scope: Scope, node: SavedNode, name: str) -> Literal | None:
-        """Return the value that the inner node itself holds; a nested host's promoted value where it is one."""
-        while node.id in scope.children:
-            child = scope.children[node.id]
-            slot = next((row for row, port in enumerate(child.graph.inputs) if port.name == name), None)
-            if slot is None:
-                return None
-            if child.literals is not None:
-                found: Literal | None = child.literals.get(slot)
-                return found
-            target = self.target(child.graph, slot)
-            values = saved_values(child.host.values) if child.host is not None else ()
-            position = sum(1 for row in range(slot) if self.target(child.graph, row) is not None)
-            if position < len(values):
-                return literal(values[position])
-            if target is None:
-                return None
-            scope, (node, name) = child, target
+    def _own_value(self, node: SavedNode, name: str) -> Literal | None:
         layout = self._layouts.get(node.type)
-        if layout is None:
-            return None
-        for widget, value in widget_values(layout, node):
-            if widget.name == name:
-                return _plain(widget, value)
+        if layout is not None:
+            for widget, value in widget_values(layout, node):
+                if widget.name == name:
+                    return NOTHING if value is UNDEFINED else literal(value)
         return None
 
 
-def _plain(widget: Widget, value: Any) -> Literal | None:
-    return literal(value)
+def _target(graph: SavedGraph, slot: int) -> tuple[SavedNode, str] | None:
+    for link_id in graph.inputs[slot].links:
+        link = graph.links.get(link_id)
+        node = None if link is None else graph.nodes.get(link.target)
+        if node is None or not node.inputs:
+            continue
+        found = next((given for given in node.inputs if given.link == link_id), None)
+        if found is not None and found.widget:
+            return node, found.name
+    return None

@@ -8,9 +8,9 @@ from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.layout import Layouts, Socket
 from discomfort.compiler.frontend.models import BYPASSED, INPUT_NODE, MUTED, LinkId, SavedNode
 from discomfort.compiler.frontend.promoted import Promoted
+from discomfort.compiler.frontend.slots import declared_slots, fits, loaded_slots
 from discomfort.compiler.frontend.subgraphs import Scope
-from discomfort.compiler.frontend.virtual import GETTER, PRIMITIVE, REROUTES, SETTER, VIRTUAL, first_value
-from discomfort.compiler.frontend.widgets import input_slots, widget_values
+from discomfort.compiler.frontend.virtual import GETTER, REROUTES, SETTER, VIRTUAL, first_value
 from discomfort.compiler.graph import Link, Literal, NodeId
 
 Source: TypeAlias = Link | Literal | None
@@ -134,42 +134,19 @@ class Resolver:
     ) -> _Step | None:
         inputs = self._slots(origin)
         given = origin.outputs[slot] if origin.outputs is not None and 0 <= slot < len(origin.outputs) else "*"
-        index = bypass_index([type_ for type_, _ in inputs], slot, given, wanted)
+        index = bypass_index([type_ for _, type_, _ in inputs], slot, given, wanted)
         if index is None:
             if not inputs and wanted == "*":
                 self._report_bypass(consumer, scope, origin)
             return None
-        link = inputs[index][1]
+        link = inputs[index][2]
         return None if link is None else (scope, link)
 
-    def _slots(self, node: SavedNode) -> list[tuple[str, LinkId]]:
-        """Return the node's input slots as the editor has them: declared ones in their order, then other saved ones."""
-        saved = {slot.name: slot for slot in node.inputs or ()}
-        declared = self._declared(node)
-        if declared is None:
-            return [(slot.type, slot.link) for slot in node.inputs or ()]
-        slots: list[tuple[str, LinkId]] = []
-        used = set()
-        for socket in declared:
-            if socket.grows:
-                members = [slot for slot in saved.values() if slot.name.startswith(f"{socket.name}.")]
-                slots += [(slot.type, slot.link) for slot in members]
-                used.update(slot.name for slot in members)
-                continue
-            found = saved.get(socket.name)
-            used.add(socket.name)
-            if found is None:
-                slots.append((socket.type, None))
-            else:
-                slots.append((found.type if socket.follows else socket.type, found.link))
-        return slots + [(slot.type, slot.link) for slot in saved.values() if slot.name not in used]
-
-    def _declared(self, node: SavedNode) -> list[Socket] | None:
+    def _slots(self, node: SavedNode) -> list[tuple[str, str, LinkId]]:
         definition = self._promoted.definitions.get(node.type)
         if definition is not None:
-            return [Socket(port.name, port.type) for port in definition.inputs]
-        layout = self._layouts.get(node.type)
-        return None if layout is None else input_slots(layout, widget_values(layout, node))
+            return loaded_slots([Socket(port.name, port.type) for port in definition.inputs], node)
+        return loaded_slots(declared_slots(self._layouts, node), node)
 
     def _report_dangling(self, consumer: tuple[Scope, SavedNode, str], found: str) -> None:
         scope, node, name = consumer
@@ -222,16 +199,3 @@ def bypass_index(types: list[str], slot: int, given: str, wanted: str) -> int | 
     if wanted in types:
         return types.index(wanted)
     return next((index for index, type_ in enumerate(types) if fits(type_, given) and fits(type_, wanted)), None)
-
-
-def fits(one: str, other: str) -> bool:
-    """Return whether the editor connects two slot types: any, equal but for case, or sharing one of `A,B`."""
-    if one == other or one == "*" or other == "*":
-        return True
-    one, other = one.lower(), other.lower()
-    if "," not in one and "," not in other:
-        return one == other
-    return not set(one.split(",")).isdisjoint(other.split(","))
-
-
-__all__ = ["PRIMITIVE", "Resolver", "Source", "bypass_index", "fits"]

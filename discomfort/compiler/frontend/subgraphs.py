@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.models import BYPASSED, MUTED, SavedGraph, SavedNode, SavedWorkflow
 
@@ -20,7 +18,7 @@ class Scope:
     `prefix` is "" or "12:7:"; `children` holds the instance behind each active host node of this graph.
     """
 
-    __slots__ = ("children", "depth", "graph", "host", "index", "literals", "parent", "prefix")
+    __slots__ = ("children", "depth", "graph", "host", "index", "parent", "prefix")
 
     def __init__(self, graph: SavedGraph, parent: Scope | None, host: SavedNode | None, index: int) -> None:
         self.graph = graph
@@ -30,11 +28,13 @@ class Scope:
         self.prefix = "" if parent is None or host is None else f"{parent.prefix}{host.id}:"
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.children: dict[str, Scope] = {}
-        self.literals: dict[int, Any] | None = None
 
 
 def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
-    """Return every active graph instance of the workflow, hosts before what is in them."""
+    """Return every graph instance that the editor puts into a prompt, hosts before what is in them.
+
+    Hosts at the root that are muted or bypassed hold nothing; deeper ones keep what is in them, used or not.
+    """
     definitions = workflow.definitions
     containing = _self_containing(definitions)
     root = Scope(workflow.root, None, None, 0)
@@ -46,7 +46,7 @@ def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
         position += 1
         for node in scope.graph.nodes.values():
             definition = definitions.get(node.type)
-            if definition is None or node.mode == MUTED or node.mode == BYPASSED:
+            if definition is None or (scope.parent is None and (node.mode == MUTED or node.mode == BYPASSED)):
                 continue
             place = {"node": scope.prefix + node.id, "title": node.title or definition.name}
             total += len(definition.nodes)

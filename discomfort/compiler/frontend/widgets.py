@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from discomfort.compiler.frontend.javascript import text
-from discomfort.compiler.frontend.layout import Layout, Socket, Widget
+from discomfort.compiler.frontend.layout import UNDEFINED, Layout, Socket, Widget
 from discomfort.compiler.frontend.models import SavedNode
 
 
-def saved_values(values: Any) -> Sequence[Any]:
-    """Return `widgets_values` as a sequence: a list as it is, a string by character, a dict by its keys "0", "1"…."""
-    if type(values) is list:
-        return values
-    if type(values) is str:
-        return values
-    if type(values) is dict:
-        found = []
-        while str(len(found)) in values:
-            found.append(values[str(len(found))])
-        return found
-    return ()
+UNSET: Any = object()
+"""A position at which the save holds no value."""
+
+
+def saved_value(values: Any, position: int) -> Any:
+    """Return `widgets_values[position]`: UNSET beyond the end, UNDEFINED for a key that a dict does not have."""
+    kind = type(values)
+    if kind is list or kind is str:
+        return values[position] if position < len(values) else UNSET
+    if kind is dict:
+        return values.get(str(position), UNDEFINED)
+    return UNSET
 
 
 def widget_values(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
     """Return each widget of the node with its raw value; dynamic combos add the widgets of the choice they hold."""
-    values = saved_values(node.values)
+    values = node.values
     if node.type in _BY_CLASS:
         return _BY_CLASS[node.type](layout, values)
-    if layout.fixed and len(values) >= len(layout.widgets):
+    if layout.fixed and type(values) is list and len(values) >= len(layout.widgets):
         return list(zip(layout.widgets, values, strict=False))
     found: list[tuple[Widget, Any]] = []
     waiting = list(reversed(layout.widgets))
     position = 0
     while waiting:
         widget = waiting.pop()
-        value = values[position] if widget.saved and position < len(values) else widget.default
+        value = saved_value(values, position) if widget.saved else UNSET
+        if value is UNSET or (value is UNDEFINED and widget.kind == "COMBO"):
+            value = widget.default
         position += widget.saved
         found.append((widget, value))
         if widget.branches is not None:
@@ -65,11 +66,12 @@ def input_slots(layout: Layout, values: list[tuple[Widget, Any]]) -> list[Socket
     return slots
 
 
-def _custom_combo(layout: Layout, values: Sequence[Any]) -> list[tuple[Widget, Any]]:
+def _custom_combo(layout: Layout, values: Any) -> list[tuple[Widget, Any]]:
     """Return choice, index and as many options as were saved; the last option is always an empty one."""
-    choice = values[0] if values else layout.widgets[0].default
-    index = values[1] if len(values) > 1 else -1
-    options = list(values[2:]) or [""]
+    saved = values if type(values) is list else []
+    choice = saved[0] if saved else layout.widgets[0].default
+    index = saved[1] if len(saved) > 1 else -1
+    options = saved[2:] or [""]
     found = [(layout.widgets[0], choice), (Widget("index", "INT"), index)]
     return found + [(Widget(f"option{row}", "STRING"), option) for row, option in enumerate(options, 1)]
 

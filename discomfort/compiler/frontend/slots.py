@@ -1,0 +1,58 @@
+"""The input slots that the editor gives a loaded node: those its class declares, then others that were saved."""
+
+from __future__ import annotations
+
+from discomfort.compiler.frontend.layout import Layouts, Socket
+from discomfort.compiler.frontend.models import LinkId, SavedNode
+from discomfort.compiler.frontend.widgets import input_slots, widget_values
+
+
+def loaded_slots(declared: list[Socket] | None, node: SavedNode) -> list[tuple[str, str, LinkId]]:
+    """Return (name, type, link) of each slot, in the editor's order."""
+    if declared is None:
+        return [(slot.name, slot.type, slot.link) for slot in node.inputs or ()]
+    saved = {slot.name: slot for slot in node.inputs or ()}
+    slots: list[tuple[str, str, LinkId]] = []
+    used = set()
+    for socket in declared:
+        if socket.grows:
+            members = [slot for slot in saved.values() if slot.name.startswith(f"{socket.name}.")]
+            slots += [(slot.name, slot.type, slot.link) for slot in members]
+            used.update(slot.name for slot in members)
+            continue
+        found = saved.get(socket.name)
+        used.add(socket.name)
+        if found is None:
+            slots.append((socket.name, socket.type, None))
+        else:
+            slots.append((socket.name, found.type if socket.follows else socket.type, found.link))
+    return slots + [(slot.name, slot.type, slot.link) for slot in saved.values() if slot.name not in used]
+
+
+def declared_slots(layouts: Layouts, node: SavedNode) -> list[Socket] | None:
+    """Return the slots that the node's class declares; None for a class that the catalog does not know."""
+    layout = layouts.get(node.type)
+    return None if layout is None else input_slots(layout, widget_values(layout, node))
+
+
+def target_slot(layouts: Layouts, node: SavedNode, slot: int) -> tuple[str, str] | None:
+    """Return name and type of the input at position `slot` of a loaded node, as a link's target slot counts them.
+
+    A node whose slots a dynamic combo changes keeps the positions of the save.
+    """
+    layout = layouts.get(node.type)
+    if layout is not None and layout.fixed:
+        slots = [(name, type_) for name, type_, _ in loaded_slots(declared_slots(layouts, node), node)]
+    else:
+        slots = [(given.name, given.type) for given in node.inputs or ()]
+    return slots[slot] if 0 <= slot < len(slots) else None
+
+
+def fits(one: str, other: str) -> bool:
+    """Return whether the editor connects two slot types: any, equal but for case, or sharing one of `A,B`."""
+    if one == other or one == "*" or other == "*":
+        return True
+    one, other = one.lower(), other.lower()
+    if "," not in one and "," not in other:
+        return one == other
+    return not set(one.split(",")).isdisjoint(other.split(","))
