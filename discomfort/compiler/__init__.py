@@ -1,1 +1,117 @@
-"""The compiler: workflows in, a plan out."""
+"""The compiler: workflows in, a plan out. `compile` below is its table of contents; each line has a file of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from discomfort.compiler.assemble import assemble
+from discomfort.compiler.check import Checker
+from discomfort.compiler.collector import paused_collector
+from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, has_errors
+from discomfort.compiler.effects import EffectTable
+from discomfort.compiler.frontend import FrontendOptions, load_workflow
+from discomfort.compiler.graph import CycleError, topological_order
+from discomfort.compiler.passes import NEEDED, PASSES, Hook, run_passes
+from discomfort.compiler.passes.dump import dumping_hook
+from discomfort.compiler.stitch import Program, order_units, stitch
+from discomfort.compiler.types import Signatures, Typing
+from discomfort.compiler.units import Unit, load_units, locator
+from discomfort.rules import PassByRules, load_rules
+
+if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.plan import Plan
+
+Source: TypeAlias = "str | bytes | os.PathLike[str] | Mapping[str, Any]"
+Rules: TypeAlias = "PassByRules | Mapping[str, str] | str | Path | None"
+
+
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """How to compile: what chance and clock give, which passes run, and who looks on between them."""
+
+    frontend: FrontendOptions = field(default_factory=FrontendOptions)
+    passes: tuple[str, ...] = tuple(name for name, _ in PASSES)
+    hook: Hook | None = None
+
+
+def compile(
+    workflows: Sequence[Source],
+    *,
+    catalog: Catalog | None = None,
+    outputs: Sequence[str] | None = None,
+    order: Literal["list", "auto"] = "list",
+    rules: Rules = None,
+    options: CompileOptions | None = None,
+) -> Plan:
+    """Compile workflows into one plan.
+
+    Args:
+        workflows: paths, parsed JSON, JSON text, or the content of a media file that embeds a workflow.
+        catalog: the node classes to check against; the bundled ones by default.
+        outputs: the results to keep, PASSTHRU ports among them; by default all OUTPUT ports.
+        order: "list" runs the workflows as given, "auto" sorts them by what they read and write.
+        rules: which types travel by value and which by reference; see `discomfort.rules.load_rules`.
+        options: see `CompileOptions`.
+
+    Raises:
+        CompileError: with everything that is wrong, each with its place.
+    """
+    from discomfort.compiler.catalog import default_catalog
+
+    chosen = options or CompileOptions()
+    known = catalog if catalog is not None else default_catalog()
+    effects = EffectTable(known)
+    findings: list[Diagnostic] = []
+    with paused_collector():
+        units = load_units(workflows, known, chosen.frontend, effects, findings)
+        stop_on_errors(findings)
+        if order == "auto":
+            units = order_units(units, findings)
+        program = stitch(units)
+        program = ask_for(program, outputs, findings)
+        check(program, units, known, findings)
+        stop_on_errors(findings)
+        graph = run_passes(program.graph, effects, (*chosen.passes, *NEEDED), dumping_hook(chosen.hook))
+        return assemble(graph, program, units, known, load_rules(rules), findings)
+
+
+def ask_for(program: Program, outputs: Sequence[str] | None, findings: list[Diagnostic]) -> Program:
+    """Return the program with only the results that were asked for; a PASSTHRU may be asked for too."""
+    if outputs is None:
+        return program
+    given = {**program.graph.taps, **program.graph.outputs}
+    for name in outputs:
+        if name not in given:
+            message = f"no port gives {name!r}; the workflows give {', '.join(given) or 'nothing'}"
+            findings.append(Diagnostic("DF207", Severity.ERROR, Place(input=name), message))
+    asked = {name: given[name] for name in outputs if name in given}
+    return replace(program, graph=replace(program.graph, outputs=asked))
+
+
+def check(program: Program, units: Sequence[Unit], catalog: Catalog, findings: list[Diagnostic]) -> None:
+    """Report cycles, and every value that does not fit where it goes (law L3)."""
+    locate = locator(units)
+    try:
+        order = topological_order(program.graph)
+    except CycleError as error:
+        node = program.graph.nodes[error.cycle[0]]
+        ring = " -> ".join([*error.cycle, error.cycle[0]])
+        findings.append(Diagnostic("DF301", Severity.ERROR, locate(node, None), f"the nodes feed each other: {ring}"))
+        return
+    signatures = Signatures(catalog)
+    typing = Typing(program.graph, order, signatures)
+    findings.extend(Checker(program.graph, signatures, typing, locate, program.crossings).findings())
+
+
+def stop_on_errors(findings: Sequence[Diagnostic]) -> None:
+    """Raise every finding where one of them is an error."""
+    if has_errors(findings):
+        raise CompileError(findings)
+
+
+__all__ = ["CompileError", "CompileOptions", "compile", "load_workflow"]

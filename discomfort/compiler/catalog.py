@@ -198,7 +198,8 @@ def _input_structure(spec: Any) -> Any:
     choices = options.get("options")
     if isinstance(choices, list) and any(isinstance(choice, Mapping) and "inputs" in choice for choice in choices):
         options["options"] = [
-            {**choice, "inputs": _input_groups(choice["inputs"])} if "inputs" in choice else choice for choice in choices
+            {**choice, "inputs": _input_groups(choice["inputs"])} if "inputs" in choice else choice
+            for choice in choices
         ]
     return [spec[0], options, *spec[2:]]
 

@@ -6,9 +6,9 @@ optimised graph in which a consumer of an input holds `Param(name)`. The session
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, TypeVar
 
 from discomfort.compiler.diagnostics import Diagnostic
 from discomfort.compiler.graph import Graph, Input, Json, Link, NodeId, Origin
@@ -85,7 +85,8 @@ class PlanOutput:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One prompt of a run: its nodes with producers first, the outputs of earlier steps it `reads`, and those of
-    its own that later steps need (`writes`). What crosses between steps is always a val."""
+    its own that later steps need (`writes`). What crosses between steps is always a val.
+    """
 
     id: str
     nodes: tuple[NodeId, ...]

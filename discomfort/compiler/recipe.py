@@ -7,9 +7,27 @@ whichever workflow they came from and whichever prompt they are spliced into (la
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from discomfort.compiler.graph import Graph, Link
+from discomfort.compiler.effects import LOADER_CLASS
+from discomfort.compiler.graph import (
+    Graph,
+    Input,
+    Link,
+    Literal,
+    Node,
+    NodeId,
+    Origin,
+    Param,
+    ancestors,
+    topological_order,
+)
+from discomfort.compiler.keys import output_key, structural_keys
+
+KEY_LETTERS = 24
+"""How much of a key a node id shows: 96 bits, far beyond accidental collision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +38,92 @@ class Recipe:
     output: Link
     type: str
     key: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the recipe as JSON-able data; `from_json` reads it back."""
+        nodes = {
+            node.id: {
+                "class": node.class_type,
+                "title": node.title,
+                "origin": [node.origin.workflow, node.origin.node],
+                "inputs": {name: _input_to_json(value) for name, value in node.inputs.items()},
+            }
+            for node in self.graph.nodes.values()
+        }
+        output = [self.output.node, self.output.slot]
+        return {"kind": "recipe", "type": self.type, "key": self.key, "output": output, "nodes": nodes}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that `to_json` wrote.
+
+        Raises:
+            ValueError: the data is not a recipe.
+        """
+        try:
+            nodes = {
+                NodeId(node_id): Node(
+                    NodeId(node_id),
+                    entry["class"],
+                    {name: _input_from_json(value) for name, value in entry["inputs"].items()},
+                    entry["title"],
+                    Origin(*entry["origin"]),
+                )
+                for node_id, entry in data["nodes"].items()
+            }
+            output = Link(NodeId(data["output"][0]), int(data["output"][1]))
+            return cls(Graph(nodes), output, data["type"], data["key"])
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(f"this is no recipe: {error!r}") from error
+
+
+def slice_recipe(graph: Graph, output: Link, type_name: str) -> Recipe:
+    """Return the recipe of `output`: its ancestors in `graph`, named by their keys.
+
+    Raises:
+        ValueError: an ancestor reads a parameter; a recipe is closed.
+    """
+    kept = ancestors(graph, [output.node])
+    part = Graph({node_id: node for node_id, node in graph.nodes.items() if node_id in kept})
+    order = topological_order(part)
+    keys = structural_keys(part, order)
+    names = {node_id: _name(part.nodes[node_id], keys[node_id]) for node_id in order}
+    nodes: dict[NodeId, Node] = {}
+    for node_id in order:
+        node = part.nodes[node_id]
+        inputs = {name: _renamed(value, names, node) for name, value in node.inputs.items()}
+        nodes.setdefault(names[node_id], Node(names[node_id], node.class_type, inputs, node.title, node.origin))
+    renamed = Link(names[output.node], output.slot)
+    return Recipe(Graph(nodes), renamed, type_name, output_key(keys[output.node], output.slot))
+
+
+def splice_recipe(nodes: dict[NodeId, Node], recipe: Recipe) -> Link:
+    """Add the recipe's nodes to `nodes`, where equal ones may stand already, and return its output."""
+    for node_id, node in recipe.graph.nodes.items():
+        nodes.setdefault(node_id, node)
+    return recipe.output
+
+
+def _name(node: Node, key: str) -> NodeId:
+    """Return the id of a node in a recipe; a loader keeps its own, which already names a value."""
+    return node.id if node.class_type == LOADER_CLASS else NodeId(f"ref/{key[:KEY_LETTERS]}")
+
+
+def _renamed(value: Input, names: Mapping[NodeId, NodeId], node: Node) -> Input:
+    if isinstance(value, Param):
+        raise ValueError(f"node {node.id} reads the parameter {value.name!r}; a recipe is closed")
+    return Link(names[value.node], value.slot) if isinstance(value, Link) else value
+
+
+def _input_to_json(value: Input) -> dict[str, Any]:
+    if isinstance(value, Link):
+        return {"link": [value.node, value.slot]}
+    if isinstance(value, Literal):
+        return {"value": value.value}
+    raise ValueError(f"the parameter {value.name!r} in a recipe")
+
+
+def _input_from_json(data: Mapping[str, Any]) -> Input:
+    if "link" in data:
+        return Link(NodeId(data["link"][0]), int(data["link"][1]))
+    return Literal(data["value"])

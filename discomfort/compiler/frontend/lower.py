@@ -24,7 +24,13 @@ class Lowering:
     """Lowers one workflow."""
 
     def __init__(
-        self, workflow: SavedWorkflow, name: str, layouts: Layouts, findings: Findings, seed: int, clock: datetime | None
+        self,
+        workflow: SavedWorkflow,
+        name: str,
+        layouts: Layouts,
+        findings: Findings,
+        seed: int,
+        clock: datetime | None,
     ) -> None:
         make_ids_unique(workflow)
         self._workflow = workflow
@@ -108,7 +114,7 @@ class Lowering:
 
     def _now(self) -> datetime:
         if self._clock is None:
-            self._clock = datetime.now()  # noqa: DTZ005 - the editor writes local time
+            self._clock = datetime.now()
             self._findings.note("DF141", f"%date% in a file name is the moment of compilation, {self._clock:%c}")
         return self._clock
 

@@ -243,7 +243,10 @@ def _read_inputs(inputs: Any, node: SavedNode, graph: SavedGraph, findings: Find
             link = None
         slots.append(
             SavedInput(
-                name if type(name) is str else text(name), slot_type(raw.get("type")), link, raw.get("widget") is not None
+                name if type(name) is str else text(name),
+                slot_type(raw.get("type")),
+                link,
+                raw.get("widget") is not None,
             )
         )
     return slots

@@ -59,7 +59,7 @@ class Promoted:
             return None
         return next((found for found in host.inputs or () if found.name == name), None)
 
-    def override(self, scope: Scope, node_id: str, name: str) -> Literal | None | bool:
+    def override(self, scope: Scope, node_id: str, name: str) -> Literal | bool | None:
         """Return what the host shows for an inner widget of its own account; False where it shows nothing.
 
         None means that the host shows the widget but leaves the inner value.
@@ -127,9 +127,7 @@ class Promoted:
             elif source in graph.nodes:
                 self._show_inner(graph, graph.nodes[source], name, value, shown)
 
-    def _show_inner(
-        self, graph: SavedGraph, node: SavedNode, name: str, value: Literal | None, shown: Shown
-    ) -> None:
+    def _show_inner(self, graph: SavedGraph, node: SavedNode, name: str, value: Literal | None, shown: Shown) -> None:
         if node.type == PRIMITIVE:
             self._show_primitive(graph, node, value, shown)
             return

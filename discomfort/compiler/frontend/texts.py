@@ -21,7 +21,7 @@ def dynamic_prompt(text: str, seed: str) -> str:
     text = _COMMENTS.sub("", text) if "/" in text else text
     if "{" not in text and "\\" not in text:
         return text
-    source = random.Random(seed)  # noqa: S311 - a reproducible choice, no secret
+    source = random.Random(seed)
     open_parts: list[list[str]] = []
     current = [""]
     position = 0

@@ -8,7 +8,6 @@ from discomfort.compiler.frontend.javascript import text
 from discomfort.compiler.frontend.layout import UNDEFINED, Layout, Socket, Widget
 from discomfort.compiler.frontend.models import SavedNode
 
-
 UNSET: Any = object()
 """A position at which the save holds no value."""
 

@@ -1,0 +1,179 @@
+"""Does every value fit where it goes? Asked of the stitched program, before anything runs (law L3)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from discomfort.compiler.catalog import InputSpec
+from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+from discomfort.compiler.effects import LOADER_CLASS, PORT_CLASS, SAVER_CLASS
+from discomfort.compiler.graph import Graph, Link, Literal, Node, NodeId, Param
+from discomfort.compiler.types import (
+    ANY,
+    MATCH_TYPE,
+    Signatures,
+    Typing,
+    accepts,
+    accepts_value,
+    match_types,
+    near_misses,
+    wanted_type,
+)
+
+OWN_CLASSES = (PORT_CLASS, LOADER_CLASS, SAVER_CLASS)
+
+Locate = Callable[[Node, "str | None"], Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Checks the nodes of one program; `crossings` tells which inputs a stitched name feeds."""
+
+    graph: Graph
+    signatures: Signatures
+    typing: Typing
+    locate: Locate
+    crossings: Mapping[tuple[NodeId, str], tuple[str, str]]
+
+    def findings(self) -> Iterator[Diagnostic]:
+        """Yield everything that does not fit, node by node."""
+        for node in self.graph.nodes.values():
+            if node.class_type not in OWN_CLASSES:
+                yield from self._node(node)
+
+    def _node(self, node: Node) -> Iterator[Diagnostic]:
+        node_class = self.signatures.catalog.get(node.class_type) if node.class_type else None
+        if node_class is None:
+            yield self._unknown_class(node)
+            return
+        specs = self.signatures.inputs(node_class, node.inputs)
+        for name, spec in specs.items():
+            value = node.inputs.get(name)
+            if value is None:
+                if spec.group == "required":
+                    yield self._missing(node, spec)
+            elif isinstance(value, Link):
+                yield from self._link(node, spec, value)
+            elif isinstance(value, Literal):
+                yield from self._literal(node, spec, value)
+        if any(spec.type == MATCH_TYPE for spec in specs.values()):
+            yield from self._match_types(node, specs)
+
+    def _unknown_class(self, node: Node) -> Diagnostic:
+        place = self.locate(node, None)
+        if node.class_type is None:
+            message = "this node has a type that nobody knows, and cannot run"
+            return Diagnostic("DF305", Severity.ERROR, place, message, "install the custom node, or remove this one")
+        near = near_misses(node.class_type, list(self.signatures.catalog))
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        return Diagnostic(
+            "DF304",
+            Severity.WARNING,
+            place,
+            f"node class {node.class_type!r} is not in the catalog; its inputs are taken as saved and not checked",
+            hint + "give the catalog of the ComfyUI that has it: discomfort-graph catalog pull URL",
+        )
+
+    def _missing(self, node: Node, spec: InputSpec) -> Diagnostic:
+        wanted = wanted_type(spec)
+        return Diagnostic(
+            "DF307",
+            Severity.ERROR,
+            self.locate(node, spec.name),
+            f"required input {spec.name!r} of {node.class_type} is missing",
+            f"connect an output of type {wanted}" if wanted.isupper() else "set it, or connect it",
+        )
+
+    def _link(self, node: Node, spec: InputSpec, link: Link) -> Iterator[Diagnostic]:
+        source = self.graph.nodes.get(link.node)
+        place = self.locate(node, spec.name)
+        if source is None:
+            message = f"input {spec.name!r} comes from node {link.node}, which does not exist"
+            yield Diagnostic("DF302", Severity.ERROR, place, message, "connect the input again")
+            return
+        source_class = self.signatures.catalog.get(source.class_type) if source.class_type else None
+        if source_class is not None and link.slot >= len(source_class.outputs):
+            message = f"input {spec.name!r} comes from output {link.slot} of {source.class_type}, which has "
+            yield Diagnostic("DF303", Severity.ERROR, place, message + f"{len(source_class.outputs)} outputs")
+            return
+        received, wanted = self.typing.of(link), wanted_type(spec)
+        if spec.type != MATCH_TYPE and not accepts(received, wanted):
+            yield self._mismatch(node, spec, source, received, wanted, place)
+
+    def _mismatch(
+        self, node: Node, spec: InputSpec, source: Node, received: str, wanted: str, place: Place
+    ) -> Diagnostic:
+        message = f"input {spec.name!r} of {node.class_type} expects {wanted}, got {received}"
+        related = ((f"{received} comes from", self.locate(source, None)),)
+        crossing = self.crossings.get((node.id, spec.name))
+        if crossing is not None:
+            message += f", through the port {crossing[0]!r} of {crossing[1]}"
+        return Diagnostic("DF306", Severity.ERROR, place, message, f"connect an output of type {wanted}", related)
+
+    def _literal(self, node: Node, spec: InputSpec, literal: Literal) -> Iterator[Diagnostic]:
+        value = literal.value
+        place = self.locate(node, spec.name)
+        if spec.type in ("INT", "FLOAT"):
+            yield from _number(spec, value, place)
+        elif spec.choices is not None and not _is_choice(spec, value):
+            yield _option(spec, value, place, node)
+
+    def _match_types(self, node: Node, specs: Mapping[str, InputSpec]) -> Iterator[Diagnostic]:
+        for template, bound in match_types(specs, node, self.typing).items():
+            if bound is not None:
+                continue
+            found = {
+                name: self.typing.of(value)
+                for name, spec in specs.items()
+                if spec.type == MATCH_TYPE and isinstance(value := node.inputs.get(name), (Link, Param))
+            }
+            listed = ", ".join(f"{name} is {kind}" for name, kind in found.items())
+            message = f"inputs of {node.class_type} that must share one type ({template}) do not: {listed}"
+            yield Diagnostic("DF314", Severity.ERROR, self.locate(node, next(iter(found), None)), message)
+
+
+def fits_port(received: str, wanted: str) -> bool:
+    """Return whether a value that a context or port brings fits an input, as a link or as a literal."""
+    return received == ANY or accepts_value(received, wanted)
+
+
+def _number(spec: InputSpec, value: object, place: Place) -> Iterator[Diagnostic]:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+        if spec.type == "INT" and math.isfinite(number):
+            int(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        message = f"input {spec.name!r} expects {spec.type}, found {value!r}"
+        yield Diagnostic("DF308", Severity.ERROR, place, message)
+        return
+    low, high = spec.options.get("min"), spec.options.get("max")
+    if isinstance(low, (int, float)) and number < low:
+        message = f"input {spec.name!r} is {value!r}, below its minimum {low}"
+        yield Diagnostic("DF309", Severity.ERROR, place, message)
+    if isinstance(high, (int, float)) and number > high:
+        message = f"input {spec.name!r} is {value!r}, above its maximum {high}"
+        yield Diagnostic("DF310", Severity.ERROR, place, message)
+
+
+def _is_choice(spec: InputSpec, value: object) -> bool:
+    choices = spec.choices or ()
+    if isinstance(value, list):
+        return bool(spec.options.get("multiselect")) and all(item in choices for item in value)
+    return value in choices
+
+
+def _option(spec: InputSpec, value: object, place: Place, node: Node) -> Diagnostic:
+    choices = [str(choice) for choice in spec.choices or ()]
+    near = near_misses(str(value), choices)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else None
+    if _names_file(value) or not choices or any(key.endswith("_upload") for key in spec.options):
+        message = f"input {spec.name!r} of {node.class_type} names {value!r}, which the catalog does not list"
+        return Diagnostic("DF312", Severity.WARNING, place, message, hint or "install the file before running")
+    message = f"input {spec.name!r} of {node.class_type} is {value!r}, which is not among its {len(choices)} options"
+    return Diagnostic("DF311", Severity.ERROR, place, message, hint)
+
+
+def _names_file(value: object) -> bool:
+    return isinstance(value, str) and "." in value.rsplit("/", 1)[-1].strip(".")

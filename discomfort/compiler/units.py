@@ -1,0 +1,97 @@
+"""The workflows of a program, loaded and ready to compose: names made unique, ports read, effects found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+from discomfort.compiler.effects import PORT_CLASS, Effect, EffectTable
+from discomfort.compiler.frontend import FrontendOptions, Workflow, load_workflow
+from discomfort.compiler.graph import Graph, Node, NodeId
+from discomfort.compiler.ports import Interface, PlaceOf, read_ports
+
+if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One workflow to compose: its name in the program, its lowered graph with effects, its ports, and itself."""
+
+    name: str
+    graph: Graph
+    ports: Interface
+    workflow: Workflow
+
+    def digest(self) -> str:
+        """Return a digest of the document as saved."""
+        text = json.dumps(self.workflow.document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def load_units(
+    sources: Sequence[Any],
+    catalog: Catalog,
+    options: FrontendOptions,
+    effects: EffectTable,
+    findings: list[Diagnostic],
+) -> list[Unit]:
+    """Load each workflow, name it, and read its ports; findings go to `findings`."""
+    if not sources:
+        findings.append(Diagnostic("DF209", Severity.ERROR, Place(), "there is no workflow to compile"))
+    units: list[Unit] = []
+    taken: set[str] = set()
+    for source in sources:
+        workflow = load_workflow(source, catalog, options)
+        findings.extend(workflow.diagnostics)
+        name = _free_name(workflow.name, taken)
+        graph = replace(workflow.graph, effects=_effects(workflow.graph, effects))
+        ports = read_ports(graph, place_in(workflow), findings)
+        units.append(Unit(name, graph, ports, workflow))
+    return units
+
+
+def place_in(workflow: Workflow) -> PlaceOf:
+    """Return what tells where a node of one workflow is written."""
+
+    def place(node: Node, name: str | None) -> Place:
+        return Place(workflow.source, workflow.paths.get(node.origin.node), node.origin.node, node.title, name)
+
+    return place
+
+
+def locator(units: Sequence[Unit]) -> PlaceOf:
+    """Return what tells where a node of the program is written, by the workflow it came from."""
+    places = {unit.name: place_in(unit.workflow) for unit in units}
+
+    def place(node: Node, name: str | None) -> Place:
+        return places[node.origin.workflow](node, name)
+
+    return place
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}#{number}", number + 1
+    taken.add(free)
+    return free
+
+
+def _effects(graph: Graph, effects: EffectTable) -> tuple[NodeId, ...]:
+    """Return the nodes to run for what they do, in file order.
+
+    A node of unknown class that feeds nothing may be one of them, so it stays.
+    """
+    fed = {link.node for node in graph.nodes.values() for _, link in node.links()}
+    kinds = {node.id: effects.rule(node.class_type).effect for node in graph.nodes.values()}
+    return tuple(
+        node.id
+        for node in graph.nodes.values()
+        if node.class_type != PORT_CLASS
+        and (kinds[node.id] is Effect.EFFECT or (kinds[node.id] is Effect.UNKNOWN and node.id not in fed))
+    )
