@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,6 @@ HERE = Path(__file__).parent
 GOLDENS = HERE / "goldens"
 FILES = HERE / "files"
 THEMES = ("images", "resizing", "masks", "batches", "latents", "text", "values", "files")
-PREVIEW_NAME = "_temp_"
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,12 @@ def describe_file(data: bytes, suffix: str, arrays: Arrays) -> dict[str, Any]:
         image.load()
         info = {key: value for key, value in image.info.items() if isinstance(value, str)}
         return {"mode": image.mode, "info": info, "pixels": {"$tensor": arrays.add(np.asarray(image))}}
+
+
+def normalized(value: Any) -> Any:
+    """Take out of file names what differs from run to run: a preview's five random letters, the date."""
+    text = re.sub("_temp_[a-z]{5}_", "_temp_xxxxx_", json.dumps(value, ensure_ascii=False))
+    return json.loads(text.replace(time.strftime("%Y%m%d") + "_", "YYYYMMDD_"))
 
 
 def save(theme: str, records: dict[str, Any], arrays: Arrays) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from tests.runtime.pack import fixtures
-from tests.runtime.pack.goldens import FILES, HERE, THEMES, Arrays, Case, cases, describe_file, encode, save
+from tests.runtime.pack.goldens import FILES, HERE, THEMES, Arrays, Case, cases, describe_file, encode, normalized, save
 
 FACTS = HERE.parents[2] / "discomfort" / "runtime" / "engines" / "embedded" / "pack" / "facts.json"
 WORKFLOW = {"workflow": {"nodes": [], "title": "ünïcode"}}
@@ -122,7 +122,7 @@ def record(server: Server, case: Case, outputs: int, arrays: Arrays) -> dict[str
     kept = {name: path for name, path in written.items() if name not in case.files}
     if kept:
         golden["files"] = {name: describe_file(path.read_bytes(), path.suffix, arrays) for name, path in kept.items()}
-    return golden
+    return dict(normalized(golden))
 
 
 def without_prose(value: Any) -> Any:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from discomfort.runtime.engines.embedded.pack import NODE_CLASS_MAPPINGS
 from tests.runtime.pack.fixtures import build
-from tests.runtime.pack.goldens import PREVIEW_NAME, Arrays, Case, describe_file, encode
+from tests.runtime.pack.goldens import Arrays, Case, describe_file, encode, normalized
 from tests.runtime.pack.record import WORKFLOW, build_prompt
 
 NESTED = ("COMFY_AUTOGROW_V3", "COMFY_DYNAMICCOMBO_V3")
@@ -106,11 +105,4 @@ def replay(case: Case, base: Path, arrays: Arrays) -> dict[str, Any]:
         described["files"] = {
             name: describe_file(path.read_bytes(), path.suffix, arrays) for name, path in kept.items()
         }
-    return described
-
-
-def normalized(value: Any, today: str) -> Any:
-    """Take out of names what differs from run to run: five random letters, the date."""
-    text = json.dumps(value, ensure_ascii=False)
-    text = re.sub(PREVIEW_NAME + "[a-z]{5}_", PREVIEW_NAME + "xxxxx_", text)
-    return json.loads(text.replace(today, "20261124"))
+    return dict(normalized(described))

@@ -41,7 +41,7 @@ CASES = {
     "EmptyLatentImage": empty(SIZES),
     "EmptySD3LatentImage": empty(SIZES),
     "EmptyFlux2LatentImage": empty(SIZES),
-    "EmptyHunyuanImageLatent": empty(SIZES),
+    "EmptyHunyuanImageLatent": empty([(64, 64, 1), (512, 256, 2)]),
     "EmptyChromaRadianceLatentImage": empty([(16, 16, 1), (36, 20, 2)]),
     "EmptyQwenImageLayeredLatentImage": [
         {"width": 64, "height": 48, "layers": layers, "batch_size": batch} for layers, batch in ((3, 1), (0, 2))

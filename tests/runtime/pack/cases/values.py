@@ -162,7 +162,7 @@ def computed(expression: str, **values: Any) -> dict[str, Any]:
 
 CASES = {
     "PrimitiveInt": [{"value": value} for value in (5, -9223372036854775807, 3.7, "12", True)],
-    "PrimitiveFloat": [{"value": value} for value in (0.1, -3, "1.5", 1e300)],
+    "PrimitiveFloat": [{"value": value} for value in (0.1, -3, "1.5", 1e18)],
     "PrimitiveString": [{"value": value} for value in ("x", "", 5, 1.5)],
     "PrimitiveStringMultiline": [{"value": "a\nb"}],
     "PrimitiveBoolean": [{"value": value} for value in (True, False, 1, "")],
@@ -207,12 +207,17 @@ CASES = {
     "ComfyMathExpression": [
         *(computed(expression, a=7, b=2) for expression in EXPRESSIONS),
         computed(" ", a=7, b=2),
+        *(
+            computed(expression, a=7, b=2, c=-1.5)
+            for expression in ("sum(values)", "max(values)", "sum(a, b)", "sum(a)", "values[1]", "values[5]", "values")
+        ),
+        computed("7 ** 5000 % 13", a=1),
+        computed("min(values) if a in values else 0", a=3, b=4),
         computed("a + b", a=2.5, b=True),
         computed("a & b", a=6, b=3),
         computed("a * 2", a=True),
         computed("a and b", a=0, b=5),
         computed("a + b", a=1),
-        computed("c * 2", c=4),
         computed("a", a=fixture("float")),
         computed("a == b", a=1, b=1.0),
         computed("a", a=3.0),

@@ -25,7 +25,7 @@ def convolve(image: Tensor, kernel: Tensor) -> Tensor:
     """Convolve each channel of [batch, height, width, channel] with a square kernel; edges are mirrored."""
     radius, channels = kernel.shape[-1] // 2, image.shape[-1]
     padded = functional.pad(image.movedim(-1, 1), (radius,) * 4, "reflect")
-    filtered = functional.conv2d(padded, kernel.expand(channels, 1, *kernel.shape), groups=channels)
+    filtered = functional.conv2d(padded, kernel.to(padded).expand(channels, 1, *kernel.shape), groups=channels)
     return filtered.movedim(1, -1)
 
 
@@ -73,11 +73,11 @@ def _dither_bayer(picture: Image.Image, palette: Image.Image, order: int) -> Ima
 @node("ImageQuantize")
 def image_quantize(image: Tensor, colors: int, dither: str) -> tuple[Tensor]:
     """Reduce an RGB image to a palette of so many colours of its own."""
+    if image.shape[-1] != 3:
+        raise ValueError(f"ImageQuantize takes images with 3 channels; this one has {image.shape[-1]}")
     quantized = []
-    for picture_tensor in image:
-        picture = Image.fromarray((picture_tensor * 255).to(torch.uint8).numpy(), mode=None)
-        if picture.mode != "RGB":
-            raise ValueError(f"ImageQuantize takes images with 3 channels; this one has {image.shape[-1]}")
+    for pixels in image:
+        picture = Image.fromarray((pixels * 255).to(torch.uint8).numpy())
         palette = picture.quantize(colors=colors)
         if dither.startswith("bayer"):
             indexed = _dither_bayer(picture, palette, int(dither.split("-")[1]))

@@ -10,8 +10,8 @@ from typing import Any
 
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
-MAX_POWER = 4_000_000
-"""The largest base and exponent of `**`; beyond it a result could take minutes and gigabytes."""
+MAX_BITS = 1_000_000
+"""The most binary digits that `**` may give; beyond it a result could take minutes and gigabytes."""
 MAX_SHIFT = 10_000
 MAX_TEXT = 100_000
 
@@ -31,14 +31,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "round": round,
     "sin": math.sin,
     "sqrt": math.sqrt,
-    "sum": sum,
+    "sum": lambda *terms: sum(terms[0] if len(terms) == 1 and isinstance(terms[0], list) else terms),
     "tan": math.tan,
 }
 NUMBER_ATTRIBUTES = ("real", "imag", "numerator", "denominator")
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    if abs(base) > MAX_POWER or abs(exponent) > MAX_POWER:
+    if isinstance(base, int) and isinstance(exponent, int) and exponent * base.bit_length() > MAX_BITS:
         raise ValueError(f"{base} ** {exponent} would be too large to compute")
     return base**exponent
 
@@ -109,6 +109,9 @@ class Evaluator:
     def _constant(self, tree: ast.Constant) -> Any:
         return tree.value
 
+    def _subscript(self, tree: ast.Subscript) -> Any:
+        return self.evaluate(tree.value)[self.evaluate(tree.slice)]
+
     def _name(self, tree: ast.Name) -> Any:
         if tree.id not in self.names:
             known = ", ".join(sorted(self.names)) or "none"
@@ -168,8 +171,8 @@ def _first_expression(text: str) -> ast.expr:
 
 @node("ComfyMathExpression")
 def math_expression(expression: str, values: dict[str, Any]) -> tuple[float, int, bool]:
-    """Compute an expression over `a`, `b` … and give the result as FLOAT, INT and BOOLEAN."""
-    result = Evaluator(values).evaluate(_first_expression(expression))
+    """Compute an expression over `a`, `b` … and the list `values`; give the result as FLOAT, INT and BOOLEAN."""
+    result = Evaluator({**values, "values": list(values.values())}).evaluate(_first_expression(expression))
     if not isinstance(result, int | float):
         raise ValueError(f"{expression!r} gives {type(result).__name__} {result!r}, not a number")
     try:
