@@ -73,6 +73,5 @@ class DiscomfortContextSaver:
 
     def save(self, value: list[Any], name: list[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
         """Store `value`, a list as every node output is one to ComfyUI; a list of one is stored as its item."""
-        context = REGISTRY.context(running_context_key())
-        digest = context.put_value(value[0] if len(value) == 1 else value)
+        digest = REGISTRY.store(running_context_key(), value[0] if len(value) == 1 else value)
         return {"ui": {"discomfort": [{"name": name[0], "digest": digest}]}}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,14 +24,22 @@ CONTEXT_KEY = "discomfort_context"
 ABSENCE_SECONDS = 120.0
 """How long the contexts of a client whose websocket is gone are kept: it may reconnect."""
 
+HELD_VALUES = 1024
+"""How many values a context of this process, which stands in for a remote client's, keeps; the oldest go first. The
+client sends what is missing again."""
+
 
 @dataclass(slots=True)
 class _Attachment:
-    """A context, who attached it, and when that client was last seen (seconds, monotonic)."""
+    """A context, who attached it, and when that client was last seen (seconds, monotonic).
+
+    `held` lists the values that a context of our own keeps, oldest first; None where the client owns the context.
+    """
 
     context: WorkflowContext
     client: str
     last_seen: float
+    held: deque[str] | None
 
 
 class Registry:
@@ -53,7 +62,9 @@ class Registry:
         with self._lock:
             if key not in self._attachments:
                 context = WorkflowContext() if handle is None else WorkflowContext.attach(handle)
-                self._attachments[key] = _Attachment(context, client, time.monotonic())
+                self._attachments[key] = _Attachment(
+                    context, client, time.monotonic(), deque() if handle is None else None
+                )
 
     def detach(self, key: str) -> None:
         """Let go of the context attached as `key`; does nothing when there is none."""
@@ -89,6 +100,22 @@ class Registry:
         if attachment is None:
             raise LookupError("no Discomfort context is attached to this ComfyUI server for this prompt")
         return attachment.context
+
+    def store(self, key: str | None, value: Any) -> str:
+        """Store a value in the context attached as `key` and return its digest; it is held there.
+
+        Raises:
+            LookupError: no context is attached as `key`.
+        """
+        context = self.context(key)
+        digest = context.put_value(value)
+        with self._lock:
+            attachment = self._attachments.get(str(key))
+            if attachment is not None and attachment.held is not None:
+                attachment.held.append(digest)
+                if len(attachment.held) > HELD_VALUES:
+                    context.release_value(attachment.held.popleft())
+        return digest
 
     def value(self, digest: str, key: str | None) -> Any:
         """Return the value with this content digest: from the context attached as `key`, or else from any other.

@@ -168,7 +168,7 @@ class Routes:
 def _store(key: str, wire: bytes) -> str:
     from discomfort.context.wire import decode_wire
 
-    return REGISTRY.context(key).put_value(decode_wire(wire))
+    return REGISTRY.store(key, decode_wire(wire))
 
 
 def _fetch(key: str, digest: str) -> bytes:

@@ -7,6 +7,7 @@ our nodes only (HTTP), neither (plain, in `plain.py`).
 from __future__ import annotations
 
 import asyncio
+import io
 import uuid
 import weakref
 from collections.abc import Mapping
@@ -58,7 +59,7 @@ class NodesChannel:
         digests = {name: digest for name, node in request.outputs.items() if (digest := _saved(ui.get(node)))}
         key, shared = await self._attach(request.context)
         if not shared:
-            for digest in sorted(set(digests.values())):
+            for digest in digests.values():
                 await self._fetch_value(key, digest, request.context)
         return {name: Delivered(digest=digest) for name, digest in digests.items()}
 
@@ -109,8 +110,6 @@ class NodesChannel:
 
     async def _send_values(self, key: str, request: PromptRequest) -> None:
         """Send the values that loaders name and the server lacks."""
-        from discomfort.context.wire import encode_wire
-
         wanted = sorted(
             {str(node["inputs"]["digest"]) for node in request.prompt.values() if node["class_type"] == LOADER_CLASS}
         )
@@ -120,22 +119,39 @@ class NodesChannel:
         if status != 200:
             raise EngineLost(f"ComfyUI at {self._transport.url} lost our context: {answer}")
         for digest in answer["missing"]:
-            value = await asyncio.to_thread(request.context.get_value, digest)
-            wire = await asyncio.to_thread(encode_wire, value)
-            status, body = await self._transport.request("PUT", f"/discomfort/values/{key}/{digest}", data=wire)
+            wire = await asyncio.to_thread(_encode, request.context, digest)
+            status, body = await self._transport.request(
+                "PUT", f"/discomfort/values/{key}/{digest}", data=lambda wire=wire: io.BytesIO(wire)
+            )
             if status != 200:
                 raise EngineError(f"ComfyUI at {self._transport.url} did not take a value ({status}): {_text(body)}")
 
     async def _fetch_value(self, key: str, digest: str, context: WorkflowContext) -> None:
-        """Bring a value that a saver stored on the server into our context, unless it is there."""
+        """Bring a value that a saver stored on the server into our context, and hold it there as the saver would."""
         from discomfort.context.wire import decode_wire
 
         if context.has_value(digest):
-            return
-        status, body = await self._transport.request("GET", f"/discomfort/values/{key}/{digest}")
-        if status != 200:
-            raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
-        context.put_value(await asyncio.to_thread(decode_wire, body))
+            value = context.get_value(digest)
+        else:
+            status, body = await self._transport.request("GET", f"/discomfort/values/{key}/{digest}")
+            if status != 200:
+                raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
+            value = await asyncio.to_thread(decode_wire, body)
+        await asyncio.to_thread(context.put_value, value)
+
+
+def _encode(context: WorkflowContext, digest: str) -> bytes:
+    """Return a value in wire format.
+
+    Raises:
+        EngineError: only pickle could carry it, which no network is trusted with.
+    """
+    from discomfort.context.wire import encode_wire
+
+    try:
+        return encode_wire(context.get_value(digest))
+    except TypeError as error:
+        raise EngineError(f"a value cannot travel to a remote ComfyUI without pickle: {error}") from error
 
 
 def _saved(ui: Mapping[str, Any] | None) -> str | None:

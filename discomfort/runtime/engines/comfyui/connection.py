@@ -253,7 +253,7 @@ class Connection:
         while True:
             await asyncio.sleep(self._patience.check_seconds)
             silence = time.monotonic() - self.transport.last_message
-            if not self._runs or silence < self._patience.check_seconds:
+            if not self._runs or not self.transport.is_connected or silence < self._patience.check_seconds:
                 idle_checks = 0
                 continue
             try:

@@ -78,10 +78,15 @@ class ManagedServer:
         for attempt in range(self.config.start_attempts):
             await self.stop()
             self.port = self._choose_port(attempt)
-            await asyncio.to_thread(self._spawn)
-            if await self._wait_until_ready():
-                return
+            try:
+                await asyncio.to_thread(self._spawn)
+                if await self._wait_until_ready():
+                    return
+            except BaseException:
+                await self.stop()
+                raise
             await asyncio.sleep(self.config.attempt_pause)
+        await self.stop()
         raise EngineError(f"no free port found for ComfyUI in {self.config.start_attempts} attempts")
 
     async def stop(self) -> None:
@@ -145,10 +150,9 @@ class ManagedServer:
                 if not self.is_running():
                     return self._explain_exit()
                 await asyncio.sleep(0.1)
-        log = self.log_tail()
-        await self.stop()
+        waited = f"{self.config.start_timeout:g} s"
         raise EngineError(
-            f"ComfyUI at {self.config.path} did not answer within {self.config.start_timeout:g} s. Its log ends:\n{log}"
+            f"ComfyUI at {self.config.path} did not answer within {waited}. Its log ends:\n{self.log_tail()}"
         )
 
     def _is_ours(self, stats: dict[str, Any]) -> bool:
@@ -202,6 +206,8 @@ def _kill_group(server: int) -> None:
 
 def _is_free(host: str, port: int) -> bool:
     with socket.socket() as probe:
+        if os.name == "posix":  # as servers do: old connections that linger on a port do not make it taken
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError:

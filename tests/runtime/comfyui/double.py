@@ -1,0 +1,498 @@
+"""A double of a ComfyUI server: the protocol as observed on 0.3.64 and 0.33.0, with faults on demand.
+
+Runs as the `main.py` of a checkout. It loads custom nodes as ComfyUI does, so our real nodes and routes run in it, and
+executes prompts in a worker thread with a cache by content, on the few node classes of `double_nodes.py`. Faults are
+set by `POST /double` (see `Faults`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import sys
+import threading
+import traceback
+import types
+from collections import deque
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+sys.path.insert(0, str(Path(__file__).parent))
+import double_nodes
+
+
+@dataclass
+class Faults:
+    """What goes wrong next; counts go down with each time."""
+
+    http_500: int = 0
+    http_503: int = 0
+    garbage: int = 0  # messages that are none, before each good one
+    cut_sockets: int = 0  # websockets are closed when the next node starts
+    lose_answer: int = 0  # /prompt takes the prompt, and the connection breaks before the answer
+    slow_seconds: float = 0.0  # every answer takes this long
+    silent: int = 0  # no websocket messages at all
+    forget_running: int = 0  # what runs is no longer in the queue, though its worker died
+
+
+class PromptServer:
+    """The server object that custom nodes find as `server.PromptServer.instance`."""
+
+    instance: PromptServer
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        PromptServer.instance = self
+        self.loop = loop
+        self.routes = web.RouteTableDef()
+        self.sockets: dict[str, web.WebSocketResponse] = {}
+        self.prompt_queue = PromptQueue()
+        self.client_id: str | None = None
+        self.faults = Faults()
+
+    def send_sync(self, kind: str, data: dict[str, Any], client: str | None) -> None:
+        asyncio.run_coroutine_threadsafe(self._send(kind, data, client), self.loop)
+
+    async def _send(self, kind: str, data: dict[str, Any], client: str | None) -> None:
+        targets = [self.sockets[client]] if client in self.sockets else []
+        for socket in targets if client is not None else list(self.sockets.values()):
+            if self.faults.silent or socket.closed:
+                continue
+            if self.faults.garbage:
+                for junk in ("not json", "[]", '{"type": 3}', '{"type": "executing", "data": null}', "{}"):
+                    await socket.send_str(junk)
+                await socket.send_bytes(b"\x00\x00\x00\x01junk")
+            await socket.send_str(json.dumps({"type": kind, "data": data}))
+
+    def cut_sockets(self) -> None:
+        async def cut() -> None:
+            for socket in list(self.sockets.values()):
+                transport = socket._req.transport if socket._req is not None else None
+                if transport is not None:
+                    transport.abort()
+
+        asyncio.run_coroutine_threadsafe(cut(), self.loop).result()
+
+
+class PromptQueue:
+    """Pending, running and finished prompts."""
+
+    def __init__(self) -> None:
+        self.condition = threading.Condition()
+        self.pending: deque[tuple[Any, ...]] = deque()
+        self.currently_running: dict[int, tuple[Any, ...]] = {}
+        self.history: dict[str, dict[str, Any]] = {}
+        self.interrupted = False
+        self.number = 0
+
+    def put(self, prompt_id: str, prompt: dict[str, Any], extra: dict[str, Any], outputs: list[str]) -> int:
+        with self.condition:
+            number = self.number
+            self.number += 1
+            self.pending.append((number, prompt_id, prompt, extra, outputs))
+            self.condition.notify()
+            return number
+
+    def get(self) -> tuple[Any, ...]:
+        with self.condition:
+            while not self.pending:
+                self.condition.wait()
+            item = self.pending.popleft()
+            self.interrupted = False
+            self.currently_running[item[0]] = item
+            return item
+
+    def done(self, item: tuple[Any, ...], entry: dict[str, Any]) -> None:
+        with self.condition:
+            del self.currently_running[item[0]]
+            self.history[item[1]] = entry
+
+    def delete(self, prompt_id: str) -> None:
+        with self.condition:
+            self.pending = deque(item for item in self.pending if item[1] != prompt_id)
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Worker:
+    """Runs prompts one after another; keeps results by what they were made of."""
+
+    def __init__(self, server: PromptServer, classes: dict[str, type]) -> None:
+        self.server = server
+        self.classes = classes
+        self.cache: dict[str, Any] = {}
+        self.runs: dict[str, int] = {}
+
+    def prompt_worker(self) -> None:
+        while True:
+            item = self.server.prompt_queue.get()
+            _, prompt_id, prompt, extra, outputs = item
+            self.server.client_id = extra.get("client_id")
+            messages, ui, status = self.execute(prompt_id, prompt, outputs)
+            state = {"status_str": status, "completed": status == "success", "messages": messages}
+            self.server.prompt_queue.done(item, {"prompt": item, "outputs": ui, "status": state})
+            self.server.send_sync("executing", {"node": None, "prompt_id": prompt_id}, self.server.client_id)
+
+    def execute(self, prompt_id: str, prompt: dict[str, Any], outputs: list[str]) -> tuple[list[Any], Any, str]:
+        messages: list[Any] = []
+        ui: dict[str, Any] = {}
+
+        def tell(kind: str, note: bool = True, **data: Any) -> None:
+            data["prompt_id"] = prompt_id
+            if note:
+                messages.append([kind, data])
+            self.server.send_sync(kind, data, self.server.client_id)
+
+        order = self.order(prompt, outputs)
+        keys: dict[str, str] = {}
+        for node in order:
+            keys[node] = self.key(prompt[node], keys)
+        cached = [node for node in order if keys[node] in self.cache]
+        tell("execution_start")
+        tell("execution_cached", nodes=cached)
+        results: dict[str, Any] = {}
+        for node in order:
+            try:
+                if keys[node] in self.cache:
+                    results[node] = self.cache[keys[node]]
+                    if "ui" in results[node]:
+                        ui[node] = results[node]["ui"]
+                        tell("executed", note=False, node=node, display_node=node, output=ui[node])
+                    continue
+                tell("executing", note=False, node=node, display_node=node)
+                self.run_node(node, prompt[node], results, tell)
+                if "nan" not in keys[node]:
+                    self.cache[keys[node]] = results[node]
+                if "ui" in results[node]:
+                    ui[node] = results[node]["ui"]
+                    tell("executed", note=False, node=node, display_node=node, output=ui[node])
+            except Interrupted:
+                tell("execution_interrupted", node_id=node, node_type=prompt[node]["class_type"], executed=[])
+                return messages, ui, "error"
+            except Exception as error:  # noqa: BLE001  (a server reports whatever a node raises)
+                tell(
+                    "execution_error",
+                    node_id=node,
+                    node_type=prompt[node]["class_type"],
+                    exception_type=f"{type(error).__module__}.{type(error).__name__}".removeprefix("builtins."),
+                    exception_message=f"{error}\n",
+                    traceback=traceback.format_tb(error.__traceback__),
+                    executed=list(results),
+                )
+                return messages, ui, "error"
+        tell("execution_success")
+        return messages, ui, "success"
+
+    def run_node(self, node: str, spec: dict[str, Any], results: dict[str, Any], tell: Any) -> None:
+        faults = self.server.faults
+        if faults.cut_sockets:
+            faults.cut_sockets -= 1
+            self.server.cut_sockets()
+        queue = self.server.prompt_queue
+        if queue.interrupted:
+            raise Interrupted
+        made = self.classes[spec["class_type"]]()
+        inputs = {name: resolve(value, results) for name, value in spec["inputs"].items()}
+        if getattr(made, "INPUT_IS_LIST", False):
+            inputs = {name: [value] for name, value in inputs.items()}
+        made.interrupted = lambda: queue.interrupted
+        made.progress = lambda value, maximum: tell("progress", note=False, value=value, max=maximum, node=node)
+        self.runs[spec["class_type"]] = self.runs.get(spec["class_type"], 0) + 1
+        answer = getattr(made, made.FUNCTION)(**inputs)
+        if queue.interrupted:
+            raise Interrupted
+        results[node] = answer if isinstance(answer, dict) else {"result": answer}
+
+    def order(self, prompt: dict[str, Any], outputs: list[str]) -> list[str]:
+        order: dict[str, None] = {}
+        stack = [(node, False) for node in reversed(outputs)]
+        while stack:
+            node, ready = stack.pop()
+            if ready:
+                order[node] = None
+            elif node not in order:
+                stack.append((node, True))
+                stack += [(str(value[0]), False) for value in prompt[node]["inputs"].values() if is_link(value)]
+        return list(order)
+
+    def key(self, spec: dict[str, Any], keys: dict[str, str]) -> str:
+        changed = getattr(self.classes[spec["class_type"]], "IS_CHANGED", None)
+        inputs = {
+            name: [keys[str(value[0])], value[1]] if is_link(value) else ["literal", value]
+            for name, value in spec["inputs"].items()
+        }
+        literals = {name: value for name, value in spec["inputs"].items() if not is_link(value)}
+        return json.dumps([spec["class_type"], inputs, str(changed(**literals)) if changed else ""], sort_keys=True)
+
+    def check(self, prompt: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what `/prompt` answers to a prompt that is wrong, or None."""
+        for node, spec in prompt.items():
+            if spec["class_type"] not in self.classes:
+                message = f"Cannot execute because node {spec['class_type']} does not exist."
+                error = {"type": "invalid_prompt", "message": message, "details": f"Node ID '#{node}'"}
+                return {"error": {**error, "extra_info": {}}, "node_errors": {}}
+        errors: dict[str, Any] = {}
+        for node, spec in prompt.items():
+            found = list(self.check_node(spec))
+            if found:
+                errors[node] = {"errors": found, "dependent_outputs": [], "class_type": spec["class_type"]}
+        if errors:
+            error = {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation"}
+            return {"error": {**error, "details": "", "extra_info": {}}, "node_errors": errors}
+        return None
+
+    def check_node(self, spec: dict[str, Any]) -> Any:
+        required = self.classes[spec["class_type"]].INPUT_TYPES().get("required", {})  # type: ignore[attr-defined]
+        for name, kind in required.items():
+            value = spec["inputs"].get(name)
+            extra = {"input_name": name, "input_config": list(kind)}
+            if value is None:
+                yield {
+                    "type": "required_input_missing",
+                    "message": "Required input is missing",
+                    "details": name,
+                    "extra_info": extra,
+                }
+            elif kind[0] == "INT" and not is_link(value) and not isinstance(value, int):
+                yield {
+                    "type": "invalid_input_type",
+                    "message": "Failed to convert an input value to a INT value",
+                    "details": f"{name}, {value}, invalid literal for int()",
+                    "extra_info": {**extra, "received_value": value},
+                }
+
+
+def is_link(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2
+
+
+def resolve(value: Any, results: dict[str, Any]) -> Any:
+    return results[str(value[0])]["result"][value[1]] if is_link(value) else value
+
+
+def describe(name: str, made: Any) -> dict[str, Any]:
+    """Return one entry of `/object_info`."""
+    inputs = made.INPUT_TYPES()
+    return {
+        "input": inputs,
+        "input_order": {group: list(items) for group, items in inputs.items()},
+        "output": list(made.RETURN_TYPES),
+        "output_is_list": [False] * len(made.RETURN_TYPES),
+        "output_name": list(getattr(made, "RETURN_NAMES", made.RETURN_TYPES)),
+        "name": name,
+        "display_name": name,
+        "description": "",
+        "python_module": "nodes",
+        "category": getattr(made, "CATEGORY", ""),
+        "output_node": bool(getattr(made, "OUTPUT_NODE", False)),
+    }
+
+
+def load_custom_nodes(configs: list[str]) -> tuple[dict[str, type], list[str]]:
+    """Import every package in the `custom_nodes` folders that the configurations name, as ComfyUI does."""
+    classes: dict[str, type] = {}
+    web_folders = []
+    for config in configs:
+        for line in Path(config).read_text("utf-8").splitlines():
+            name, _, value = line.strip().partition(": ")
+            if name != "custom_nodes":
+                continue
+            for package in Path(json.loads(value)).iterdir():
+                if not (package / "__init__.py").exists():
+                    continue
+                spec = importlib.util.spec_from_file_location(
+                    str(package).replace(".", "_x_"), package / "__init__.py", submodule_search_locations=[str(package)]
+                )
+                assert spec is not None
+                assert spec.loader is not None
+                module = importlib.util.module_from_spec(spec)
+                sys.modules[spec.name] = module
+                spec.loader.exec_module(module)
+                classes.update(module.NODE_CLASS_MAPPINGS)
+                web_folders.append(str(Path(package) / module.WEB_DIRECTORY))
+    return classes, web_folders
+
+
+def add_websocket(server: PromptServer) -> None:
+    routes, queue = server.routes, server.prompt_queue
+
+    @routes.get("/ws")
+    async def websocket(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        client = request.query.get("clientId", "")
+        server.sockets[client] = socket
+        status = {"exec_info": {"queue_remaining": len(queue.pending)}}
+        await socket.send_str(json.dumps({"type": "status", "data": {"status": status, "sid": client}}))
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.ERROR:
+                    break
+        finally:
+            if server.sockets.get(client) is socket:
+                del server.sockets[client]
+        return socket
+
+
+def add_facts(server: PromptServer, worker: Worker) -> None:
+    routes, faults = server.routes, server.faults
+
+    @routes.get("/system_stats")
+    async def system_stats(_: web.Request) -> web.Response:
+        return web.json_response({"system": {"argv": sys.argv, "comfyui_version": "double"}, "devices": []})
+
+    @routes.get("/object_info")
+    async def object_info(_: web.Request) -> web.Response:
+        return web.json_response({name: describe(name, made) for name, made in worker.classes.items()})
+
+    @routes.get("/double")
+    async def observe(_: web.Request) -> web.Response:
+        return web.json_response({"runs": worker.runs, "sockets": len(server.sockets)})
+
+    @routes.post("/double")
+    async def set_faults(request: web.Request) -> web.Response:
+        names = {item.name for item in fields(Faults)}
+        for name, value in (await request.json()).items():
+            assert name in names, name
+            setattr(faults, name, value)
+        if faults.forget_running:
+            server.prompt_queue.currently_running.clear()
+        return web.Response()
+
+
+def add_submission(server: PromptServer, worker: Worker) -> None:
+    routes, queue, faults = server.routes, server.prompt_queue, server.faults
+
+    @routes.post("/prompt")
+    async def prompt(request: web.Request) -> web.Response:
+        asked = await request.json()
+        refused = worker.check(asked["prompt"])
+        if refused is not None:
+            return web.json_response(refused, status=400)
+        nodes = asked["prompt"].items()
+        outputs = [node for node, spec in nodes if getattr(worker.classes[spec["class_type"]], "OUTPUT_NODE", False)]
+        extra = {**asked.get("extra_data", {}), "client_id": asked.get("client_id")}
+        number = queue.put(asked["prompt_id"], asked["prompt"], extra, outputs)
+        if faults.lose_answer:
+            faults.lose_answer -= 1
+            assert request.transport is not None
+            request.transport.abort()
+        return web.json_response({"prompt_id": asked["prompt_id"], "number": number, "node_errors": {}})
+
+
+def add_queue(server: PromptServer) -> None:
+    routes, queue = server.routes, server.prompt_queue
+
+    @routes.get("/queue")
+    async def show_queue(_: web.Request) -> web.Response:
+        running, pending = list(queue.currently_running.values()), list(queue.pending)
+        return web.json_response({"queue_running": running, "queue_pending": pending})
+
+    @routes.post("/queue")
+    async def change_queue(request: web.Request) -> web.Response:
+        for prompt_id in (await request.json()).get("delete", ()):
+            queue.delete(prompt_id)
+        return web.Response()
+
+    @routes.post("/interrupt")
+    async def interrupt(request: web.Request) -> web.Response:
+        asked = await request.json()
+        running = [item[1] for item in queue.currently_running.values()]
+        if "prompt_id" not in asked or asked["prompt_id"] in running:
+            queue.interrupted = True
+        return web.Response()
+
+    @routes.get("/history/{prompt_id}")
+    async def history(request: web.Request) -> web.Response:
+        prompt_id = request.match_info["prompt_id"]
+        known = {prompt_id: queue.history[prompt_id]} if prompt_id in queue.history else {}
+        return web.json_response(known)
+
+
+def add_files(server: PromptServer, base: Path) -> None:
+    routes = server.routes
+
+    @routes.post("/upload/image")
+    async def upload(request: web.Request) -> web.Response:
+        form = await request.post()
+        image: Any = form["image"]
+        folder = base / "input" / str(form.get("subfolder", ""))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / image.filename).write_bytes(image.file.read())
+        return web.json_response({"name": image.filename, "subfolder": form.get("subfolder", ""), "type": "input"})
+
+    @routes.get("/view")
+    async def view(request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(base / request.query["type"] / request.query["filename"])
+
+
+def fault_middleware(faults: Faults) -> Any:
+    @web.middleware
+    async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.path in ("/ws", "/double", "/system_stats"):
+            return await handler(request)  # type: ignore[no-any-return]
+        if faults.slow_seconds:
+            await asyncio.sleep(faults.slow_seconds)
+        for name, status in (("http_500", 500), ("http_503", 503)):
+            if getattr(faults, name) and request.path == "/prompt":
+                setattr(faults, name, getattr(faults, name) - 1)
+                return web.Response(status=status, text="a fault was asked for")
+        return await handler(request)  # type: ignore[no-any-return]
+
+    return middleware
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    server = PromptServer(asyncio.get_running_loop())
+    module = types.ModuleType("server")
+    module.PromptServer = PromptServer  # type: ignore[attr-defined]
+    sys.modules["server"] = module
+    base = Path(arguments.base_directory)
+    double_nodes.BASE = base
+    classes = dict(double_nodes.NODE_CLASS_MAPPINGS)
+    if not arguments.no_nodes:
+        classes.update(load_custom_nodes([path for paths in arguments.extra_model_paths_config for path in paths])[0])
+    worker = Worker(server, classes)
+    add_websocket(server)
+    add_facts(server, worker)
+    add_submission(server, worker)
+    add_queue(server)
+    add_files(server, base)
+    app = web.Application(middlewares=[fault_middleware(server.faults)], client_max_size=100 * 2**20)
+    app.add_routes(server.routes)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await asyncio.sleep(arguments.start_seconds)
+    await web.TCPSite(runner, arguments.listen, arguments.port).start()
+    threading.Thread(target=worker.prompt_worker, daemon=True, name="Thread-1 (prompt_worker)").start()
+    while True:
+        await asyncio.sleep(3600)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--listen", default="127.0.0.1")
+    parser.add_argument("--extra-model-paths-config", action="append", nargs="+", default=[])
+    parser.add_argument("--base-directory", default=str(Path(sys.argv[0]).resolve().parent))
+    parser.add_argument("--disable-auto-launch", action="store_true")
+    parser.add_argument("--no-nodes", action="store_true", help="a server without our nodes")
+    parser.add_argument("--start-seconds", type=float, default=0.0)
+    parser.add_argument("--fail-to-start", action="store_true")
+    parser.add_argument("--ignore-sigterm", action="store_true")
+    parser.add_argument("--child-file", help="start a child process and write its id there")
+    arguments = parser.parse_args()
+    if arguments.fail_to_start:
+        raise SystemExit("ModuleNotFoundError: No module named 'a_missing_requirement'")
+    double_nodes.prepare_process(arguments.ignore_sigterm, arguments.child_file)
+    asyncio.run(serve(arguments))
+
+
+if __name__ == "__main__":
+    main()

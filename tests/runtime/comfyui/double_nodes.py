@@ -1,0 +1,197 @@
+"""The node classes of the double: a few of ComfyUI's own, as far as our engine needs them, and some that misbehave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+BASE = Path()
+
+
+def prepare_process(ignore_sigterm: bool, child_file: str | None) -> None:
+    if ignore_sigterm:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if child_file:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        Path(child_file).write_text(str(child.pid))
+
+
+def required(**inputs: Any) -> Any:
+    return classmethod(lambda cls: {"required": {name: (kind,) for name, kind in inputs.items()}})
+
+
+class Node:
+    FUNCTION = "run"
+    RETURN_TYPES: tuple[str, ...] = ("IMAGE",)
+    progress: Any
+    interrupted: Any
+
+
+class EmptyImage(Node):
+    INPUT_TYPES = required(width="INT", height="INT", batch_size="INT", color="INT")
+
+    def run(self, width: int, height: int, batch_size: int, color: int) -> tuple[Any]:
+        import torch
+
+        parts = [(color >> shift & 255) / 255 for shift in (16, 8, 0)]
+        return (torch.tensor(parts).expand(batch_size, height, width, 3).clone(),)
+
+
+class ImageInvert(Node):
+    INPUT_TYPES = required(image="IMAGE")
+
+    def run(self, image: Any) -> tuple[Any]:
+        return (1.0 - image,)
+
+
+class PreviewImage(Node):
+    INPUT_TYPES = required(images="IMAGE")
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+
+    def run(self, images: Any) -> dict[str, Any]:
+        from PIL import Image
+
+        (BASE / "temp").mkdir(parents=True, exist_ok=True)
+        shown = []
+        for frame in images:
+            name = f"{uuid.uuid4().hex}.png"
+            Image.fromarray((frame * 255).round().byte().numpy()).save(BASE / "temp" / name)
+            shown.append({"filename": name, "subfolder": "", "type": "temp"})
+        return {"ui": {"images": shown}, "result": ()}
+
+
+class LoadImage(Node):
+    INPUT_TYPES = required(image="STRING")
+    RETURN_TYPES = ("IMAGE", "MASK")
+
+    def run(self, image: str) -> tuple[Any, Any]:
+        import numpy as np
+        import torch
+        from PIL import Image
+
+        with Image.open(BASE / "input" / image) as picture:
+            frame = torch.from_numpy(np.asarray(picture.convert("RGB"), np.float32) / 255)
+        return frame.unsqueeze(0), torch.zeros(1, *frame.shape[:2])
+
+
+class ImageBatch(Node):
+    INPUT_TYPES = required(image1="IMAGE", image2="IMAGE")
+
+    def run(self, image1: Any, image2: Any) -> tuple[Any]:
+        import torch
+
+        return (torch.cat([image1, image2]),)
+
+
+class ImageToMask(Node):
+    INPUT_TYPES = required(image="IMAGE", channel="STRING")
+    RETURN_TYPES = ("MASK",)
+
+    def run(self, image: Any, channel: str) -> tuple[Any]:
+        return (image[..., ("red", "green", "blue").index(channel)],)
+
+
+class MaskToImage(Node):
+    INPUT_TYPES = required(mask="MASK")
+
+    def run(self, mask: Any) -> tuple[Any]:
+        return (mask.unsqueeze(-1).repeat(1, 1, 1, 3),)
+
+
+class PreviewAny(Node):
+    INPUT_TYPES = required(source="*")
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+
+    def run(self, source: Any) -> dict[str, Any]:
+        return {"ui": {"text": (str(source),)}, "result": ()}
+
+
+class EmptyLatent(Node):
+    INPUT_TYPES = required(size="INT")
+    RETURN_TYPES = ("LATENT",)
+
+    def run(self, size: int) -> tuple[Any]:
+        import torch
+
+        return ({"samples": torch.zeros(1, 4, size, size)},)
+
+
+class Add(Node):
+    INPUT_TYPES = required(a="INT", b="INT")
+    RETURN_TYPES = ("INT",)
+
+    def run(self, a: int, b: int) -> tuple[int]:
+        return (a + b,)
+
+
+class Sleep(Node):
+    """Hands `value` on after `seconds`, in steps that can be interrupted."""
+
+    INPUT_TYPES = required(value="INT", seconds="FLOAT")
+    RETURN_TYPES = ("INT",)
+
+    def run(self, value: int, seconds: float) -> tuple[int]:
+        steps = max(1, round(seconds / 0.02))
+        for step in range(steps):
+            if self.interrupted():
+                break
+            time.sleep(seconds / steps)
+            self.progress(step + 1, steps)
+        return (value,)
+
+
+class Misbehave(Node):
+    """Fails as `how` says, once the file `unless` is there it works."""
+
+    INPUT_TYPES = required(value="INT", how="STRING", unless="STRING")
+    RETURN_TYPES = ("INT",)
+
+    def run(self, value: int, how: str, unless: str) -> tuple[int]:
+        if unless and Path(unless).exists():
+            return (value,)
+        if unless:
+            Path(unless).touch()
+        if how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if how == "worker":
+            raise WorkerDied
+        if how == "disk":
+            raise OSError(28, "No space left on device")
+        if how == "memory":
+            raise OutOfMemoryError("Allocation on device 0 would exceed allowed memory.")
+        raise ValueError("it was asked to fail")
+
+
+class OutOfMemoryError(Exception):
+    pass
+
+
+class WorkerDied(BaseException):
+    """Ends the worker thread, as a crash in it would."""
+
+
+NODE_CLASS_MAPPINGS: dict[str, type] = {
+    made.__name__: made
+    for made in (
+        Add,
+        EmptyImage,
+        EmptyLatent,
+        ImageBatch,
+        ImageInvert,
+        ImageToMask,
+        LoadImage,
+        MaskToImage,
+        Misbehave,
+        PreviewAny,
+        PreviewImage,
+        Sleep,
+    )
+}

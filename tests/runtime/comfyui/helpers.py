@@ -1,0 +1,93 @@
+"""Prompts for the double, and what to watch it by."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine import LOADER_CLASS, SAVER_CLASS, NodePlace, PromptRequest
+from discomfort.runtime.engines.comfyui.connection import Patience
+from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+
+DOUBLE = Path(__file__).with_name("double.py")
+PATIENCE = Patience(retry_seconds=2.0, check_seconds=0.3, silence_seconds=20.0)
+
+StartEngine = Callable[..., ComfyUIEngine]
+
+
+def make_checkout(folder: Path) -> Path:
+    """Make a folder that starts the double as ComfyUI is started."""
+    folder.mkdir()
+    (folder / "main.py").write_text(f"import runpy\nrunpy.run_path({str(DOUBLE)!r}, run_name='__main__')\n")
+    return folder
+
+
+def node(class_type: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": class_type, "inputs": inputs, "_meta": {"title": class_type}}
+
+
+def request_for(context: WorkflowContext, prompt: dict[str, Any], **results: list[Any]) -> PromptRequest:
+    """Return the request that runs `prompt` and delivers each link in `results` under its name."""
+    savers = {f"save-{name}": node(SAVER_CLASS, value=link, name=name) for name, link in results.items()}
+    places = {
+        node_id: NodePlace("main.json", f"{node_id}!", f"My {spec['class_type']}", spec["class_type"])
+        for node_id, spec in prompt.items()
+    }
+    return PromptRequest({**prompt, **savers}, {name: f"save-{name}" for name in results}, context, places)
+
+
+def loader(context: WorkflowContext, value: Any, value_type: str = "*") -> dict[str, Any]:
+    return node(LOADER_CLASS, digest=context.put_value(value), value_type=value_type)
+
+
+def addition(context: WorkflowContext, a: int, b: int = 1) -> PromptRequest:
+    return request_for(context, {"sum": node("Add", a=a, b=b)}, total=["sum", 0])
+
+
+def sleeping(context: WorkflowContext, seconds: float, value: int = 7) -> PromptRequest:
+    return request_for(context, {"sleep": node("Sleep", value=value, seconds=seconds)}, slept=["sleep", 0])
+
+
+def misbehaving(context: WorkflowContext, how: str, unless: str = "", value: int = 5) -> PromptRequest:
+    return request_for(context, {"bad": node("Misbehave", value=value, how=how, unless=unless)}, result=["bad", 0])
+
+
+async def result_of(engine: ComfyUIEngine, request: PromptRequest) -> Any:
+    """Run a request with one output and return its value."""
+    outcome = await engine.run(request)
+    (delivered,) = outcome.outputs.values()
+    assert delivered.digest is not None
+    return request.context.get_value(delivered.digest)
+
+
+def set_faults(url: str, **faults: Any) -> None:
+    body = json.dumps(faults).encode()
+    urllib.request.urlopen(urllib.request.Request(f"{url}/double", body, {"Content-Type": "application/json"})).close()
+
+
+def observed(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/double") as response:
+        return dict(json.load(response))
+
+
+def is_alive(process_id: int) -> bool:
+    try:
+        return psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for `condition`, and fail when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        await asyncio.sleep(0.02)

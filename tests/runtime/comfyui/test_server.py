@@ -1,0 +1,154 @@
+"""A server of our own: started, found by nobody else, and gone for certain."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine import EngineError
+from discomfort.runtime.engines.comfyui.config import ServerConfig
+from discomfort.runtime.engines.comfyui.server import ManagedServer
+from tests.runtime.comfyui.helpers import StartEngine, addition, is_alive, result_of, wait_until
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+
+async def test_server_starts_runs_and_leaves_nothing(managed: StartEngine, context: WorkflowContext) -> None:
+    engine = managed()
+    assert await result_of(engine, addition(context, 1)) == 2
+    assert engine.server is not None
+    process, log = engine.server.process_id, engine.server.log_file
+    assert process is not None
+    assert log is not None
+    assert log.exists()
+    await engine.close()
+    assert not is_alive(process)
+    assert not log.exists()
+
+
+async def test_two_servers_run_side_by_side(managed: StartEngine, context: WorkflowContext) -> None:
+    one, two = managed(), managed()
+    await asyncio.gather(one.start(), two.start())
+    assert one.url != two.url
+    assert await asyncio.gather(result_of(one, addition(context, 1)), result_of(two, addition(context, 2))) == [2, 3]
+
+
+async def test_port_taken_by_another_program_is_passed_over(checkout: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        server = ManagedServer(ServerConfig(checkout, first_port=taken, start_timeout=30.0))
+        await server.start()
+        try:
+            assert server.port != taken
+        finally:
+            await server.stop()
+
+
+async def test_port_lost_to_another_server_between_choice_and_start(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another ComfyUI answers on the port that was chosen: it is not taken for ours."""
+    other = ManagedServer(ServerConfig(checkout, start_timeout=30.0))
+    await other.start()
+    server = ManagedServer(ServerConfig(checkout, start_timeout=30.0, attempt_pause=0.01))
+    choices = iter([other.port])
+    choose = server._choose_port
+    monkeypatch.setattr(server, "_choose_port", lambda attempt: next(choices, None) or choose(attempt))
+    try:
+        await server.start()
+        assert server.port != other.port
+        assert other.is_running()
+    finally:
+        await server.stop()
+        await other.stop()
+
+
+async def test_server_that_cannot_start_shows_its_log(managed: StartEngine) -> None:
+    with pytest.raises(EngineError, match="a_missing_requirement"):
+        await managed("--fail-to-start").start()
+
+
+async def test_server_that_is_not_ready_in_time_is_stopped(checkout: Path) -> None:
+    server = ManagedServer(ServerConfig(checkout, arguments=("--start-seconds", "60"), start_timeout=0.5, grace=0.5))
+    with pytest.raises(EngineError, match="did not answer within"):
+        await server.start()
+    assert server.process_id is None
+
+
+def test_no_comfyui_at_path_is_said(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"no main\.py"):
+        ManagedServer(ServerConfig(tmp_path))
+
+
+async def test_missing_interpreter_is_said(checkout: Path) -> None:
+    with pytest.raises(EngineError, match="no-such-python"):
+        await ManagedServer(ServerConfig(checkout, python="/no-such-python")).start()
+
+
+@POSIX
+async def test_whole_process_group_goes_even_when_sigterm_is_ignored(managed: StartEngine, tmp_path: Path) -> None:
+    child_file = tmp_path / "child"
+    engine = managed("--ignore-sigterm", "--child-file", str(child_file), grace=0.3)
+    await engine.start()
+    assert engine.server is not None
+    server, child = engine.server.process_id, int(child_file.read_text())
+    assert server is not None
+    assert is_alive(child)
+    began = time.monotonic()
+    await engine.close()
+    assert time.monotonic() - began < 5
+    assert not is_alive(server)
+    assert not is_alive(child)
+
+
+CLIENT = """
+import asyncio, sys
+from pathlib import Path
+from discomfort.runtime.engines.comfyui.config import ServerConfig
+from discomfort.runtime.engines.comfyui.server import ManagedServer
+
+async def main():
+    server = ManagedServer(ServerConfig(Path(sys.argv[1]), arguments=("--child-file", sys.argv[2]), start_timeout=30.0))
+    await server.start()
+    print(server._guard.pid, server.process_id, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@POSIX
+@pytest.mark.parametrize("killed", ["client", "guard"])
+async def test_R7_server_dies_with_whoever_keeps_it(checkout: Path, tmp_path: Path, killed: str) -> None:
+    """SIGKILL of the client: the guard stops the server. SIGKILL of the guard: the kernel does (Linux)."""
+    if killed == "guard" and sys.platform != "linux":
+        pytest.skip("the parent-death signal is Linux's")
+    child_file = tmp_path / "child"
+    command = [sys.executable, "-c", CLIENT, str(checkout), str(child_file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path.cwd()) as client:
+        assert client.stdout is not None
+        guard, server = map(int, client.stdout.readline().split())
+        child = int(child_file.read_text())
+        try:
+            os.kill(client.pid if killed == "client" else guard, signal.SIGKILL)
+            await wait_until(lambda: not is_alive(server))
+            if killed == "client":
+                await wait_until(lambda: not is_alive(child))
+                await wait_until(lambda: not is_alive(guard))
+        finally:
+            client.kill()
+            for process in (guard, server, child):
+                if is_alive(process):
+                    psutil.Process(process).kill()
