@@ -6,12 +6,12 @@ optimised graph in which a consumer of an input holds `Param(name)`. The session
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from discomfort.compiler.diagnostics import Diagnostic
-from discomfort.compiler.graph import Graph, Input, Json, Link, NodeId, Origin
+from discomfort.compiler.graph import Graph, Input, Json, Link, NodeId, Origin, Param, ancestors
 
 PassBy: TypeAlias = Literal["val", "ref"]
 PlanType = TypeVar("PlanType", bound="Plan")
@@ -145,3 +145,76 @@ class Plan:
         )
 
     __str__ = __repr__
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON-able data; equal input gives equal data, on every machine."""
+        from discomfort.compiler.serialise import plan_to_json
+
+        return plan_to_json(self)
+
+    @classmethod
+    def from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
+        """Return the plan that `to_json` wrote.
+
+        Raises:
+            ValueError: the data is no plan, or one of another version.
+        """
+        from discomfort.compiler.serialise import plan_from_json
+
+        return plan_from_json(cls, data)
+
+    def explain(self) -> str:
+        """Return the plan in words: what it needs, gives and does, and what was optimised away and why."""
+        from discomfort.compiler.explain import explain
+
+        return explain(self)
+
+    def diff(self, other: Plan) -> str:
+        """Return what changes from this plan to `other`, as a unified diff of their JSON; empty where they are equal."""
+        import difflib
+
+        from discomfort.compiler.serialise import dumps
+
+        before, after = dumps(self.to_json()), dumps(other.to_json())
+        return "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), "before", "after", n=2))
+
+    def select(self: PlanType, *, tags: str | Iterable[str]) -> PlanType:
+        """Return the plan of only those outputs that carry one of `tags`; effects stay.
+
+        Raises:
+            ValueError: no output carries any of them.
+        """
+        wanted = {tags} if isinstance(tags, str) else set(tags)
+        kept = {name: port for name, port in self.outputs.items() if wanted.intersection(port.tags)}
+        if not kept:
+            known = sorted({tag for port in self.outputs.values() for tag in port.tags})
+            raise ValueError(f"no output is tagged {', '.join(sorted(wanted))}; tags are {', '.join(known) or 'none'}")
+        return self._restricted(kept)
+
+    def _restricted(self: PlanType, outputs: Mapping[str, PlanOutput]) -> PlanType:
+        asked = Graph(
+            self.graph.nodes,
+            {name: port.source for name, port in outputs.items()},
+            self.graph.effects,
+            self.graph.taps,
+            self.graph.notes,
+        )
+        alive = ancestors(asked, asked.roots())
+        graph = replace(asked, nodes={key: node for key, node in asked.nodes.items() if key in alive})
+        steps = tuple(
+            Step(
+                step.id,
+                tuple(node for node in step.nodes if node in alive),
+                tuple(link for link in step.reads if link.node in alive),
+                tuple(link for link in step.writes if link.node in alive),
+            )
+            for step in self.steps
+        )
+        inputs = {name: _still_used(port, alive, outputs) for name, port in self.inputs.items()}
+        return replace(self, graph=graph, outputs=outputs, inputs=inputs, steps=steps)
+
+
+def _still_used(port: PlanInput, alive: set[NodeId], outputs: Mapping[str, PlanOutput]) -> PlanInput:
+    uses = tuple(use for use in port.uses if use[0] in alive)
+    asked = any(isinstance(output.source, Param) and output.source.name == port.name for output in outputs.values())
+    return replace(port, uses=uses, required=bool(uses) or asked)

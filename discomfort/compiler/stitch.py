@@ -7,6 +7,7 @@ nearest earlier PASSTHRU of that name, else to the context. A write after the re
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -156,7 +157,7 @@ def order_units(units: Sequence[Unit], findings: list[Diagnostic]) -> list[Unit]
             [index for index in reading if index not in writing],
         ]
         filled = [stage for stage in stages if stage]
-        for earlier, later in zip(filled, filled[1:], strict=False):
+        for earlier, later in itertools.pairwise(filled):
             for first in earlier:
                 for second in later:
                     after[first].add(second)
@@ -195,7 +196,7 @@ def _cycle_finding(
     ring = path[path.index(path[-1]) :][::-1]
     steps = [
         f"{units[first].name} writes {reasons[first, second]!r} for {units[second].name}"
-        for first, second in zip(ring, ring[1:], strict=False)
+        for first, second in itertools.pairwise(ring)
     ]
     return Diagnostic(
         "DF208",
