@@ -30,6 +30,9 @@ class Channel(Protocol):
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
         """Return what the prompt's savers stored, given the `ui` answers of its nodes."""
 
+    async def renew(self) -> None:
+        """Make sure that the server still has our contexts: it may have been restarted, or missed us for too long."""
+
     async def close(self) -> None:
         """Tell the server to let go of our contexts."""
 
@@ -62,6 +65,16 @@ class NodesChannel:
             for digest in digests.values():
                 await self._fetch_value(key, digest, request.context)
         return {name: Delivered(digest=digest) for name, digest in digests.items()}
+
+    async def renew(self) -> None:
+        """Attach every context once more, which changes nothing where it is attached already."""
+        async with self._lock:
+            for key, (known, shared) in list(self._attached.items()):
+                context = known()
+                if context is None or context.closed:
+                    continue
+                if not await self._offer(key, context.handle() if shared else None):
+                    del self._attached[key]
 
     async def close(self) -> None:
         """Detach every context, as far as the server still answers."""

@@ -26,6 +26,7 @@ from discomfort.runtime.engines.comfyui.transport import Transport
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _FAREWELL_SECONDS = 3.0
 _PROBE_SECONDS = 20.0
+_NOTICE_SECONDS = 0.05  # a server that dies breaks its connections one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Connection:
             patience: how long to wait for what.
             is_running: tells whether the server's process lives, as far as we know.
         """
-        self.transport = Transport(url, self._hear, patience.retry_seconds)
+        self.transport = Transport(url, self._hear, patience.retry_seconds, is_running)
         self.lost: EngineError | None = None
         self._token = token
         self._patience = patience
@@ -63,6 +64,7 @@ class Connection:
         self._catalog: asyncio.Task[Catalog] | None = None
         self._runs: dict[str, PromptRun] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._settled = asyncio.Event()
 
     async def open(self) -> None:
         """Connect, and find out how values can travel.
@@ -73,7 +75,18 @@ class Connection:
         """
         await self.transport.open()
         self._channel = await self._choose_channel()
+        self._settled.set()
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._watch())]
+
+    async def settle(self) -> None:
+        """Wait until the websocket, should it be lost just now, is back or given up.
+
+        Raises:
+            EngineError: it was given up; as `lost`.
+        """
+        await self._settled.wait()
+        if self.lost is not None:
+            raise self.lost
 
     async def catalog(self) -> Catalog:
         """Return the server's node classes; asked for once."""
@@ -85,6 +98,7 @@ class Connection:
         """Run one prompt to its end; see `Engine.run`."""
         channel = self._channel
         assert channel is not None, "open() comes first"
+        await self.settle()
         prompt, extra_data = await channel.prepare(request)
         if request.extra_pnginfo:
             extra_data["extra_pnginfo"] = dict(request.extra_pnginfo)
@@ -113,8 +127,6 @@ class Connection:
 
     async def _finish(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any]) -> None:
         """Submit a prompt and wait for its end; cancelled, take it off the server."""
-        if self.lost is not None:
-            raise self.lost
         self._runs[run.prompt_id] = run
         submission = asyncio.create_task(self._submit(run, prompt, extra_data))
         try:
@@ -174,7 +186,9 @@ class Connection:
         try:
             status, answer = await self.transport.post_json("/prompt", payload)
         except EngineLost:
-            if not self._is_running() or not await self._knows(run):
+            await asyncio.sleep(_NOTICE_SECONDS)
+            await self.settle()
+            if not await self._knows(run):
                 raise
             run.submitted = True
             return
@@ -232,10 +246,12 @@ class Connection:
         try:
             while True:
                 await self.transport.listen()
-                if not self._is_running():
-                    raise EngineLost(f"ComfyUI at {self.transport.url} ended while it was in use")
+                self._settled.clear()
                 await self.transport.connect()
+                if self._channel is not None:
+                    await self._channel.renew()
                 await self._catch_up()
+                self._settled.set()
         except EngineError as error:
             self._lose(error)
 
@@ -289,6 +305,7 @@ class Connection:
     def _lose(self, error: EngineError) -> None:
         if self.lost is None:
             self.lost = error
+        self._settled.set()
         for run in list(self._runs.values()):
             run.lose(error)
 

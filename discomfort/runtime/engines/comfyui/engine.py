@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -129,8 +130,11 @@ class ComfyUIEngine:
         """Return the connection, made anew where there is none or the last one is lost; raises as `start`."""
         async with self._starting:
             connection = self._connection
-            if connection is not None and connection.lost is None and self._is_running():
-                return connection
+            if connection is not None:
+                with contextlib.suppress(EngineError):
+                    await connection.settle()
+                if connection.lost is None and self._is_running():
+                    return connection
             await self._disconnect(EngineLost("ComfyUI was lost"))
             if self._server is not None:
                 await self._server.start()

@@ -35,8 +35,8 @@ def main(arguments: list[str]) -> int:
     sys.stdout.write(f"{server.pid}\n")
     sys.stdout.flush()
     threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
-    while server.poll() is None and not stop.is_set():
-        stop.wait(_POLL_SECONDS)
+    threading.Thread(target=_stop_at_end_of_server, args=(server, stop), daemon=True).start()
+    while not stop.wait(_POLL_SECONDS):
         if os.getppid() != parent:
             stop.set()
     if server.poll() is None:
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         try:
             server.wait(grace)
         except subprocess.TimeoutExpired:
-            stop.set()
+            sys.stderr.write(f"the server did not stop within {grace:g} s and is killed\n")
     _kill_group(server)
     return server.wait()
 
@@ -77,6 +77,11 @@ def _die_with_parent() -> None:
 def _stop_at_end_of_input(stop: threading.Event) -> None:
     while sys.stdin.buffer.read(1):
         pass
+    stop.set()
+
+
+def _stop_at_end_of_server(server: subprocess.Popen[bytes], stop: threading.Event) -> None:
+    server.wait()
     stop.set()
 
 

@@ -91,6 +91,10 @@ class PlainChannel:
                 delivered[name] = Delivered(digest=request.context.put_value(await self._read(ui[saver], kind)))
         return delivered
 
+    async def renew(self) -> None:
+        """Upload images again when they are needed: a server that was restarted may have another input folder."""
+        self._uploaded.clear()
+
     async def close(self) -> None:
         """Do nothing: such a server holds nothing for us."""
 

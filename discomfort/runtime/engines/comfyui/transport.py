@@ -31,13 +31,14 @@ _IGNORED_PREFIX = '{"type": "progress_state"'
 class Transport:
     """One HTTP session and one websocket to one server. Belongs to the event loop that calls `open`."""
 
-    def __init__(self, url: str, on_message: OnMessage, retry_seconds: float) -> None:
+    def __init__(self, url: str, on_message: OnMessage, retry_seconds: float, is_running: Callable[[], bool]) -> None:
         self.url = url.rstrip("/")
         self.client_id = uuid.uuid4().hex
         self.token: str | None = None
         self.last_message = time.monotonic()
         self._on_message = on_message
         self._retry_seconds = retry_seconds
+        self._is_running = is_running
         self._session: aiohttp.ClientSession | None = None
         self._websocket: aiohttp.ClientWebSocketResponse[Any] | None = None
 
@@ -64,7 +65,7 @@ class Transport:
         """Connect the websocket, again if it was connected before.
 
         Raises:
-            EngineLost: the server cannot be reached within the retry time.
+            EngineLost: the server cannot be reached within the retry time, or its process is gone.
         """
         import aiohttp
 
@@ -78,7 +79,7 @@ class Transport:
             try:
                 self._websocket = await asyncio.wait_for(attempt(), 10)
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
-                if time.monotonic() + pause > deadline:
+                if time.monotonic() + pause > deadline or not self._is_running():
                     raise EngineLost(f"no websocket to ComfyUI at {self.url}: {_words(error)}") from error
                 await asyncio.sleep(pause)
             else:
