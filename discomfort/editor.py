@@ -311,7 +311,7 @@ def _placed_node(node: Mapping[str, Any], numbers: Mapping[int, int], shift: flo
         slot["link"] = numbers.get(slot.get("link"))
     for slot in placed.get("outputs") or []:
         slot["links"] = [numbers[link] for link in slot.get("links") or [] if link in numbers]
-    position = placed.get("pos")
+    position: Any = placed.get("pos")
     if _is_numbers(position):
         placed["pos"] = [position[0] + shift, position[1]]
     elif isinstance(position, dict):  # older saves write {"0": x, "1": y}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from discomfort import compiler
 from discomfort.compiler import plan as compiled
@@ -31,6 +32,22 @@ class Plan(compiled.Plan):
         ...     ctx.save("photo", discomfort.Tools.open_image_as_tensor("coffee.png"))
         ...     results = plan.run(ctx, inputs={"width": 512, "strength": 0.5})
     """
+
+    sources: tuple[WorkflowSource, ...] = field(default=(), compare=False)
+    """The workflows as they were given, for the pictures that a run saves."""
+
+    @cached_property
+    def editor_workflow(self) -> dict[str, Any] | None:
+        """The program as one workflow that the editor opens; None where its parts cannot be joined in that form."""
+        from discomfort.compiler.catalog import default_catalog
+        from discomfort.compiler.frontend import load_workflow
+        from discomfort.editor import stitch_documents
+
+        catalog = default_catalog()
+        try:
+            return stitch_documents([load_workflow(source, catalog) for source in self.sources]).document()
+        except compiler.CompileError:
+            return None
 
     def run(
         self,
@@ -126,9 +143,22 @@ class Plan(compiled.Plan):
         executor = executor_for(engine, context)
         with RunProgress(iterations, on_progress) as progress:
             results, _ = await executor.run(
-                self, context, iterations=iterations, use_ram=use_ram, effects=effects, progress=progress
+                self,
+                context,
+                iterations=iterations,
+                use_ram=use_ram,
+                effects=effects,
+                progress=progress,
+                extra_pnginfo=self._extra_pnginfo(effects),
             )
         return results
+
+    def _extra_pnginfo(self, effects: EffectsMode) -> dict[str, Any]:
+        """Return what pictures saved by this run carry, so that dropping one into the editor opens the program."""
+        if effects == "skip" or not self.effects or not self.sources:
+            return {}
+        workflow = self.editor_workflow
+        return {} if workflow is None else {"workflow": workflow}
 
 
 def compile(
@@ -136,7 +166,7 @@ def compile(
     *,
     catalog: Catalog | None = None,
     outputs: Sequence[str] | None = None,
-    order: str = "list",
+    order: Literal["list", "auto"] = "list",
     rules: Any = None,
     **options: Any,
 ) -> Plan:
@@ -146,12 +176,7 @@ def compile(
         CompileError: with everything that is wrong, each with its place.
     """
     plan = compiler.compile(workflows, catalog=catalog, outputs=outputs, order=order, rules=rules, **options)
-    return runnable(plan)
-
-
-def runnable(plan: compiled.Plan) -> Plan:
-    """Return a compiled plan as one that can run."""
-    return Plan(**{name: getattr(plan, name) for name in plan.__dataclass_fields__})
+    return Plan(**{name: getattr(plan, name) for name in plan.__dataclass_fields__}, sources=tuple(workflows))
 
 
 def save_inputs(context: WorkflowContext, inputs: Mapping[str, Any] | None, use_ram: bool) -> None:

@@ -240,7 +240,7 @@ def _prompt(
         outputs[name] = saver = f"save/{name}"
         inputs = {"value": [link.node, link.slot], "name": name}
         prompt[saver] = {"class_type": SAVER_CLASS, "inputs": inputs, "_meta": {"title": "Store value"}}
-    places = {
+    places: dict[str, NodePlace] = {
         node.id: NodePlace(node.origin.workflow, node.origin.node, node.title, node.class_type or "unknown")
         for node in nodes.values()
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from discomfort.compiler.diagnostics import Diagnostic
@@ -51,7 +51,7 @@ class Workflow:
 
 
 def load_workflow(
-    source: str | bytes | Path | Mapping[str, Any],
+    source: str | bytes | os.PathLike[str] | Mapping[str, Any],
     catalog: Catalog,
     options: FrontendOptions | None = None,
     name: str | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
         return Source(name or "workflow", "<text>", source.encode("utf-8", "surrogatepass")), Findings("<text>")
     label = str(source)
     findings = Findings(label)
-    if not isinstance(source, (str, Path)):
+    if not isinstance(source, (str, os.PathLike)):
         message = f"a workflow is a path, JSON, bytes or a dict, not {type(source).__name__}"
         findings.error("DF101", message)
         return Source(name or "workflow", label, None), findings

@@ -1,0 +1,127 @@
+"""Workflows joined in the editor's own format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import discomfort
+from discomfort.compiler.diagnostics import CompileError
+from discomfort.tools import WorkflowTools
+
+QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
+FILES = [QUICKSTART / "load_vae.json", QUICKSTART / "main_workflow.json"]
+tools = WorkflowTools()
+
+
+def computed(plan: discomfort.Plan) -> dict[str, Any]:
+    """Return what a plan computes, whatever its nodes are called."""
+    shapes: dict[str, Any] = {}
+    for node in plan.graph.nodes.values():
+        inputs = {
+            name: shapes.get(getattr(value, "node", ""), getattr(value, "value", getattr(value, "name", None)))
+            for name, value in node.inputs.items()
+        }
+        shapes[node.id] = (node.class_type, tuple(sorted(inputs.items(), key=str)))
+    return {name: shapes.get(getattr(value, "node", "")) for name, value in plan.graph.outputs.items()}
+
+
+def test_the_ports_of_a_workflow_are_discovered() -> None:
+    found = tools.discover_port_nodes(FILES[1])
+    assert {name: info["type"] for name, info in found["inputs"].items()} == {
+        "photo": "IMAGE",
+        "width": "INT",
+        "strength": "FLOAT",
+        "vae": "VAE",
+    }
+    assert found["outputs"]["output"] == {
+        "node_id": 14,
+        "tags": [],
+        "type": "IMAGE",
+        "input_type": "IMAGE",
+        "output_type": None,
+    }
+    assert found["inputs"]["vae"]["tags"] == ["model"]
+    assert found["unique_id_to_node"]["photo"] == 1
+    assert found["nodes"][5]["type"] == "ImageScale"
+    order = found["execution_order"]
+    assert order.index(5) < order.index("7:21") < order.index(12)
+
+
+def test_a_stitched_workflow_computes_what_its_parts_compute() -> None:
+    stitched = tools.stitch_workflows(FILES)
+    assert list(stitched["inputs"]) == ["photo", "width", "strength"]
+    assert list(stitched["outputs"]) == ["vae", "output"]
+    one, several = discomfort.compile([stitched["stitched_workflow"]]), discomfort.compile(FILES)
+    assert computed(one) == computed(several)
+    assert json.loads(json.dumps(stitched["stitched_workflow"])) == stitched["stitched_workflow"]
+    assert tools.validate_workflow(stitched["stitched_workflow"])
+
+
+def test_workflows_are_laid_side_by_side_and_renumbered() -> None:
+    document = tools.stitch_workflows([FILES[0], FILES[0]])["stitched_workflow"]
+    ids = [node["id"] for node in document["nodes"]]
+    assert len(set(ids)) == len(ids) == 3  # of two OUTPUT ports of one name the last stays
+    spans = sorted((node["pos"][0], node["pos"][0] + node["size"][0]) for node in document["nodes"])
+    assert spans[0][1] <= spans[-1][0]
+
+
+def test_ports_can_be_left_out() -> None:
+    stitched = tools.stitch_workflows(FILES, delete_input_ports=True, delete_output_ports=True)
+    assert stitched["inputs"] == stitched["outputs"] == {}
+    assert not [node for node in stitched["stitched_workflow"]["nodes"] if node["type"] == "DiscomfortPort"]
+
+
+def test_two_definitions_of_one_subgraph_id_are_kept_apart() -> None:
+    changed = json.loads(FILES[1].read_text())
+    changed["definitions"]["subgraphs"][0]["nodes"][0]["widgets_values"] = [31, 9.0]
+    for node in changed["nodes"]:
+        if node["type"] == "DiscomfortPort":
+            node["widgets_values"][0] += "_second"
+    document = tools.stitch_workflows([FILES[1], changed])["stitched_workflow"]
+    assert len(document["definitions"]["subgraphs"]) == 2
+    plan = discomfort.compile([document])
+    radii = [node.inputs["blur_radius"] for node in plan.graph.nodes.values() if node.class_type == "ImageBlur"]
+    assert sorted(getattr(value, "value", 0) for value in radii) == [9, 31]
+
+
+def test_an_api_prompt_cannot_be_joined_in_the_editors_format() -> None:
+    prompt = {"1": {"class_type": "VAELoader", "inputs": {"vae_name": "pixel_space"}}}
+    with pytest.raises(CompileError, match="DF150"):
+        tools.stitch_workflows([FILES[0], prompt])
+
+
+def test_reroutes_are_taken_out() -> None:
+    document = json.loads(FILES[1].read_text())
+    nodes = {node["id"]: node for node in document["nodes"]}
+    clean, links, became = tools.remove_reroute_nodes(nodes, document["links"])
+    assert 6 not in clean
+    assert 6 in nodes
+    assert [row[1:5] for row in links if row[3] == 7 and row[4] == 0] == [[5, 0, 7, 0]]
+    assert became == {3: 4}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda document: document.pop("nodes"),
+        lambda document: document.pop("links"),
+        lambda document: document["links"].append([99, 1, 0, 12345, 0, "*"]),
+        lambda document: document["links"].append([99, 1]),
+        lambda document: document["nodes"].append(document["nodes"][0]),
+        lambda document: document["nodes"].append({"type": "NoId"}),
+    ],
+)
+def test_what_does_not_hold_together_is_not_valid(damage: Any) -> None:
+    document = json.loads(FILES[1].read_text())
+    assert tools.validate_workflow(document)
+    damage(document)
+    assert not tools.validate_workflow(document)
+
+
+def test_rules_are_the_documented_presets() -> None:
+    assert tools.pass_by_rules["MODEL"] == "ref"
+    assert tools.pass_by_rules["IMAGE"] == "val"
