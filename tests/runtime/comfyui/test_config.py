@@ -1,0 +1,102 @@
+"""Which ComfyUI is started: `comfy_serverless.json`, COMFYUI_PATH, the ComfyUI around us."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from discomfort.runtime.engine import EngineError
+from discomfort.runtime.engines.comfyui.config import ServerConfig, find_config, read_config, split_command_line
+from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "comfy_serverless.json"
+    path.write_text(text)
+    return path
+
+
+def test_documented_file_is_read(checkout: Path) -> None:
+    text = """{
+        "API_COMMAND_LINE": "python3 main.py --cpu --preview-method auto",  // comments are fine
+        "API_WORKING_DIRECTORY": "./",
+        "API_URL": "0.0.0.0",
+        "INITIAL_PORT": 8188,
+        "TEST_PAYLOAD_FILE": "test_server.json",
+        "MAX_COMFY_START_ATTEMPTS": 7,
+        "COMFY_START_ATTEMPTS_SLEEP": 0.5,
+        "COMFYUI_PATH": "./"
+    }"""
+    assert read_config(write(checkout, text)) == ServerConfig(
+        checkout.resolve(),
+        python=sys.executable,
+        arguments=("--cpu", "--preview-method", "auto"),
+        working_directory=checkout.resolve(),
+        host="127.0.0.1",
+        first_port=8188,
+        start_attempts=7,
+        attempt_pause=0.5,
+    )
+
+
+def test_everything_wrong_is_said_at_once(checkout: Path) -> None:
+    path = write(
+        checkout, '{"INITIAL_PORT": "8188", "MAX_COMFY_START_ATTEMPTS": true, "PORT": 1, "COMFYUI_PATH": "./"}'
+    )
+    with pytest.raises(EngineError) as caught:
+        read_config(path)
+    for words in ("INITIAL_PORT: found '8188', expected a whole number", "MAX_COMFY_START_ATTEMPTS", "PORT: unknown"):
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"INITIAL_PORT": 70000}'])
+def test_unusable_file_is_said(checkout: Path, text: str) -> None:
+    with pytest.raises(EngineError, match=r"comfy_serverless\.json"):
+        read_config(write(checkout, text))
+
+
+def test_path_without_comfyui_names_the_ways_to_give_one(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="COMFYUI_PATH"):
+        read_config(write(tmp_path, '{"COMFYUI_PATH": "nowhere"}'))
+
+
+def test_order_is_argument_file_variable(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COMFYUI_PATH", raising=False)
+    assert find_config() is None
+    with pytest.raises(EngineError, match="no ComfyUI is named"):
+        ComfyUIEngine.from_config()
+    monkeypatch.setenv("COMFYUI_PATH", str(checkout))
+    assert find_config() == ServerConfig(checkout.resolve())
+    here: dict[str, Any] = {"COMFYUI_PATH": str(checkout), "INITIAL_PORT": 8001}
+    write(tmp_path, json.dumps(here))
+    found = find_config()
+    assert found is not None
+    assert found.first_port == 8001
+    other = write(checkout, '{"INITIAL_PORT": 8002}')
+    named = find_config(other)
+    assert named is not None
+    assert named.first_port == 8002
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("python3 main.py", (None, ())),
+        ("/opt/venv/bin/python main.py --cpu", ("/opt/venv/bin/python", ("--cpu",))),
+        ("python ComfyUI/main.py --output-directory 'a b'", (None, ("--output-directory", "a b"))),
+        ("--lowvram", (None, ("--lowvram",))),
+        ("", (None, ())),
+    ],
+)
+def test_command_line_is_split(line: str, expected: tuple[str | None, tuple[str, ...]]) -> None:
+    assert split_command_line(line) == expected
+
+
+def test_base_folder_follows_the_argument(checkout: Path) -> None:
+    assert ServerConfig(checkout).base_folder == checkout
+    assert ServerConfig(checkout, arguments=("--base-directory", "/data")).base_folder == Path("/data")

@@ -1,0 +1,82 @@
+"""A server without our nodes: what can travel does, the rest is said before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+import torch
+
+from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine import PromptRejected
+from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.comfyui.server import ManagedServer
+from tests.runtime.comfyui.helpers import PATIENCE, addition, loader, node, observed, request_for, result_of
+
+
+@pytest_asyncio.fixture
+async def plain(plain_server: ManagedServer) -> AsyncIterator[ComfyUIEngine]:
+    engine = ComfyUIEngine.attached(plain_server.url, patience=PATIENCE)
+    yield engine
+    await engine.close()
+
+
+def eight_bits(*shape: int) -> torch.Tensor:
+    """Values that a PNG keeps exactly."""
+    return torch.randint(0, 256, shape).float() / 255
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+async def test_images_are_uploaded_and_read_back(plain: ComfyUIEngine, context: WorkflowContext, batch: int) -> None:
+    image = eight_bits(batch, 6, 5, 3)
+    prompt = {"l": loader(context, image, "IMAGE"), "k": node("ImageInvert", image=["l", 0])}
+    back = await result_of(plain, request_for(context, prompt, image=["k", 0]))
+    assert torch.allclose(back, 1.0 - image, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (2, 6, 5)])
+async def test_masks_are_uploaded_and_read_back(
+    plain: ComfyUIEngine, context: WorkflowContext, shape: tuple[int, ...]
+) -> None:
+    mask = eight_bits(*shape)
+    prompt = {"l": loader(context, mask, "MASK"), "k": node("MaskToImage", mask=["l", 0])}
+    prompt["m"] = node("ImageToMask", image=["k", 0], channel="green")
+    back = await result_of(plain, request_for(context, prompt, mask=["m", 0]))
+    assert torch.allclose(back, mask.reshape(-1, 6, 5), atol=1e-6)
+
+
+async def test_scalars_are_inlined_and_read_back(plain: ComfyUIEngine, context: WorkflowContext) -> None:
+    prompt = {"l": loader(context, 20, "INT"), "sum": node("Add", a=["l", 0], b=["l", 0])}
+    assert await result_of(plain, request_for(context, prompt, total=["sum", 0])) == 40
+    assert await result_of(plain, addition(context, -5)) == -4
+
+
+async def test_equal_image_is_uploaded_once_and_cached(
+    plain: ComfyUIEngine, plain_server: ManagedServer, context: WorkflowContext
+) -> None:
+    image = eight_bits(1, 4, 4, 3)
+    before = observed(plain_server.url)["runs"].get("LoadImage", 0)
+    for _ in range(2):
+        prompt = {"l": loader(context, image.clone(), "IMAGE"), "k": node("ImageInvert", image=["l", 0])}
+        await plain.run(request_for(context, prompt, image=["k", 0]))
+    assert observed(plain_server.url)["runs"]["LoadImage"] == before + 1
+
+
+async def test_what_cannot_travel_is_said_all_at_once_before_anything_runs(
+    plain: ComfyUIEngine, plain_server: ManagedServer, context: WorkflowContext
+) -> None:
+    before = observed(plain_server.url)["runs"]
+    prompt = {
+        "l": loader(context, {"samples": torch.zeros(1, 4, 2, 2)}, "LATENT"),
+        "latent": node("EmptyLatent", size=2),
+        "rgba": loader(context, torch.zeros(1, 2, 2, 4), "IMAGE"),
+        "sum": node("Add", a=1, b=2),
+    }
+    request = request_for(context, prompt, latent=["latent", 0], total=["sum", 0])
+    with pytest.raises(PromptRejected) as caught:
+        await plain.run(request)
+    found = [(finding.code, finding.where.file, finding.where.node) for finding in caught.value.diagnostics]
+    assert found == [("DF521", "main.json", "l!"), ("DF521", "main.json", "rgba!"), ("DF521", "main.json", "latent!")]
+    assert all("install the Discomfort nodes" in (finding.hint or "") for finding in caught.value.diagnostics)
+    assert observed(plain_server.url)["runs"] == before
