@@ -19,6 +19,10 @@ if sys.platform == "win32":
 
     SHARED_LOCKS = False
 
+    def descriptors_are_scarce(fd: int) -> bool:
+        """Is this descriptor, the lowest that was free, near the limit?"""
+        return False
+
     def pread(fd: int, size: int, offset: int) -> bytes:
         """Read at an offset."""
         os.lseek(fd, offset, os.SEEK_SET)
@@ -54,10 +58,15 @@ if sys.platform == "win32":
 
 else:
     import fcntl
+    import resource
 
     SHARED_LOCKS = True
     pread = os.pread
     pwrite = os.pwrite
+
+    def descriptors_are_scarce(fd: int) -> bool:
+        """Is this descriptor, the lowest that was free, near the limit?"""
+        return fd >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] * 3 // 4
 
     def lock_exclusive(fd: int) -> None:
         """Wait for the lock of an open file; the kernel releases it when the process dies."""

@@ -32,6 +32,7 @@ class Index:
         self._state = State()
         self._mutex = threading.RLock()
         self._sick = False
+        self._held = False
         self._rewrite_at = _REWRITE_BYTES
         self._closed: str | None = None
         if not create:
@@ -55,15 +56,20 @@ class Index:
 
     @contextmanager
     def writing(self) -> Iterator[State]:
-        """Hold the index: nobody else commits meanwhile. Use `commit` inside."""
+        """Hold the index: nobody else commits meanwhile. Use `commit` inside. May be nested."""
         with self._mutex:
             self._check_open()
+            if self._held:
+                yield self._state
+                return
             lock_exclusive(self._journal.lock_fd)
+            self._held = True
             try:
                 if self._words[0] != self._seen:
                     self._catch_up()
                 yield self._state
             finally:
+                self._held = False
                 unlock(self._journal.lock_fd)
 
     def commit(self, records: Iterable[Record]) -> list[Blob]:

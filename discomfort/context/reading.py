@@ -16,10 +16,13 @@ from typing import Any
 
 from discomfort.context import decoding
 from discomfort.context.errors import CorruptValueError
-from discomfort.context.files import BINARY
+from discomfort.context.files import BINARY, descriptors_are_scarce, read_at
 from discomfort.context.index import Index
 from discomfort.context.records import Blob
 from discomfort.context.segments import Segments, map_private
+
+
+_READ_SIZE = 8 << 20
 
 
 class BlobReader:
@@ -79,14 +82,15 @@ class BlobReader:
         return mapped
 
     def _map_file(self, fd: int, size: int) -> Any:
-        try:
-            return map_private(fd, size)
-        except OSError as error:
-            if error.errno not in (errno.EMFILE, errno.ENOMEM, errno.ENODEV):
-                raise
-        data = bytearray(size)  # out of descriptors or maps: a copy serves as well
-        with os.fdopen(os.dup(fd), "rb") as stream:
-            stream.readinto(data)
+        if not descriptors_are_scarce(fd):
+            try:
+                return map_private(fd, size)
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENOMEM, errno.ENODEV):
+                    raise
+        data = bytearray()  # every live mapping takes a descriptor; where they run out a copy serves as well
+        while len(data) < size:
+            data += read_at(fd, min(size - len(data), _READ_SIZE), len(data))
         return data
 
     def _open(self, blob: Blob) -> int | None:

@@ -120,16 +120,20 @@ class Store(BlobReader):
                 records.insert(0, blob_record(blob))
             dropped = self._index.commit(records)
             self.free([known, *dropped] if known is not None and replaced else dropped)
-            self._segments.trim(state)
         return blob.digest
 
     def free(self, dropped: Iterable[Blob]) -> None:
-        """Give back the space of blobs to which nothing refers; segments stay for the next value."""
+        """Give back the space of blobs to which nothing refers; some segments stay for the next value."""
+        segments_freed = False
         for blob in dropped:
             self._verified.pop(blob.digest, None)
+            segments_freed = segments_freed or blob.place == "ram"
             if blob.place == "disk":
                 with suppress(OSError):  # Windows keeps it while it is mapped; shutdown removes it
                     self.path(blob).unlink()
+        if segments_freed:
+            with self._index.writing() as state:
+                self._segments.trim(state)
 
     def sweep(self) -> None:
         """Delete files on disk that no blob lies in: leftovers of a process that was killed while writing."""
