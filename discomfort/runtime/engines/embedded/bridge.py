@@ -1,0 +1,91 @@
+"""Between the worker thread, where nodes run, and the event loop, which stays free."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from discomfort.runtime.engine import Event, Listener
+from discomfort.runtime.engines.embedded.hooks import Interrupted
+
+Finished = Callable[["asyncio.Task[Any] | None"], None]
+
+
+class Bridge:
+    """One run's way to the event loop: coroutines are run there, and events are told to the listener there.
+
+    `start`, `wait` and `emit` are called in the worker thread, everything else on the loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, listener: Listener | None) -> None:
+        self.listener = listener
+        self.cancelled = False
+        self.finished: queue.SimpleQueue[tuple[str, asyncio.Task[Any] | None]] = queue.SimpleQueue()
+        self._loop = loop
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._events: deque[Event] = deque()
+        self._telling = False
+        self._lock = threading.Lock()
+
+    def start(self, name: str, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine on the loop; `(name, its task)` arrives in `finished`, the task None when interrupted."""
+        self._loop.call_soon_threadsafe(self._create, coroutine, lambda task: self.finished.put((name, task)))
+
+    def wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on the loop and wait for what it gives.
+
+        Raises:
+            Interrupted: the run was cancelled.
+        """
+        answer: queue.SimpleQueue[asyncio.Task[Any] | None] = queue.SimpleQueue()
+        self._loop.call_soon_threadsafe(self._create, coroutine, answer.put)
+        task = answer.get()
+        if task is None or (self.cancelled and task.cancelled()):
+            raise Interrupted
+        return task.result()
+
+    def emit(self, event: Event) -> None:
+        """Tell the listener, in order, soon; many events of a short time are told together."""
+        with self._lock:
+            self._events.append(event)
+            if self._telling:
+                return
+            self._telling = True
+        self._loop.call_soon_threadsafe(self.tell)
+
+    def tell(self) -> None:
+        """Tell the listener what has happened so far."""
+        with self._lock:
+            events, self._events = self._events, deque()
+            self._telling = False
+        if self.listener is not None and not self.cancelled:
+            for event in events:
+                self.listener(event)
+
+    def cancel(self) -> None:
+        """Stop the run: its coroutines now, its worker thread between two nodes."""
+        self.cancelled = True
+        self.finished.put(("", None))
+        for task in self._tasks:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Wait until no coroutine of the run is left, and tell the last events."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.tell()
+
+    def _create(self, coroutine: Coroutine[Any, Any, Any], finished: Finished) -> None:
+        if self.cancelled:
+            coroutine.close()
+            finished(None)
+            return
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(finished)

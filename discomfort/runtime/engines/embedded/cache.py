@@ -1,0 +1,115 @@
+"""Results kept between runs, by what they were computed from."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from discomfort.compiler.keys import literal_token
+from discomfort.runtime.engines.embedded.prompt import PromptNode
+
+MAX_ENTRIES = 4096
+MAX_BYTES = 4 << 30
+"""Bytes of tensors that are kept at most; other objects (models) count as nothing and leave by age alone."""
+
+
+class NodeResult:
+    """What one node gave: each output as the list of its values, and what it shows (`ui`)."""
+
+    __slots__ = ("outputs", "ui")
+
+    def __init__(self, outputs: list[list[Any]], ui: Mapping[str, Any] | None = None) -> None:
+        self.outputs = outputs
+        self.ui = ui
+
+    def nbytes(self) -> int:
+        """Return the bytes of the tensors in the outputs, also of those one level down (a latent's samples)."""
+        total = 0
+        for values in self.outputs:
+            for value in values:
+                parts = value.values() if type(value) is dict else (value,)
+                for part in parts:
+                    size = getattr(part, "nbytes", 0)
+                    total += size if type(size) is int else 0
+        return total
+
+
+class ResultCache:
+    """The results used most recently, bounded by their number and by the bytes of their tensors."""
+
+    def __init__(self, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
+        self._results: OrderedDict[str, tuple[NodeResult, int]] = OrderedDict()
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def get(self, key: str) -> NodeResult | None:
+        """Return the result under `key`, and count it as used."""
+        kept = self._results.get(key)
+        if kept is None:
+            return None
+        self._results.move_to_end(key)
+        return kept[0]
+
+    def put(self, key: str, result: NodeResult) -> None:
+        """Keep a result; the ones not used for longest make room."""
+        size = result.nbytes()
+        if key in self._results:
+            self._bytes -= self._results.pop(key)[1]
+        self._results[key] = (result, size)
+        self._bytes += size
+        while len(self._results) > self._max_entries or self._bytes > self._max_bytes:
+            _, (_, freed) = self._results.popitem(last=False)
+            self._bytes -= freed
+
+    def clear(self) -> None:
+        """Let everything go."""
+        self._results.clear()
+        self._bytes = 0
+
+
+def result_key(node: PromptNode, keys: Mapping[str, str | None], change: str | None = "") -> str | None:
+    """Return the key of a node's result: its class, its literals, its producers' keys, what IS_CHANGED said.
+
+    None, which is contagious, where a result must not be used again: `change` is None, or a literal is an object that
+    cannot be compared (expansions may hold some).
+    """
+    definition = node.definition
+    if change is None or definition.never_cached:
+        return None
+    parts: list[str] = []
+    for name, producer, slot in node.links:
+        key = keys.get(producer)
+        if key is None:
+            return None
+        parts.append(f"{name}<{key}.{slot}")
+    try:
+        for name, value in node.constants.items():
+            parts.append(f"{name}={literal_token(value)}")
+    except (TypeError, ValueError):
+        return None
+    if not definition.grown:  # those may read the order of their inputs
+        parts.sort()
+    parts.append(node.id if definition.keyed_by_id else "")
+    parts.append(change)
+    parts.append(definition.name)
+    text = "".join([f"{len(part)}:{part}" for part in parts])
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def change_token(answer: Any) -> str | None:
+    """Return text that is equal for equal answers of IS_CHANGED; None where nothing equals the answer (NaN)."""
+    if isinstance(answer, float) and math.isnan(answer):
+        return None
+    if isinstance(answer, bytes):
+        return f"x{answer.hex()}"
+    try:
+        return literal_token(answer)
+    except (TypeError, ValueError):
+        return None

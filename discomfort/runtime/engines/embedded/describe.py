@@ -1,0 +1,32 @@
+"""Registered node classes as `/object_info` describes classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from discomfort.runtime.engines.embedded.node_protocol import output_types
+
+
+def describe_class(name: str, node_class: Any) -> dict[str, Any]:
+    """Return the entry of one class; `DISCOMFORT_EFFECT` says of it what `compiler.effects` cannot know."""
+    declared = node_class.INPUT_TYPES()
+    types = list(output_types(node_class))
+    lists = getattr(node_class, "OUTPUT_IS_LIST", None) or [False] * len(types)
+    entry = {
+        "name": name,
+        "display_name": name,
+        "category": getattr(node_class, "CATEGORY", ""),
+        "python_module": "custom_nodes",
+        "input": {
+            group: {key: list(spec) if isinstance(spec, tuple) else spec for key, spec in inputs.items()}
+            for group, inputs in declared.items()
+        },
+        "output": types,
+        "output_name": list(getattr(node_class, "RETURN_NAMES", None) or types),
+        "output_is_list": [bool(flag) for flag in lists],
+        "output_node": bool(getattr(node_class, "OUTPUT_NODE", False)),
+        "is_input_list": bool(getattr(node_class, "INPUT_IS_LIST", False)),
+        "deprecated": bool(getattr(node_class, "DEPRECATED", False)),
+    }
+    effect = getattr(node_class, "DISCOMFORT_EFFECT", None)
+    return entry if effect is None else {**entry, "discomfort_effect": str(effect)}

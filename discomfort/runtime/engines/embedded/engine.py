@@ -1,0 +1,165 @@
+"""The engine that needs no ComfyUI: node classes of the V1 protocol, run in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from discomfort.compiler.catalog import Catalog, default_catalog, own_catalog
+from discomfort.compiler.graph import Literal, Node
+from discomfort.runtime.engine import Listener, PromptRequest, PromptResult
+from discomfort.runtime.engines.embedded.bridge import Bridge
+from discomfort.runtime.engines.embedded.cache import ResultCache
+from discomfort.runtime.engines.embedded.describe import describe_class
+from discomfort.runtime.engines.embedded.folders import Folders, use_folders
+from discomfort.runtime.engines.embedded.prompt_run import run_prompt
+from discomfort.runtime.engines.embedded.registration import check_classes, load_classes
+from discomfort.runtime.engines.embedded.scheduler import Instances
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+Value = TypeVar("Value")
+
+
+class EmbeddedEngine:
+    """Runs prompts on its pack of ComfyUI's model-free nodes and on classes that users register.
+
+    Nodes run in one worker thread, so that the event loop stays free; results are kept between runs.
+    """
+
+    name = "embedded"
+    hands_over_live_objects = True
+    pipelined = False
+
+    def __init__(self, folders: Folders | None = None) -> None:
+        """Use `folders` for the files that nodes read and write; default: those in use where `run` is called."""
+        self._folders = folders
+        self._registered: dict[str, Any] = {}
+        self._classes: dict[str, Any] | None = None
+        self._pack: ModuleType | None = None
+        self._cache = ResultCache()
+        self._instances: Instances = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self._described: dict[str, Any] = {}
+        self._catalog: Catalog | None = None
+        self._stamps: dict[tuple[str, int, int], str] = {}
+
+    def register(self, classes: Mapping[str, Any] | str | os.PathLike[str]) -> tuple[str, ...]:
+        """Add node classes, and return their names; a name that is known already is replaced.
+
+        Args:
+            classes: NODE_CLASS_MAPPINGS; or a Python file, a package, or a folder of custom nodes.
+
+        Raises:
+            EngineError: something is no node class, or cannot be imported.
+        """
+        brought = dict(classes) if isinstance(classes, Mapping) else load_classes(Path(classes).expanduser())
+        check_classes(brought)
+        self._registered.update(brought)
+        self._classes = self._catalog = None
+        self._cache.clear()
+        return tuple(brought)
+
+    async def start(self) -> None:
+        """Load the pack, when that has not been done."""
+        if self._classes is None:
+            await self._in_worker(self._load)
+
+    async def catalog(self) -> Catalog:
+        """Return the classes that can run: the pack with the files that are there now, registered ones, and our own."""
+        await self.start()
+        return await self._in_worker(self._read_catalog)
+
+    async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
+        """Run one prompt to its end; see `Engine.run`. Cancelling stops between two nodes."""
+        await self.start()
+        assert self._classes is not None
+        classes = self._classes
+        bridge = Bridge(asyncio.get_running_loop(), listener)
+        try:
+            return await self._in_worker(lambda: run_prompt(request, classes, self._cache, self._instances, bridge))
+        except asyncio.CancelledError:
+            bridge.cancel()
+            raise
+        finally:
+            await bridge.close()
+
+    async def close(self) -> None:
+        """Let results, objects and the worker thread go."""
+        self._cache.clear()
+        self._instances.clear()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False)
+
+    def stamp(self, node: Node, input_name: str) -> str | None:
+        """Return the digest of the content of the file that an input names; None where there is no such file."""
+        value = node.inputs.get(input_name)
+        if not isinstance(value, Literal) or not isinstance(value.value, str):
+            return None
+        from discomfort.runtime.engines.embedded.pack.files import annotated_path
+
+        with self.surroundings():
+            try:
+                path = annotated_path(value.value)
+                status = path.stat()
+            except (OSError, ValueError):
+                return None
+            known = (str(path), status.st_mtime_ns, status.st_size)
+            if known not in self._stamps:
+                self._stamps[known] = _file_digest(path)
+            return self._stamps[known]
+
+    def surroundings(self) -> AbstractContextManager[Any]:
+        """Return what nodes run in, in the worker thread."""
+        return nullcontext() if self._folders is None else use_folders(self._folders)
+
+    async def _in_worker(self, work: Callable[[], Value]) -> Value:
+        """Run `work` in the worker thread, in the caller's context variables and our surroundings."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="discomfort-embedded")
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, self._surrounded, work)
+
+    def _surrounded(self, work: Callable[[], Value]) -> Value:
+        with self.surroundings():
+            return work()
+
+    def _load(self) -> None:
+        from discomfort.runtime.engines.embedded import natives, pack
+
+        self._pack = pack
+        self._classes = {**pack.NODE_CLASS_MAPPINGS, **self._registered, **natives.NODE_CLASS_MAPPINGS}
+
+    def _read_catalog(self) -> Catalog:
+        """Describe what may have changed; the same catalog is returned while nothing has."""
+        pack = self._pack
+        assert pack is not None
+        classes = {name: kind for name, kind in pack.NODE_CLASS_MAPPINGS.items() if name not in self._registered}
+        fresh = self._catalog is None
+        described = {
+            name: {**pack.describe(name), "python_module": default_catalog()[name].python_module}
+            for name, kind in classes.items()
+            if fresh or kind.LIVE_OPTIONS
+        }
+        described.update({name: describe_class(name, kind) for name, kind in self._registered.items()})
+        if self._catalog is None or any(self._described.get(name) != entry for name, entry in described.items()):
+            self._described = described if fresh else {**self._described, **described}
+            self._catalog = own_catalog().merged(Catalog(self._described))
+        return self._catalog
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

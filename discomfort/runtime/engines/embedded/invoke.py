@@ -1,0 +1,160 @@
+"""How a node is called under the V1 protocol: inputs gathered, mapped over lists, and the answers put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from discomfort.compiler.types import AUTOGROW
+from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
+from discomfort.runtime.engines.embedded.cache import NodeResult
+from discomfort.runtime.engines.embedded.node_protocol import Definition
+from discomfort.runtime.engines.embedded.prompt import PromptNode, is_link
+
+Arguments = dict[str, Any]
+
+
+class Answer:
+    """What one call of a node gave: a value (or, of an expansion, a link) an output, `ui`, and a graph."""
+
+    __slots__ = ("graph", "ui", "values")
+
+    def __init__(
+        self,
+        values: Sequence[Any],
+        ui: Mapping[str, Any] | None = None,
+        graph: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.values = values
+        self.ui = ui
+        self.graph = graph
+
+
+def gather(node: PromptNode, results: Mapping[str, NodeResult], hidden: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+    """Return each input as the values that arrive there; a lazy input that was not computed is one None.
+
+    Raises:
+        LookupError: an input gets nothing.
+    """
+    definition = node.definition
+    lists: dict[str, Sequence[Any]] = {name: (value,) for name, value in node.constants.items()}
+    for name, producer, slot in node.links:
+        result = results.get(producer)
+        if name in definition.raw_links:
+            lists[name] = ([producer, slot],)
+        elif result is None:
+            lists[name] = (None,)
+        elif slot >= len(result.outputs):
+            raise LookupError(
+                f"input {name!r} reads output {slot} of node {producer}, which gave {len(result.outputs)}"
+            )
+        else:
+            lists[name] = result.outputs[slot]
+            if not lists[name] and not definition.input_is_list:
+                raise LookupError(f"input {name!r} received an empty list")
+    for name, kind in definition.hidden:
+        lists[name] = (node.id if kind == "UNIQUE_ID" else hidden.get(kind),)
+    return lists
+
+
+def arguments_of_calls(node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> list[Arguments]:
+    """Return the keyword arguments of each call: one a value of the longest list, shorter lists repeat their last."""
+    definition = node.definition
+    if definition.input_is_list:
+        calls = [{name: list(values) for name, values in lists.items()}]
+    else:
+        width = max(map(len, lists.values())) if lists else 1
+        if width == 1:
+            calls = [{name: values[0] for name, values in lists.items()}]
+        else:
+            calls = [
+                {name: values[index if index < len(values) else -1] for name, values in lists.items()}
+                for index in range(width)
+            ]
+    return [nested(node, call) for call in calls] if definition.grown else calls
+
+
+def nested(node: PromptNode, arguments: Mapping[str, Any]) -> Arguments:
+    """Put `images.image0` into `images` where that is a dynamic input, in the order of the prompt."""
+    grown = node.definition.grown
+    inputs = node.definition.inputs
+    result: Arguments = {name: {} for name in grown if inputs[name].type == AUTOGROW}
+    ordered = [name for name in node.raw["inputs"] if name in arguments]
+    for name in [*ordered, *(name for name in arguments if name not in node.raw["inputs"])]:
+        first, _, rest = name.partition(".")
+        if first in grown:
+            result.setdefault(first, {})[rest or first] = arguments[name]
+        else:
+            result[name] = arguments[name]
+    return result
+
+
+def blocker_in(
+    definition: Definition, lists: Mapping[str, Sequence[Any]], arguments: Arguments
+) -> ExecutionBlocker | None:
+    """Return a blocker among what one call would receive, None where it may run."""
+    values = (value for items in lists.values() for value in items) if definition.input_is_list else arguments.values()
+    for value in values:
+        if type(value) is ExecutionBlocker:
+            return value
+        if type(value) is dict and definition.grown:
+            for inner in value.values():
+                if type(inner) is ExecutionBlocker:
+                    return inner
+    return None
+
+
+def read_answer(definition: Definition, returned: Any) -> Answer:
+    """Return what a call of FUNCTION gave.
+
+    Raises:
+        TypeError: it is nothing that a node may return.
+    """
+    kind = type(returned)
+    if kind is tuple or kind is list:
+        return Answer(returned)
+    if isinstance(returned, dict):
+        values = returned.get("result") or ()
+        if isinstance(values, ExecutionBlocker):
+            values = blocked_values(definition, values)
+        return Answer(tuple(values), returned.get("ui"), returned.get("expand"))
+    if isinstance(returned, ExecutionBlocker):
+        return Answer(blocked_values(definition, returned))
+    if returned is None:
+        return Answer(())
+    if isinstance(returned, (tuple, list)):
+        return Answer(returned)
+    raise TypeError(f"{definition.function} returned {kind.__name__}; a node returns a tuple with an item an output")
+
+
+def blocked_values(definition: Definition, blocker: ExecutionBlocker) -> list[Any]:
+    """Return `blocker` for every output."""
+    return [blocker] * len(definition.output_types)
+
+
+def merge_outputs(
+    definition: Definition, answers: Sequence[Answer], results: Mapping[str, NodeResult]
+) -> list[list[Any]]:
+    """Return each output as one list over all calls; links in the answers of expansions become what they name."""
+    outputs: list[list[Any]] = [[] for _ in definition.output_is_list]
+    for answer in answers:
+        for slot, (value, is_list) in enumerate(zip(answer.values, definition.output_is_list, strict=False)):
+            if answer.graph is not None and is_link(value):
+                outputs[slot] += results[value[0]].outputs[value[1]]
+            elif is_list and type(value) is not ExecutionBlocker:
+                outputs[slot] += value
+            else:
+                outputs[slot].append(value)
+    given = max((len(answer.values) for answer in answers), default=0)
+    return outputs[:given]
+
+
+def merge_ui(shown: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return what several calls show as one: lists under the same key are joined."""
+    if not shown:
+        return None
+    merged: dict[str, list[Any]] = {}
+    for one in shown:
+        for key, entries in one.items():
+            merged.setdefault(key, []).extend(entries if isinstance(entries, (list, tuple)) else [entries])
+    return merged

@@ -1,0 +1,119 @@
+"""What the scheduler knows of a node class: its declaration under ComfyUI's V1 protocol, read once a run."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from discomfort.compiler.catalog import InputSpec, NodeClass, OutputSpec, read_input_groups
+from discomfort.compiler.types import AUTOGROW, DYNAMIC_COMBO
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a function of a node class takes: `names` of parameters, and whether it takes any others (`**kwargs`)."""
+
+    names: frozenset[str]
+    everything: bool
+
+    def select(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of `arguments` that the function takes."""
+        if self.everything:
+            return dict(arguments)
+        return {name: value for name, value in arguments.items() if name in self.names}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definition:
+    """One node class as the scheduler uses it.
+
+    `described` holds inputs and outputs as the catalog has them; `hidden` maps parameters to what fills them
+    (PROMPT, UNIQUE_ID…); `lazy` and `raw_links` are the inputs declared so; `grown` are the dynamic inputs
+    (`COMFY_AUTOGROW_V3`, `COMFY_DYNAMICCOMBO_V3`), under which keys with a dot are nested; `keyed_by_id` says that
+    equal inputs of two nodes are no reason to share a result.
+    """
+
+    name: str
+    node_class: Any
+    described: NodeClass
+    inputs: Mapping[str, InputSpec]
+    hidden: tuple[tuple[str, str], ...]
+    output_types: tuple[str, ...]
+    output_is_list: tuple[bool, ...]
+    function: str
+    input_is_list: bool
+    output_node: bool
+    lazy: frozenset[str]
+    raw_links: frozenset[str]
+    grown: tuple[str, ...]
+    accepts_all: bool
+    keyed_by_id: bool
+    never_cached: bool
+    keeps_results: bool
+    is_changed: Parameters | None
+    validates: Parameters | None
+
+    def declares(self, name: str) -> bool:
+        """Return whether a prompt's key belongs to a declared input: by name, or below a dynamic one."""
+        return name in self.inputs or self.accepts_all or (bool(self.grown) and name.partition(".")[0] in self.grown)
+
+
+def read_definition(name: str, node_class: Any) -> Definition:
+    """Return the definition of a class as it declares itself now (lists of files may change from run to run)."""
+    declared = node_class.INPUT_TYPES()
+    visible = {group: declared.get(group) or {} for group in ("required", "optional")}
+    inputs = {spec.name: spec for spec in read_input_groups(visible)}
+    hidden = tuple((key, _hidden_kind(kind)) for key, kind in (declared.get("hidden") or {}).items())
+    outputs = output_types(node_class)
+    lists = tuple(bool(flag) for flag in getattr(node_class, "OUTPUT_IS_LIST", None) or ())
+    checks = hasattr(node_class, "check_lazy_status")
+    return Definition(
+        name=name,
+        node_class=node_class,
+        described=NodeClass(name, name, tuple(inputs.values()), tuple(OutputSpec(kind, kind) for kind in outputs)),
+        inputs=inputs,
+        hidden=hidden,
+        output_types=outputs,
+        output_is_list=(lists + (False,) * len(outputs))[: len(outputs)],
+        function=node_class.FUNCTION,
+        input_is_list=bool(getattr(node_class, "INPUT_IS_LIST", False)),
+        output_node=bool(getattr(node_class, "OUTPUT_NODE", False)),
+        lazy=frozenset(key for key, spec in inputs.items() if checks and spec.options.get("lazy")),
+        raw_links=frozenset(key for key, spec in inputs.items() if spec.options.get("rawLink")),
+        grown=tuple(key for key, spec in inputs.items() if spec.type in (AUTOGROW, DYNAMIC_COMBO)),
+        accepts_all=bool(getattr(node_class, "ACCEPT_ALL_INPUTS", False)),
+        keyed_by_id=bool(getattr(node_class, "NOT_IDEMPOTENT", False))
+        or any(kind == "UNIQUE_ID" for _, kind in hidden),
+        never_cached=bool(getattr(node_class, "NEVER_CACHED", False)),
+        keeps_results=bool(getattr(node_class, "KEEP_RESULTS", True)),
+        is_changed=parameters_of(getattr(node_class, "IS_CHANGED", None)),
+        validates=parameters_of(getattr(node_class, "VALIDATE_INPUTS", None)),
+    )
+
+
+def output_types(node_class: Any) -> tuple[str, ...]:
+    """Return the types that a class gives; a list of options is a COMBO."""
+    declared = getattr(node_class, "RETURN_TYPES", None) or ()
+    return tuple("COMBO" if isinstance(kind, (list, tuple)) else str(kind) for kind in declared)
+
+
+def parameters_of(function: Callable[..., Any] | None) -> Parameters | None:
+    """Return what `function` takes, None where there is no function."""
+    return (
+        None if function is None else _parameters(getattr(function, "__func__", function), inspect.ismethod(function))
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _parameters(function: Callable[..., Any], bound: bool) -> Parameters:
+    parameters = list(inspect.signature(function).parameters.values())[1 if bound else 0 :]
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    names = frozenset(parameter.name for parameter in parameters if parameter.kind in named)
+    return Parameters(names, any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters))
+
+
+def _hidden_kind(kind: Any) -> str:
+    return str(kind[0] if isinstance(kind, (list, tuple)) else kind)

@@ -1,0 +1,128 @@
+"""One prompt from its first check to its result, in the worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import CoroutineType
+from typing import Any
+
+from discomfort.compiler.collector import paused_collector
+from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+from discomfort.compiler.graph import CycleError
+from discomfort.runtime.engine import Delivered, PromptRejected, PromptRequest, PromptResult
+from discomfort.runtime.engines.embedded.bridge import Bridge
+from discomfort.runtime.engines.embedded.cache import ResultCache
+from discomfort.runtime.engines.embedded.node_protocol import Definition, read_definition
+from discomfort.runtime.engines.embedded.places import REJECTED, diagnostic_place, failure, finding
+from discomfort.runtime.engines.embedded.prompt import PromptGraph, PromptNode
+from discomfort.runtime.engines.embedded.scheduler import Instances, Run
+from discomfort.runtime.engines.embedded.validate import Validator
+
+HOW_TO_GET_NODES = (
+    "run on a ComfyUI that has them: engine='comfyui:PATH' or 'inprocess:PATH' (PATH is a ComfyUI checkout), the URL "
+    "of a running one, or the same words in the environment variable DISCOMFORT_ENGINE; or register the classes "
+    "with EmbeddedEngine.register"
+)
+
+
+class MissingClass(LookupError):
+    """A node made by expansion has a class that the engine does not have."""
+
+
+def run_prompt(
+    request: PromptRequest,
+    classes: Mapping[str, Any],
+    cache: ResultCache,
+    instances: Instances,
+    bridge: Bridge,
+) -> PromptResult:
+    """Check and run one prompt; `instances` is left with the objects of its nodes.
+
+    Raises:
+        PromptRejected: it did not pass the checks; nothing ran.
+        NodeFailed: a node raised.
+        Interrupted: the run was cancelled.
+    """
+    _refuse_missing_classes(request, classes)
+    definitions: dict[str, Definition] = {}
+
+    def definition_of(name: str) -> Definition:
+        found = definitions.get(name)
+        if found is None:
+            if name not in classes:
+                raise MissingClass(f"the embedded engine has no class {name!r}; {HOW_TO_GET_NODES}")
+            found = definitions[name] = read_definition(name, classes[name])
+        return found
+
+    graph = PromptGraph(request.prompt, definition_of)
+    with paused_collector():
+        order, outputs = _read(request, graph)
+        _validate(request, graph, order, bridge)
+    run = Run(request, graph, cache, instances, bridge)
+    try:
+        run.execute(order, outputs)
+    finally:
+        instances.clear()
+        instances.update(run.instances)
+    return _result(request, run, outputs)
+
+
+def _refuse_missing_classes(request: PromptRequest, classes: Mapping[str, Any]) -> None:
+    """Raise one error that lists every node whose class is not there."""
+    missing = [node_id for node_id, body in request.prompt.items() if body.get("class_type") not in classes]
+    if not missing:
+        return
+    names = sorted({str(request.prompt[node_id].get("class_type")) for node_id in missing})
+    first, *rest = missing
+    raise PromptRejected(
+        (
+            Diagnostic(
+                REJECTED,
+                Severity.ERROR,
+                diagnostic_place(request, first),
+                f"missing_node_type: the embedded engine does not have {', '.join(names)}",
+                HOW_TO_GET_NODES,
+                tuple(
+                    (f"also missing, {request.prompt[node_id].get('class_type')}", diagnostic_place(request, node_id))
+                    for node_id in rest
+                ),
+            ),
+        )
+    )
+
+
+def _read(request: PromptRequest, graph: PromptGraph) -> tuple[list[PromptNode], list[str]]:
+    """Return the nodes that output nodes need, producers first, and the output nodes."""
+    outputs = [node_id for node_id, body in request.prompt.items() if graph.is_output(body)]
+    if not outputs:
+        words = "prompt_no_outputs: nothing in the prompt saves, shows or delivers anything"
+        raise PromptRejected((Diagnostic(REJECTED, Severity.ERROR, Place("<prompt>"), words),))
+    try:
+        return graph.read(outputs), outputs
+    except CycleError as error:
+        raise PromptRejected((finding(request, error.cycle[0], f"dependency_cycle: {error}"),)) from None
+
+
+def _validate(request: PromptRequest, graph: PromptGraph, order: list[PromptNode], bridge: Bridge) -> None:
+    validator = Validator(
+        request, graph, lambda answer: bridge.wait(answer) if isinstance(answer, CoroutineType) else answer
+    )
+    for node in order:
+        validator.check(node)
+    if validator.diagnostics:
+        raise PromptRejected(tuple(validator.diagnostics))
+
+
+def _result(request: PromptRequest, run: Run, outputs: list[str]) -> PromptResult:
+    for name, node_id in request.outputs.items():
+        if name not in run.delivered:
+            raise failure(
+                request, node_id, LookupError(f"nothing arrived for {name!r}: an ExecutionBlocker stopped it")
+            )
+    shown = {node_id: run.results[node_id].ui for node_id in run.graph.prompt if node_id in run.results}
+    return PromptResult(
+        outputs={name: Delivered(value=run.delivered[name]) for name in request.outputs},
+        ui={node_id: ui for node_id, ui in shown.items() if ui},
+        executed=tuple(run.executed),
+        cached=tuple(run.cached),
+    )

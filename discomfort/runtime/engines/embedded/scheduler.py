@@ -1,0 +1,338 @@
+"""Runs the nodes of one prompt: what output nodes need, once each, producers first, in the worker thread.
+
+Nothing here recurses, so depth costs nothing, and every link is looked at a fixed number of times. Two things add to
+the graph while it runs: lazy inputs, which become needed when `check_lazy_status` says so, and node expansion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from types import CoroutineType
+from typing import Any
+
+from discomfort.compiler.graph import CycleError
+from discomfort.runtime.engine import NodeFailed, NodeFinished, NodeProgress, NodeStarted, PromptRequest
+from discomfort.runtime.engines.embedded import invoke
+from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
+from discomfort.runtime.engines.embedded.bridge import Bridge
+from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache, change_token, result_key
+from discomfort.runtime.engines.embedded.hooks import Current, Interrupted, current
+from discomfort.runtime.engines.embedded.invoke import Answer
+from discomfort.runtime.engines.embedded.node_protocol import parameters_of
+from discomfort.runtime.engines.embedded.places import failure
+from discomfort.runtime.engines.embedded.prompt import DynamicPrompt, PromptGraph, PromptNode, is_link
+
+Instances = dict[tuple[str, str], Any]
+"""Objects of node classes by node id and class: a node keeps its object from run to run."""
+
+
+class Run:
+    """One prompt on its way."""
+
+    def __init__(
+        self, request: PromptRequest, graph: PromptGraph, cache: ResultCache, instances: Instances, bridge: Bridge
+    ) -> None:
+        self.request = request
+        self.graph = graph
+        self.results: dict[str, NodeResult] = {}
+        self.delivered: dict[str, Any] = {}
+        self.executed: list[str] = []
+        self.cached: list[str] = []
+        self.instances: Instances = {}
+        self._known_instances = instances
+        self._cache = cache
+        self._bridge = bridge
+        self._keys: dict[str, str | None] = {}
+        self._wanted: set[str] = set()
+        self._waiting: dict[str, int] = {}
+        self._consumers: dict[str, list[str]] = {}
+        self._ready: deque[str] = deque()
+        self._unfinished = 0
+        self._in_flight = 0
+        self._expanded: dict[str, list[Answer]] = {}
+        self._blocked: list[tuple[str, str]] = []
+        self._current = Current(self)
+        self._hidden: dict[str, Any] = {
+            "PROMPT": request.prompt,
+            "DYNPROMPT": DynamicPrompt(graph),
+            "EXTRA_PNGINFO": dict(request.extra_pnginfo) or None,
+        }
+
+    def check_interrupted(self) -> None:
+        """Raise Interrupted when the run was cancelled."""
+        if self._bridge.cancelled:
+            raise Interrupted
+
+    def report(self, node: str, value: float, maximum: float) -> None:
+        """Tell how far a node is."""
+        if self._bridge.listener is not None:
+            self._bridge.emit(NodeProgress(self.graph.origin(node), value, maximum))
+
+    def deliver(self, name: str, value: Any) -> None:
+        """Take what a saver hands over."""
+        self.delivered[name] = value
+
+    def execute(self, order: Sequence[PromptNode], outputs: Iterable[str]) -> None:
+        """Run what `outputs` need of `order` (producers first) and is not known.
+
+        Raises:
+            NodeFailed: a node raised, or was blocked with a message; everything that finished is in the cache.
+            Interrupted: the run was cancelled.
+        """
+        current.set(self._current)
+        for node in order:
+            self._look_up(node)
+        self._require(outputs)
+        while self._unfinished:
+            self.check_interrupted()
+            if self._ready:
+                self._run(self._ready.popleft())
+            elif self._in_flight:
+                self._take_finished()
+            else:
+                raise self._deadlock()
+        if self._blocked:
+            node_id, message = self._blocked[0]
+            raise self._fail(node_id, RuntimeError(f"Execution Blocked: {message}"))
+
+    def _look_up(self, node: PromptNode) -> None:
+        """Find the node's key, and its result where that is known."""
+        key = self._keys[node.id] = result_key(node, self._keys, self._change(node))
+        known = None if key is None else self._cache.get(key)
+        if known is not None:
+            self._know(node, known)
+
+    def _know(self, node: PromptNode, result: NodeResult) -> None:
+        self.results[node.id] = result
+        if node.id in self.graph.prompt:
+            self.cached.append(node.id)
+            if self._bridge.listener is not None:
+                self._bridge.emit(NodeFinished(node.id, True))
+
+    def _change(self, node: PromptNode) -> str | None:
+        """Ask IS_CHANGED, with the node's literals; what raises is taken as changed each time, as ComfyUI does."""
+        definition = node.definition
+        if definition.is_changed is None:
+            return ""
+        lists: dict[str, Sequence[Any]] = {name: (None,) for name, _, _ in node.links}
+        lists.update({name: (value,) for name, value in node.constants.items()})
+        lists.update({name: (node.id if kind == "UNIQUE_ID" else None,) for name, kind in definition.hidden})
+        (arguments,) = invoke.arguments_of_calls(node, lists)
+        try:
+            answer = definition.node_class.IS_CHANGED(**definition.is_changed.select(arguments))
+            return change_token(self._settled(answer))
+        except Exception:  # noqa: BLE001 — whatever it is, the node runs anew and nothing stale is used
+            return None
+
+    def _settled(self, answer: Any) -> Any:
+        """Return what a function of a node class gave, waiting for it where it is asynchronous."""
+        return self._bridge.wait(answer) if isinstance(answer, CoroutineType) else answer
+
+    def _require(self, node_ids: Iterable[str]) -> None:
+        """Make nodes and what they need run, unless known."""
+        results, wanted, nodes = self.results, self._wanted, self.graph.nodes
+        stack = [node_id for node_id in node_ids if node_id not in results]
+        stack.reverse()
+        while stack:
+            node_id = stack.pop()
+            if node_id in wanted:
+                continue
+            wanted.add(node_id)
+            self._unfinished += 1
+            node = nodes[node_id]
+            lazy = node.definition.lazy
+            missing = 0
+            for name, producer, _ in node.links:
+                if producer not in results and name not in lazy:
+                    missing += 1
+                    self._consumers.setdefault(producer, []).append(node_id)
+                    stack.append(producer)
+            self._waiting[node_id] = missing
+            if not missing:
+                self._ready.append(node_id)
+
+    def _wait_for(self, node_id: str, producers: Iterable[str]) -> None:
+        """Let a node that was ready wait for more."""
+        missing = [producer for producer in dict.fromkeys(producers) if producer not in self.results]
+        self._waiting[node_id] = len(missing)
+        for producer in missing:
+            self._consumers.setdefault(producer, []).append(node_id)
+        self._require(missing)
+        if not missing:
+            self._ready.append(node_id)
+
+    def _run(self, node_id: str) -> None:
+        node = self.graph.nodes[node_id]
+        key = self._keys[node_id]
+        self._current.node = node_id
+        try:
+            if node_id in self._expanded:
+                self._close_expansion(node)
+                return
+            known = None if key is None else self._cache.get(key)
+            if known is not None:
+                self._know(node, known)
+                self._release(node_id)
+                return
+            lists = invoke.gather(node, self.results, self._hidden)
+            if node.definition.lazy and (needed := self._needed(node, lists)):
+                self._wait_for(node_id, needed)
+                return
+            if self._bridge.listener is not None:
+                self._bridge.emit(NodeStarted(self.graph.origin(node_id)))
+            self._call(node, lists)
+        except (NodeFailed, Interrupted):
+            raise
+        except Exception as error:  # whatever a node raises is its failure
+            raise self._fail(node_id, error) from error
+
+    def _needed(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> list[str]:
+        """Ask which lazy inputs are needed now; return the nodes that compute them."""
+        producers = {
+            name: producer
+            for name, producer, _ in node.links
+            if name in node.definition.lazy and producer not in self.results
+        }
+        if not producers:
+            return []
+        check = self._instance(node).check_lazy_status
+        takes = parameters_of(check)
+        assert takes is not None
+        names: set[str] = set()
+        for arguments in invoke.arguments_of_calls(node, lists):
+            if invoke.blocker_in(node.definition, lists, arguments) is None:
+                names.update(self._settled(check(**takes.select(arguments))) or ())
+        return [producer for name, producer in producers.items() if name in names]
+
+    def _instance(self, node: PromptNode) -> Any:
+        key = (node.id, node.definition.name)
+        instance = self.instances.get(key)
+        if instance is None:
+            instance = self._known_instances.get(key)
+            if instance is None or type(instance) is not node.definition.node_class:
+                instance = node.definition.node_class()
+            self.instances[key] = instance
+        return instance
+
+    def _call(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> None:
+        definition = node.definition
+        function = getattr(self._instance(node), definition.function)
+        returned: list[Any] = []
+        asynchronous = False
+        for index, arguments in enumerate(invoke.arguments_of_calls(node, lists)):
+            blocker = invoke.blocker_in(definition, lists, arguments)
+            if blocker is not None:
+                returned.append(invoke.blocked_values(definition, self._pass_on(node, blocker)))
+                continue
+            self._current.call = index
+            answer = function(**arguments)
+            asynchronous = asynchronous or type(answer) is CoroutineType
+            returned.append(answer)
+        if asynchronous:
+            self._in_flight += 1
+            self._bridge.start(node.id, _gather(Current(self, node.id), returned))
+        else:
+            self._answered(node, returned)
+
+    def _pass_on(self, node: PromptNode, blocker: ExecutionBlocker) -> ExecutionBlocker:
+        """Note a blocker's message, once, and return the silent one that goes further."""
+        if blocker.message is None:
+            return blocker
+        self._blocked.append((node.id, blocker.message))
+        return ExecutionBlocker()
+
+    def _take_finished(self) -> None:
+        """Wait for one asynchronous node."""
+        node_id, task = self._bridge.finished.get()
+        if task is None or self._bridge.cancelled:
+            raise Interrupted
+        self._in_flight -= 1
+        try:
+            self._answered(self.graph.nodes[node_id], task.result())
+        except NodeFailed:
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            raise self._fail(node_id, error) from error
+
+    def _answered(self, node: PromptNode, returned: Sequence[Any]) -> None:
+        answers = [invoke.read_answer(node.definition, value) for value in returned]
+        if any(answer.graph is not None for answer in answers):
+            self._expand(node, answers)
+        else:
+            shown = [answer.ui for answer in answers if answer.ui]
+            outputs = invoke.merge_outputs(node.definition, answers, self.results)
+            self._finish(node, NodeResult(outputs, invoke.merge_ui(shown)))
+
+    def _expand(self, node: PromptNode, answers: list[Answer]) -> None:
+        """Add the graphs of a node's answers; the node waits for what its results link to and for output nodes."""
+        self._expanded[node.id] = answers
+        wanted: list[str] = []
+        fresh: list[str] = []
+        for answer in answers:
+            if answer.graph is not None:
+                self.graph.expand(node.id, answer.graph)
+                fresh += answer.graph
+                wanted += [value[0] for value in answer.values if is_link(value)]
+        unknown = [node_id for node_id in wanted if node_id not in self.graph.raw]
+        if unknown:
+            raise LookupError(f"the expansion's result links to {unknown[0]!r}, which is no node")
+        try:
+            order = self.graph.read([*fresh, *wanted])
+        except CycleError as error:
+            raise ValueError(f"in the expansion {error}") from error
+        for child in order:
+            self._look_up(child)
+        wanted += [child for child in fresh if self.graph.nodes[child].definition.output_node]
+        self._wait_for(node.id, wanted)
+
+    def _close_expansion(self, node: PromptNode) -> None:
+        answers = self._expanded.pop(node.id)
+        shown = [answer.ui for answer in answers if answer.ui]
+        for answer in answers:
+            results = (self.results.get(child) for child in answer.graph or ())
+            shown += [result.ui for result in results if result is not None and result.ui]
+        outputs = invoke.merge_outputs(node.definition, answers, self.results)
+        self._finish(node, NodeResult(outputs, invoke.merge_ui(shown)))
+
+    def _finish(self, node: PromptNode, result: NodeResult) -> None:
+        node_id = node.id
+        key = self._keys[node_id]
+        self.results[node_id] = result
+        if key is not None and node.definition.keeps_results and not self._blocked:
+            self._cache.put(key, result)
+        if node_id in self.graph.prompt:
+            self.executed.append(node_id)
+            if self._bridge.listener is not None:
+                self._bridge.emit(NodeFinished(node_id, False))
+        self._release(node_id)
+
+    def _release(self, node_id: str) -> None:
+        """Count a node as finished, and let those that waited for it alone run."""
+        self._unfinished -= 1
+        for consumer in self._consumers.pop(node_id, ()):
+            self._waiting[consumer] -= 1
+            if not self._waiting[consumer]:
+                self._ready.append(consumer)
+
+    def _fail(self, node_id: str, error: BaseException) -> NodeFailed:
+        return failure(self.request, self.graph.origin(node_id), error)
+
+    def _deadlock(self) -> NodeFailed:
+        """Return the error for nodes that wait for each other: an expansion's node needs the node that expanded."""
+        node_id = next(iter(self._expanded), next(iter(self._waiting)))
+        stuck = [other for other, count in self._waiting.items() if count and other != node_id]
+        message = f"the expansion needs its own result: {', '.join([*stuck[:5], node_id])} wait for each other"
+        return self._fail(node_id, ValueError(message))
+
+
+async def _gather(running: Current, returned: Sequence[Any]) -> list[Any]:
+    """Wait for the calls of one node together; each knows which call it is."""
+    current.set(running)
+    return await asyncio.gather(*(_one(running, index, answer) for index, answer in enumerate(returned)))
+
+
+async def _one(running: Current, index: int, answer: Any) -> Any:
+    current.set(Current(running.run, running.node, index))
+    return await answer if isinstance(answer, CoroutineType) else answer

@@ -1,0 +1,157 @@
+"""What ComfyUI checks before it runs a prompt: every finding of every node at once, in ComfyUI's own words for them.
+
+Literals are converted to the declared type on the way (`"5"` to 5 for an INT), as ComfyUI does (0.33.0, observed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from discomfort.compiler.catalog import Catalog, InputSpec
+from discomfort.compiler.diagnostics import Diagnostic
+from discomfort.compiler.graph import Literal
+from discomfort.compiler.types import Signatures, accepts, near_misses, wanted_type
+from discomfort.runtime.engine import PromptRequest
+from discomfort.runtime.engines.embedded import invoke
+from discomfort.runtime.engines.embedded.node_protocol import Definition, Parameters
+from discomfort.runtime.engines.embedded.places import finding
+from discomfort.runtime.engines.embedded.prompt import PromptGraph, PromptNode
+
+CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+SHOWN_OPTIONS = 8
+_NOTHING = Parameters(frozenset(), everything=False)
+
+
+class Validator:
+    """Checks the nodes of one prompt; `diagnostics` grows with each call of `check`."""
+
+    def __init__(
+        self, request: PromptRequest, graph: PromptGraph, settled: Callable[[Any | Awaitable[Any]], Any]
+    ) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self._request = request
+        self._graph = graph
+        self._settled = settled
+        self._signatures = Signatures(Catalog({}))
+
+    def check(self, node: PromptNode) -> None:
+        """Convert a node's literals, and note all that is wrong with it."""
+        before = len(self.diagnostics)
+        definition = node.definition
+        takes = definition.validates or _NOTHING
+        linked = {name: (producer, slot) for name, producer, slot in node.links} if node.links else {}
+        specs = self._specs(node) if definition.grown else definition.inputs
+        for name, spec in specs.items():
+            if name in node.constants:
+                self._check_literal(node, spec, takes.everything or name in takes.names)
+            elif name in linked:
+                self._check_link(node, spec, *linked.pop(name), "input_types" in takes.names)
+            elif spec.group == "required":
+                self._note(node, name, "required_input_missing", "needs a value or a link, and has neither")
+        for name, (producer, slot) in linked.items():
+            self._check_link(node, None, producer, slot, typed=False, name=name)
+        if definition.validates is not None and len(self.diagnostics) == before:
+            self._ask(node, definition, definition.validates)
+
+    def _specs(self, node: PromptNode) -> Mapping[str, InputSpec]:
+        """Return the inputs of a node of a class with dynamic inputs, as its values expand them."""
+        values = {name: Literal(value) for name, value in node.constants.items()}
+        return self._signatures.inputs(node.definition.described, values)
+
+    def _note(self, node: PromptNode, name: str | None, word: str, message: str, hint: str | None = None) -> None:
+        self.diagnostics.append(finding(self._request, node.id, f"{word}: {message}", name, hint))
+
+    def _check_literal(self, node: PromptNode, spec: InputSpec, own_check: bool) -> None:
+        """Convert one literal and compare it with its limits and options, unless VALIDATE_INPUTS sees to that."""
+        name, value = spec.name, node.constants[spec.name]
+        if type(value) is list and name not in _unwrapped(node):
+            self._note(node, name, "bad_linked_input", f"a link is [node id, output number], found {value!r}")
+            return
+        converter = CONVERTERS.get(spec.type)
+        if converter is not None:
+            try:
+                value = node.constants[name] = converter(value)
+            except (TypeError, ValueError, OverflowError) as error:
+                self._note(node, name, "invalid_input_type", f"{value!r} cannot be converted to {spec.type} ({error})")
+                return
+        if own_check:
+            return
+        if converter is int or converter is float:
+            self._check_limits(node, spec, value)
+        elif spec.choices is not None:
+            self._check_options(node, spec, value)
+
+    def _check_limits(self, node: PromptNode, spec: InputSpec, value: float) -> None:
+        least, most = spec.options.get("min"), spec.options.get("max")
+        if least is not None and value < least:
+            self._note(node, spec.name, "value_smaller_than_min", f"{value} is less than {least}, the least allowed")
+        if most is not None and value > most:
+            self._note(node, spec.name, "value_bigger_than_max", f"{value} is more than {most}, the most allowed")
+
+    def _check_options(self, node: PromptNode, spec: InputSpec, value: Any) -> None:
+        options = spec.choices or ()
+        chosen = value if isinstance(value, list) else [value]
+        for one in chosen:
+            if one not in options:
+                shown = ", ".join(repr(option) for option in options[:SHOWN_OPTIONS])
+                rest = f" and {len(options) - SHOWN_OPTIONS} more" if len(options) > SHOWN_OPTIONS else ""
+                close = near_misses(str(one), [str(option) for option in options])
+                hint = f"did you mean {' or '.join(map(repr, close))}?" if close else None
+                self._note(
+                    node, spec.name, "value_not_in_list", f"{one!r} is not among the options {shown}{rest}", hint
+                )
+
+    def _check_link(
+        self,
+        node: PromptNode,
+        spec: InputSpec | None,
+        producer: str,
+        slot: int,
+        typed: bool,
+        name: str | None = None,
+    ) -> None:
+        """Check that a link comes from an output that is there and, unless `typed` elsewhere, whose type fits."""
+        name = spec.name if spec is not None else name
+        source = self._graph.nodes.get(producer)
+        if source is None:
+            self._note(node, name, "bad_linked_input", f"there is no node {producer!r} to link to")
+            return
+        kinds = source.definition.output_types
+        if not 0 <= slot < len(kinds):
+            words = f"node {producer!r} ({source.definition.name}) has {len(kinds)} outputs, and none is number {slot}"
+            self._note(node, name, "bad_linked_input", words)
+        elif spec is not None and not typed and not accepts(kinds[slot], wanted_type(spec)):
+            self._note(
+                node,
+                name,
+                "return_type_mismatch",
+                f"expects {wanted_type(spec)}, and output {slot} of node {producer!r} ({source.definition.name}) is "
+                f"{kinds[slot]}",
+            )
+
+    def _ask(self, node: PromptNode, definition: Definition, takes: Parameters) -> None:
+        """Ask VALIDATE_INPUTS, with the literals; what is linked is None, since nothing has run yet."""
+        lists: dict[str, Any] = {name: (None,) for name, _, _ in node.links}
+        lists.update({name: (value,) for name, value in node.constants.items()})
+        (arguments,) = invoke.arguments_of_calls(node, lists)
+        arguments = takes.select(arguments)
+        if "input_types" in takes.names:
+            arguments["input_types"] = {
+                name: self._graph.nodes[producer].definition.output_types[slot] for name, producer, slot in node.links
+            }
+        try:
+            answer = self._settled(definition.node_class.VALIDATE_INPUTS(**arguments))
+        except Exception as error:  # noqa: BLE001 — told as a finding, with all the others
+            self._note(
+                node, None, "exception_during_validation", f"VALIDATE_INPUTS raised {type(error).__name__}: {error}"
+            )
+            return
+        if answer is not True:
+            words = answer if isinstance(answer, str) else f"VALIDATE_INPUTS of {definition.name} refused the inputs"
+            self._note(node, None, "custom_validation_failed", words)
+
+
+def _unwrapped(node: PromptNode) -> set[str]:
+    """Return the inputs whose literal was wrapped, so that a list is meant as a list."""
+    return {name for name, value in node.raw["inputs"].items() if isinstance(value, dict)}
