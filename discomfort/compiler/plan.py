@@ -170,7 +170,7 @@ class Plan:
         return explain(self)
 
     def diff(self, other: Plan) -> str:
-        """Return what changes from this plan to `other`, as a unified diff of their JSON; empty where they are equal."""
+        """Return what changes from this plan to `other`: a unified diff of their JSON, empty where they are equal."""
         import difflib
 
         from discomfort.compiler.serialise import dumps

@@ -28,7 +28,12 @@ NEEDED = ("prune", "order")
 
 
 def run_passes(graph: Graph, effects: EffectTable, names: Sequence[str], hook: Hook | None = None) -> Graph:
-    """Return the graph after the passes in `names`; `hook` sees it after each (to verify, time or dump it)."""
+    """Return the graph after the passes in `names`.
+
+    `hook` sees the graph before them all (as "stitch") and after each, to verify, time or dump it.
+    """
+    if hook is not None:
+        hook("stitch", graph)
     for name, run in PASSES:
         if name in names:
             graph = run(graph, effects)

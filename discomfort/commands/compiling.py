@@ -1,0 +1,78 @@
+"""What the commands about plans share: options, and compiling with findings told instead of raised."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+
+if TYPE_CHECKING:
+    from discomfort.compiler import CompileOptions
+    from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.plan import Plan
+
+Files: TypeAlias = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="Workflows in the order they run (- for standard input).")
+]
+CatalogFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--catalog", metavar="FILE", help="Node classes: a saved /object_info; else the bundled ones."),
+]
+RulesFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--rules", metavar="FILE", help="pass_by_rules.json; else the presets.")
+]
+Outputs: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--output", metavar="NAME", help="Keep only this result; may be repeated.")
+]
+Auto: TypeAlias = Annotated[bool, typer.Option("--auto", help="Sort the workflows by what they read and write.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def open_catalog(path: Path | None) -> Catalog:
+    """Return the catalog in a file, the bundled one without a file; a file that is none ends the command with 2."""
+    from discomfort.compiler.catalog import default_catalog, read_catalog
+
+    if path is None:
+        return default_catalog()
+    try:
+        return read_catalog(path)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error), param_hint="--catalog") from error
+
+
+def compile_files(
+    files: list[str],
+    *,
+    catalog: Catalog,
+    rules: Path | None = None,
+    outputs: list[str] | None = None,
+    auto: bool = False,
+    as_json: bool = False,
+    options: CompileOptions | None = None,
+) -> Plan:
+    """Return the plan of `files`; what is wrong is printed, and errors end the command with status 1."""
+    from discomfort.commands.report import report
+    from discomfort.compiler import compile
+    from discomfort.compiler.diagnostics import CompileError
+    from discomfort.rules import load_rules
+
+    order: Literal["list", "auto"] = "auto" if auto else "list"
+    try:
+        chosen = load_rules(rules)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error), param_hint="--rules") from error
+    try:
+        return compile(files, catalog=catalog, outputs=outputs, order=order, rules=chosen, options=options)
+    except CompileError as error:
+        report(error.diagnostics, as_json)
+        raise typer.Exit(1) from error
+
+
+def write_text(text: str, output: Path | None) -> None:
+    """Write `text` to a file, or to standard output."""
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.write_text(text, encoding="utf-8")

@@ -1,0 +1,71 @@
+"""`discomfort-graph dot`: workflows as a drawing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from discomfort.commands.compiling import (
+    AsJson,
+    Auto,
+    CatalogFile,
+    Files,
+    Outputs,
+    RulesFile,
+    compile_files,
+    open_catalog,
+    write_text,
+)
+
+if TYPE_CHECKING:
+    from discomfort.compiler.graph import Graph
+
+PICTURES = (".svg", ".png", ".pdf")
+
+
+def dot(
+    files: Files,
+    target: Annotated[
+        Path | None, typer.Option("-o", metavar="FILE", help="FILE.dot, .svg, .png or .pdf; else dot text.")
+    ] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Show in grey what was folded, merged or removed.")] = False,
+    catalog: CatalogFile = None,
+    rules: RulesFile = None,
+    outputs: Outputs = None,
+    auto: Auto = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw workflows: a cluster each, ports by mode, values and references told apart."""
+    from discomfort.compiler import CompileOptions
+    from discomfort.compiler.draw import draw
+
+    stages: dict[str, Graph] = {}
+    options = CompileOptions(hook=stages.__setitem__)
+    known = open_catalog(catalog)
+    plan = compile_files(
+        files, catalog=known, rules=rules, outputs=outputs, auto=auto, as_json=as_json, options=options
+    )
+    text = draw(plan, known, before=stages["stitch"] if show_all else None)
+    if target is not None and target.suffix.lower() in PICTURES:
+        _draw_picture(text, target)
+    else:
+        write_text(json.dumps({"dot": text}) + "\n" if as_json else text, target)
+
+
+def _draw_picture(text: str, target: Path) -> None:
+    """Let Graphviz draw; without it, say how to get it and end with status 2."""
+    try:
+        import graphviz
+    except ImportError as error:
+        raise typer.BadParameter(
+            'pictures need the Python package graphviz: pip install "discomfort[draw]" (dot text needs nothing)'
+        ) from error
+    try:
+        target.write_bytes(graphviz.Source(text).pipe(format=target.suffix.lower()[1:]))
+    except graphviz.ExecutableNotFound as error:
+        raise typer.BadParameter(
+            "pictures need Graphviz itself: https://graphviz.org/download/ (dot text needs nothing)"
+        ) from error

@@ -1,0 +1,36 @@
+"""`discomfort-graph plan`: what workflows need, give and do, and how they will run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from discomfort.commands.compiling import (
+    AsJson,
+    Auto,
+    CatalogFile,
+    Files,
+    Outputs,
+    RulesFile,
+    compile_files,
+    open_catalog,
+    write_text,
+)
+
+
+def plan(
+    files: Files,
+    catalog: CatalogFile = None,
+    rules: RulesFile = None,
+    outputs: Outputs = None,
+    auto: Auto = False,
+    target: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Where to write; else the screen.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compile workflows and print the plan, in words or as JSON."""
+    from discomfort.compiler.serialise import dumps
+
+    made = compile_files(files, catalog=open_catalog(catalog), rules=rules, outputs=outputs, auto=auto, as_json=as_json)
+    write_text(dumps(made.to_json()) if as_json else made.explain(), target)

@@ -1,0 +1,47 @@
+"""`discomfort-graph ports`: the DiscomfortPorts of workflows, each workflow by itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from discomfort.commands.compiling import AsJson, CatalogFile, Files, RulesFile, compile_files, open_catalog
+
+if TYPE_CHECKING:
+    from discomfort.compiler.plan import Plan
+
+
+def ports(files: Files, catalog: CatalogFile = None, rules: RulesFile = None, as_json: AsJson = False) -> None:
+    """List what each workflow reads, writes and passes through, with types, tags and how it travels."""
+    known = open_catalog(catalog)
+    listed: list[dict[str, Any]] = []
+    for file in files:
+        plan = compile_files([file], catalog=known, rules=rules, as_json=as_json)
+        listed += [{"file": file, **row} for row in list_ports(plan)]
+    if as_json:
+        sys.stdout.write(json.dumps(listed, indent=2, ensure_ascii=False) + "\n")
+        return
+    for file in files:
+        rows = [row for row in listed if row["file"] == file]
+        sys.stdout.write(f"{file}{'' if rows else ': no ports'}\n")
+        for row in rows:
+            tags = f"  [{', '.join(row['tags'])}]" if row["tags"] else ""
+            sys.stdout.write(f"  {row['mode']:8} {row['unique_id']}: {row['type']}, {row['pass_by']}{tags}\n")
+
+
+def list_ports(plan: Plan) -> list[dict[str, Any]]:
+    """Return the ports of a plan of one workflow: INPUTs, then OUTPUTs, then PASSTHRUs."""
+    tables = (("INPUT", plan.inputs), ("OUTPUT", plan.outputs), ("PASSTHRU", plan.taps))
+    return [
+        {
+            "mode": mode,
+            "unique_id": port.name,
+            "type": port.type,
+            "pass_by": port.pass_by,
+            "tags": list(port.tags),
+            "nodes": [place.origin.node for place in port.ports],
+        }
+        for mode, table in tables
+        for port in table.values()
+    ]
