@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import math
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from discomfort.compiler.graph import Json
@@ -71,6 +72,46 @@ def text(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join("" if item is None else text(item) for item in value)
     return "[object Object]"
+
+
+def to_number(value: object) -> float:
+    """Return what JavaScript's Number() makes of a JSON value; NaN where it is no number."""
+    if isinstance(value, (int, float)):
+        return float(value) if isinstance(value, bool) else value
+    if isinstance(value, list):
+        value = text(value)
+    if value is None:
+        return 0
+    if not isinstance(value, str):
+        return math.nan
+    digits = value.strip()
+    if not digits:
+        return 0
+    try:
+        if digits[:2].lower() in ("0x", "0o", "0b"):
+            return int(digits, 0)
+        return math.nan if "_" in digits or digits.lower() in _WORDS else float(digits)
+    except ValueError:
+        return math.inf if digits in ("Infinity", "+Infinity") else math.nan
+
+
+_WORDS = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "+nan", "-nan"})
+
+
+def to_fixed(value: float, digits: int) -> float:
+    """Return what Number(value.toFixed(digits)) is: the exact binary value, halves rounded up in size."""
+    if not abs(value) < 1e21:
+        return value
+    return float(Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, _DIGITS))
+
+
+_DIGITS = Context(prec=130)
+"""Enough for numbers below 1e21 with the hundred digits that toFixed allows."""
+
+
+def math_round(value: float) -> int:
+    """Return what Math.round gives: halves go up."""
+    return math.floor(value + 0.5)
 
 
 def _float_text(value: float) -> str:

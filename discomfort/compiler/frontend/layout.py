@@ -90,12 +90,14 @@ Member: TypeAlias = "Widget | Socket"
 class Layout:
     """Widgets in the order of their values, and all members in the order of their input slots.
 
-    `fixed` when no widget adds others and all are saved, so that values and widgets pair up by position.
+    `fixed` when no widget adds others and all are saved, so that values and widgets pair up by position. `forced`
+    tells for each value that a save from before `forceInput` held whether it belongs to an input without widget.
     """
 
     widgets: tuple[Widget, ...]
     members: tuple[Member, ...]
     fixed: bool
+    forced: tuple[bool, ...] = ()
 
 
 class Layouts:
@@ -122,17 +124,26 @@ class Layouts:
 def class_layout(node_class: NodeClass) -> Layout:
     """Return the layout of one class: its sockets are listed before its widgets."""
     members: list[Member] = []
+    forced: list[bool] = []
     for group in ("required", "optional"):
         specs = [spec for spec in node_class.inputs if spec.group == group]
-        members += [*_members(specs, "", node_class.name), *_upload_widgets(specs)]
+        declared = _members(specs, "", node_class.name)
+        names = {member.name for member in declared if type(member) is Widget}
+        for spec in specs:
+            if spec.name in names or spec.options.get("forceInput"):
+                forced.append(bool(spec.options.get("forceInput")))
+                if spec.options.get("control_after_generate"):
+                    forced.append(False)
+        members += [*declared, *_upload_widgets(specs)]
     members = _special_class(node_class.name, members)
-    return _layout([*(m for m in members if type(m) is Socket), *(m for m in members if type(m) is Widget)])
+    ordered = [*(m for m in members if type(m) is Socket), *(m for m in members if type(m) is Widget)]
+    return _layout(ordered, tuple(forced))
 
 
-def _layout(members: list[Member]) -> Layout:
+def _layout(members: list[Member], forced: tuple[bool, ...] = ()) -> Layout:
     widgets = tuple(member for member in members if type(member) is Widget)
     fixed = all(widget.branches is None and widget.saved for widget in widgets)
-    return Layout(widgets, tuple(members), fixed)
+    return Layout(widgets, tuple(members), fixed, forced)
 
 
 def _members(specs: Iterable[InputSpec], prefix: str, class_type: str) -> list[Member]:

@@ -15,3 +15,10 @@ def literal(value: Any) -> Literal:
     if type(value) is list:
         return Literal({"__value__": json_value(value)})
     return Literal(json_value(value))
+
+
+def curve_literal(value: Any) -> Literal:
+    """Return a curve widget's value; its list form carries its type."""
+    if type(value) is list:
+        return Literal({"__type__": "CURVE", "__value__": json_value(value)})
+    return literal(value)

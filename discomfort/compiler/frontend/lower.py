@@ -6,18 +6,30 @@ from datetime import datetime
 from typing import Any
 
 from discomfort.compiler.frontend.findings import Findings
-from discomfort.compiler.frontend.javascript import json_value
-from discomfort.compiler.frontend.javascript import text as js_text
 from discomfort.compiler.frontend.layout import UNDEFINED, Layouts, Widget
-from discomfort.compiler.frontend.literals import literal
+from discomfort.compiler.frontend.literals import curve_literal, literal
 from discomfort.compiler.frontend.models import BYPASSED, MUTED, SavedInput, SavedNode, SavedWorkflow
+from discomfort.compiler.frontend.names import Names
+from discomfort.compiler.frontend.primitives import Primitives
 from discomfort.compiler.frontend.promoted import NOTHING, Promoted
 from discomfort.compiler.frontend.resolve import Resolver
 from discomfort.compiler.frontend.subgraphs import Scope, make_ids_unique, unfold
-from discomfort.compiler.frontend.texts import dynamic_prompt, file_name
-from discomfort.compiler.frontend.virtual import PRIMITIVE, VIRTUAL, first_value, primitive_value
-from discomfort.compiler.frontend.widgets import widget_values
+from discomfort.compiler.frontend.texts import dynamic_prompt
+from discomfort.compiler.frontend.virtual import PRIMITIVE, VIRTUAL
+from discomfort.compiler.frontend.widgets import UNSET, widget_values
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin
+
+PLAIN_PREFIXES = frozenset(
+    {
+        "CheckpointSave",
+        "ImageOnlyCheckpointSave",
+        "LossGraphNode",
+        "SaveImageDataSetToFolder",
+        "SaveImageTextDataSetToFolder",
+        "SaveText",
+    }
+)
+"""Classes whose `filename_prefix` the editor sends as it is, without replacing patterns (observed for all of 0.33.0)."""
 
 
 class Lowering:
@@ -38,10 +50,12 @@ class Lowering:
         self._layouts = layouts
         self._findings = findings
         self._seed = seed
-        self._clock = clock
         self._scopes = unfold(workflow, findings)
         self._promoted = Promoted(workflow.definitions, layouts)
         self._resolver = Resolver(self._scopes, layouts, self._promoted, findings)
+        self._primitives = Primitives(layouts)
+        self._names = Names(self._scopes[0], layouts, self._primitives, findings, clock)
+        self._primitives.expand = self._names.expand  # type: ignore[method-assign]
         self.paths: dict[str, str] = {}
 
     def graph(self) -> Graph:
@@ -70,8 +84,8 @@ class Lowering:
                     inputs["UNKNOWN" if row == 0 else f"UNKNOWN_{row}"] = literal(value)
         else:
             for widget, value in widget_values(layout, saved):
-                if widget.sent and value is not UNDEFINED:
-                    inputs[widget.name] = self._widget_literal(widget, value, node_id)
+                if widget.sent and (value is not UNDEFINED or widget.name == "filename_prefix"):
+                    inputs[widget.name] = self._widget_literal(widget, value, scope, saved)
                 shown = scope.parent is not None and self._promoted.override(scope, saved.id, widget.name)
                 if type(shown) is Literal:
                     inputs[widget.name] = shown
@@ -84,64 +98,48 @@ class Lowering:
         class_type = None if layout is None else saved.type
         return Node(node_id, class_type, inputs, title or "", Origin(self._name, node_id))
 
-    def _widget_literal(self, widget: Widget, value: Any, node_id: str) -> Input:
-        if type(value) is str:
-            if widget.dynamic_prompts:
-                return Literal(dynamic_prompt(value, f"{self._seed}/{node_id}/{widget.name}"))
-            if widget.name == "filename_prefix" and "%" in value:
-                return Literal(file_name(value, self._find_value, self._now))
-        return literal(value)
+    def _widget_literal(self, widget: Widget, value: Any, scope: Scope, saved: SavedNode) -> Input:
+        if widget.dynamic_prompts and type(value) is str:
+            return Literal(dynamic_prompt(value, f"{self._seed}/{scope.prefix}{saved.id}/{widget.name}"))
+        if widget.name == "filename_prefix" and saved.type not in PLAIN_PREFIXES:
+            if type(value) is str:
+                return Literal(self._names.expand(value) if "%" in value else value)
+            self._report_prefix(value, scope, saved)
+            return Literal("")
+        return curve_literal(value) if widget.kind == "CURVE" else literal(value)
 
     def _connect(
         self, scope: Scope, node: SavedNode, slot: SavedInput, inputs: dict[str, Input], widgets: dict[str, Widget]
     ) -> None:
-        link = scope.graph.links.get(slot.link)
-        origin = None if link is None else scope.graph.nodes.get(link.origin)
         if scope.parent is not None and self._promoted.override(scope, node.id, slot.name) is not False:
             return
-        if origin is not None and origin.type == PRIMITIVE:
-            widget = widgets.get(slot.name)
-            if widget is not None:
-                inputs[slot.name] = self._widget_literal(
-                    widget, primitive_value(first_value(origin), widget), scope.prefix + node.id
-                )
-            return
         source = self._resolver.source(scope, node, slot.name, slot.link, slot.type)
-        if source is NOTHING:
-            inputs.pop(slot.name, None)
-        elif source is not None:
+        if type(source) is Link:
             inputs[slot.name] = source
+        elif type(source) is Literal:
+            if source is NOTHING:
+                inputs.pop(slot.name, None)
+            else:
+                inputs[slot.name] = source
+        else:
+            link = scope.graph.links.get(slot.link)
+            origin = None if link is None else scope.graph.nodes.get(link.origin)
+            widget = widgets.get(slot.name)
+            if origin is not None and origin.type == PRIMITIVE and widget is not None:
+                value = self._primitives.value(scope.graph, origin, widget)
+                if value is not UNSET:
+                    inputs[slot.name] = self._widget_literal(widget, value, scope, node)
 
-    def _now(self) -> datetime:
-        if self._clock is None:
-            self._clock = datetime.now()
-            self._findings.note("DF141", f"%date% in a file name is the moment of compilation, {self._clock:%c}")
-        return self._clock
-
-    def _find_value(self, node_name: str, widget_name: str) -> object:
-        by_name = [
-            (scope, node)
-            for scope in self._scopes
-            for node in scope.graph.nodes.values()
-            if node.properties.get("Node name for S&R") == node_name
-        ] or [
-            (scope, node)
-            for scope in self._scopes
-            for node in scope.graph.nodes.values()
-            if self._title(node) == node_name
-        ]
-        for _, node in by_name[:1]:
-            layout = self._layouts.get(node.type)
-            if layout is not None:
-                for widget, value in widget_values(layout, node):
-                    if widget.name == widget_name:
-                        return js_text(json_value(value)) if value is not None else ""
-        raise KeyError(node_name)
-
-    def _title(self, node: SavedNode) -> str:
-        if node.title is not None or self._layouts.get(node.type) is None:
-            return node.title or node.type
-        return self._layouts.title(node.type)
+    def _report_prefix(self, value: object, scope: Scope, saved: SavedNode) -> None:
+        self._findings.error(
+            "DF142",
+            f"the file name prefix is {value!r:.40}, not text" if value is not UNDEFINED else "there is no prefix",
+            path=f"{scope.graph.path}.nodes[{saved.row}]",
+            node=scope.prefix + saved.id,
+            title=saved.title or saved.type,
+            input="filename_prefix",
+            hint="the editor cannot make a prompt of this workflow",
+        )
 
     def _report_unknown(self, node_id: str, scope: Scope, saved: SavedNode) -> None:
         self._findings.warning(

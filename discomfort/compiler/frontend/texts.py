@@ -8,45 +8,58 @@ from collections.abc import Callable
 from datetime import datetime
 
 _COMMENTS = re.compile(r"/\*[\s\S]*?\*/|//.*")
+_TOKENS = re.compile(r"\\[\s\S]?|[{}|]")
 _PATTERN = re.compile(r"%([^%]+)%")
 _FORBIDDEN = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 _DATE_PARTS = re.compile(r"yyyy|yy|MM|M|dd|d|hh|h|mm|m|ss|s")
 
 
-def dynamic_prompt(text: str, seed: str) -> str:
-    """Return the text without comments and with one choice taken from each `{a|b}`, drawn from `seed`.
+def choose(count: int, seed: str) -> int:
+    """Return which of `count` choices is taken: the same for the same seed, on every platform."""
+    return random.Random(seed).randrange(count)
 
-    Choices nest; `\\{` and `\\}` are plain braces; a brace that never closes stays.
+
+def dynamic_prompt(text: str, seed: str) -> str:
+    """Return the text without comments and with one choice taken from each `{a|b}`.
+
+    Choices nest, and one that is never closed ends with the text. `\\{`, `\\}` and `\\|` are plain characters; a
+    backslash at the very end is followed by the word "undefined", as in the editor.
+
+    Args:
+        text: the value of a widget with dynamic prompts.
+        seed: what decides the choices, together with their position in the text.
     """
-    text = _COMMENTS.sub("", text) if "/" in text else text
+    if "/" in text:
+        text = _COMMENTS.sub("", text)
     if "{" not in text and "\\" not in text:
         return text
-    source = random.Random(seed)
-    open_parts: list[list[str]] = []
-    current = [""]
-    position = 0
-    while position < len(text):
-        char = text[position]
-        if char == "\\" and text[position + 1 : position + 2] in ("{", "}") and text[position + 1 : position + 2]:
-            position += 1
-            current[-1] += text[position]
-        elif char == "{":
-            open_parts.append(current)
-            current = [""]
-        elif char == "}" and open_parts:
-            chosen = current[source.randrange(len(current))]
-            current = open_parts.pop()
-            current[-1] += chosen
-        elif char == "|" and open_parts:
-            current.append("")
+    outer: list[list[str]] = []
+    choices = [""]
+    plain = 0
+    for token in _TOKENS.finditer(text):
+        choices[-1] += text[plain : token.start()]
+        plain = token.end()
+        word = token.group()
+        if word[0] == "\\":
+            escaped = word[1:] or "undefined"
+            choices[-1] += escaped if escaped in ("{", "}", "|") else "\\" + escaped
+        elif word == "{":
+            outer.append(choices)
+            choices = [""]
+        elif not outer:
+            choices[-1] += word
+        elif word == "|":
+            choices.append("")
         else:
-            current[-1] += char
-        position += 1
-    while open_parts:
-        rest = "{" + "|".join(current)
-        current = open_parts.pop()
-        current[-1] += rest
-    return "|".join(current)
+            chosen = choices[choose(len(choices), f"{seed}/{token.start()}")]
+            choices = outer.pop()
+            choices[-1] += chosen
+    choices[-1] += text[plain:]
+    while outer:
+        chosen = choices[choose(len(choices), f"{seed}/{len(outer)}")]
+        choices = outer.pop()
+        choices[-1] += chosen
+    return choices[0]
 
 
 def file_name(text: str, widget_value: Callable[[str, str], object], clock: Callable[[], datetime]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from discomfort.compiler.frontend.javascript import text
@@ -19,31 +20,53 @@ def saved_value(values: Any, position: int) -> Any:
         return values[position] if position < len(values) else UNSET
     if kind is dict:
         return values.get(str(position), UNDEFINED)
-    return UNSET
+    return UNSET if values is None else UNDEFINED
 
 
 def widget_values(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
-    """Return each widget of the node with its raw value; dynamic combos add the widgets of the choice they hold."""
+    """Return each widget of the node with its value; dynamic combos add the widgets of the choice they hold."""
     values = node.values
     if node.type in _BY_CLASS:
         return _BY_CLASS[node.type](layout, values)
-    if layout.fixed and type(values) is list and len(values) >= len(layout.widgets):
-        return list(zip(layout.widgets, values, strict=False))
+    if type(values) is list:
+        if layout.fixed and len(values) >= len(layout.widgets) and None not in values and True not in layout.forced:
+            return list(zip(layout.widgets, values, strict=False))
+        if True in layout.forced and len(values) == len(layout.forced):
+            values = [value for value, forced in zip(values, layout.forced, strict=True) if not forced]
+    elif type(values) is str and len(values) == len(layout.forced):
+        values = None
     found: list[tuple[Widget, Any]] = []
     waiting = list(reversed(layout.widgets))
     position = 0
     while waiting:
         widget = waiting.pop()
-        value = saved_value(values, position) if widget.saved else UNSET
-        if value is UNSET or (value is UNDEFINED and widget.kind == "COMBO"):
-            value = widget.default
+        saved = saved_value(values, position) if widget.saved else UNSET
+        value = loaded_value(widget, saved)
         position += widget.saved
         found.append((widget, value))
-        if widget.branches is not None:
-            branch = widget.branches.get(text(value))
-            if branch is not None:
-                waiting.extend(reversed(branch.widgets))
+        branch = None if widget.branches is None else widget.branches.get(text(value))
+        if branch is not None and (saved is None or saved is UNDEFINED):
+            found += _defaults(branch)
+        elif branch is not None:
+            waiting.extend(reversed(branch.widgets))
     return found
+
+
+def _defaults(layout: Layout) -> list[tuple[Widget, Any]]:
+    """Return the widgets that a dynamic combo adds when it falls back to its default: they read no saved values."""
+    return widget_values(layout, SavedNode("", "", 0, {}))
+
+
+def loaded_value(widget: Widget, value: Any) -> Any:
+    """Return what a widget holds after it was given a saved value: some editors of values refuse or change some."""
+    if value is UNSET:
+        return widget.default
+    if value is None or value is UNDEFINED:
+        if widget.kind == "COMBO" or widget.branches is not None:
+            return widget.default
+        if widget.kind == "STRING" and widget.options.get("multiline"):
+            return "" if value is None else "undefined"
+    return value
 
 
 def input_slots(layout: Layout, values: list[tuple[Widget, Any]]) -> list[Socket]:
@@ -66,13 +89,40 @@ def input_slots(layout: Layout, values: list[tuple[Widget, Any]]) -> list[Socket
 
 
 def _custom_combo(layout: Layout, values: Any) -> list[tuple[Widget, Any]]:
-    """Return choice, index and as many options as were saved; the last option is always an empty one."""
+    """Return choice, its index among the options, and the options up to the first empty one."""
     saved = values if type(values) is list else []
-    choice = saved[0] if saved else layout.widgets[0].default
-    index = saved[1] if len(saved) > 1 else -1
-    options = saved[2:] or [""]
+    options: list[Any] = []
+    for option in [*saved[2:], ""]:
+        options.append(option)
+        if option in ("", None):
+            break
+    choice = saved[0] if saved else UNDEFINED
+    if choice is None:
+        choice = options[0]
+    index = options.index(choice) if choice in options and choice != "" else -1
     found = [(layout.widgets[0], choice), (Widget("index", "INT"), index)]
     return found + [(Widget(f"option{row}", "STRING"), option) for row, option in enumerate(options, 1)]
 
 
-_BY_CLASS = {"CustomCombo": _custom_combo}
+def _record_audio(layout: Layout, values: Any) -> list[tuple[Widget, Any]]:
+    """Return the recorder as it starts: empty, whatever was saved."""
+    return [(widget, widget.default) for widget in layout.widgets]
+
+
+def _sampler(layout: Layout, values: Any) -> list[tuple[Widget, Any]]:
+    """Return a sampler's values; names of samplers from before 2023 began with `sample_`."""
+    plain = SavedNode("", "", 0, {"widgets_values": values})
+    return [
+        (widget, value[7:])
+        if widget.name == "sampler_name" and type(value) is str and value.startswith("sample_")
+        else (widget, value)
+        for widget, value in widget_values(layout, plain)
+    ]
+
+
+_BY_CLASS: Mapping[str, Callable[[Layout, Any], list[tuple[Widget, Any]]]] = {
+    "CustomCombo": _custom_combo,
+    "KSampler": _sampler,
+    "KSamplerAdvanced": _sampler,
+    "RecordAudio": _record_audio,
+}

@@ -1,0 +1,144 @@
+"""PrimitiveNode: one value for the widgets that it feeds.
+
+The editor gives the node a widget like the first one it feeds, narrows it by the others where they are alike, and
+copies its value into each; every step clamps and rounds numbers by the range at hand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from discomfort.compiler.frontend.javascript import math_round, to_fixed, to_number
+from discomfort.compiler.frontend.layout import UNDEFINED, Layouts, Widget
+from discomfort.compiler.frontend.models import SavedGraph, SavedNode
+from discomfort.compiler.frontend.widgets import UNSET, saved_value, widget_values
+
+REPLACE = "Run widget replace on values"
+"""The property with which a PrimitiveNode replaces patterns in its text."""
+
+_NOT_COMPARED = frozenset(
+    {"control_after_generate", "default", "defaultInput", "dynamicPrompts", "forceInput", "multiline", "tooltip"}
+    | {"min", "max", "step"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The numbers that a widget takes: ends, step, and the options that two widgets must share to be joined."""
+
+    kind: str
+    low: float
+    high: float
+    step: float
+    rounding: float
+    digits: int
+    others: Mapping[str, Any]
+
+    def fit(self, value: float) -> float | None:
+        """Return the value clamped and rounded; None for NaN, which prompts show as null."""
+        rounded = self.rounded(value)
+        return None if rounded is None else min(max(rounded, self.low), self.high)
+
+    def rounded(self, value: float) -> float | None:
+        """Return the value rounded to the step of whole numbers or the digits of others; None for NaN."""
+        if math.isnan(value):
+            return None
+        if self.kind == "INT":
+            if not math.isfinite(value):
+                return value
+            offset = math.fmod(self.low, self.step)
+            value = math_round((value - offset) / self.step) * self.step + offset if self.step != 1 else _whole(value)
+        elif self.rounding and math.isfinite(value):
+            value = to_fixed(math_round(value / self.rounding) * self.rounding, self.digits)
+        return value
+
+    def joined(self, other: Range) -> Range:
+        """Return the range of values that suit both; this one where the editor does not join them."""
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        if self.kind != other.kind or self.others != other.others or low > high:
+            return self
+        step = self.step
+        if self.kind == "INT" and self.step != other.step:
+            step = math.lcm(int(self.step), int(other.step))
+        return Range(self.kind, low, high, step, self.rounding, self.digits, self.others)
+
+
+def _whole(value: float) -> float:
+    return value if isinstance(value, int) else math_round(value)
+
+
+def range_of(widget: Widget) -> Range:
+    """Return the range that a number widget declares, with the editor's defaults for what it leaves open."""
+    options = widget.options
+    whole = widget.kind == "INT"
+    step = _number(options.get("step"), 1 if whole else 0.5) or (1 if whole else 0.5)
+    digits = min(100, max(0, -math.floor(math.log10(step)))) if 0 < step < math.inf else 0
+    rounding = _number(options.get("round"), 0) or (10.0**-digits if digits else 0)
+    others = {key: value for key, value in options.items() if key not in _NOT_COMPARED}
+    low = _number(options.get("min"), 0)
+    return Range(widget.kind, low, _number(options.get("max"), 2048), step, rounding, digits, others)
+
+
+def _number(value: object, default: float) -> float:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else default
+
+
+class Primitives:
+    """The PrimitiveNodes of one workflow: what each feeds, and what its value becomes there."""
+
+    def __init__(self, layouts: Layouts) -> None:
+        self._layouts = layouts
+        self._fed: dict[tuple[str, str], list[Widget]] = {}
+
+    def value(self, graph: SavedGraph, primitive: SavedNode, widget: Widget) -> Any:
+        """Return the value for `widget`, one of those that `primitive` feeds; UNSET where it has none."""
+        fed = self._widgets(graph, primitive)
+        value = saved_value(primitive.values, 0)
+        if value is UNSET or value is UNDEFINED:
+            return UNSET
+        if primitive.properties.get(REPLACE) and type(value) is str and "%" in value:
+            value = self.expand(value)
+        return primitive_value(value, fed, widget)
+
+    def expand(self, value: str) -> str:
+        """Return a text with the patterns of file names replaced; set by who knows all names."""
+        return value
+
+    def _widgets(self, graph: SavedGraph, primitive: SavedNode) -> list[Widget]:
+        key = (graph.id, primitive.id)
+        found = self._fed.get(key)
+        if found is None:
+            found = self._fed[key] = []
+            for link_id, link in graph.links.items():
+                target = graph.nodes.get(link.target) if link.origin == primitive.id else None
+                slot = next((s for s in target.inputs or () if s.link == link_id), None) if target else None
+                layout = self._layouts.get(target.type) if target else None
+                if target is not None and slot is not None and layout is not None:
+                    found += [w for w, _ in widget_values(layout, target) if w.name == slot.name and w.sent]
+        return found
+
+
+def primitive_value(value: Any, fed: Sequence[Widget], widget: Widget) -> Any:
+    """Return what a PrimitiveNode's value becomes in `widget`, one of the widgets `fed` by it."""
+    first = fed[0] if fed else widget
+    if first.kind in ("INT", "FLOAT"):
+        limits = range_of(first)
+        if not limits.rounding and limits.kind == "FLOAT" and not isinstance(value, (int, float)):
+            return value
+        value = limits.fit(to_number(value))
+        for other in fed[1:]:
+            joined = limits.joined(range_of(other))
+            if joined is not limits and value is not None:
+                limits, value = joined, joined.fit(value)
+        if value is None:
+            return None
+    if widget.kind == "INT":
+        return range_of(widget).rounded(to_number(value))
+    if widget.kind == "FLOAT":
+        return range_of(widget).fit(to_number(value))
+    if value is None and widget.kind == "STRING" and widget.options.get("multiline"):
+        return ""
+    return value
