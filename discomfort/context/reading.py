@@ -21,7 +21,6 @@ from discomfort.context.index import Index
 from discomfort.context.records import Blob
 from discomfort.context.segments import Segments, map_private
 
-
 _READ_SIZE = 8 << 20
 
 

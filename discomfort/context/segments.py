@@ -70,8 +70,9 @@ class Segments:
 
         `spill` is asked to move a value to disk when room is short; it says whether it could.
         """
-        if not 0 < nbytes <= self.capacity:
-            return None
+        reachable = free_bytes(self.directory) + state.segment_bytes >= nbytes + _SLACK
+        if not reachable or not 0 < nbytes <= self.capacity:
+            return None  # no use in spilling everything first
         while True:
             segment = self._reuse(state, nbytes) or self._create(state, nbytes)
             if segment is not None:

@@ -15,13 +15,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 Launch = Callable[..., "subprocess.Popen[str]"]
 
 
-@pytest.fixture()
+@pytest.fixture
 def contexts(tmp_path: Path) -> Path:
     """A directory for contexts of this test alone."""
     return tmp_path / "contexts"
 
 
-@pytest.fixture()
+@pytest.fixture
 def config(tmp_path: Path, contexts: Path) -> Path:
     """A configuration that keeps this test's contexts there."""
     path = tmp_path / "workflow_context.json"
@@ -29,13 +29,13 @@ def config(tmp_path: Path, contexts: Path) -> Path:
     return path
 
 
-@pytest.fixture()
+@pytest.fixture
 def context(config: Path) -> Iterator[WorkflowContext]:
     with WorkflowContext(config) as opened:
         yield opened
 
 
-@pytest.fixture()
+@pytest.fixture
 def launch() -> Iterator[Launch]:
     """Start a Python process that runs the given source with arguments in ``sys.argv``; killed at the end."""
     started: list[subprocess.Popen[str]] = []

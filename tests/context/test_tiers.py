@@ -27,7 +27,7 @@ def tier(context: WorkflowContext, name: str) -> str:
     return str(info["storage_type"])
 
 
-@pytest.fixture()
+@pytest.fixture
 def small(config: Path) -> Any:
     """A context with 8 MiB of RAM."""
     with WorkflowContext(config, max_ram_gb=8 / 1024) as context:
@@ -191,7 +191,7 @@ def test_C5_damaged_blob_is_named_and_not_returned(context: WorkflowContext, use
         path.write_bytes(changed[damage])
     other = WorkflowContext.attach(context.handle())
     for reader in (context, other):
-        with pytest.raises(CorruptValueError, match="'bad': .*(damaged|cut short|missing)"):
+        with pytest.raises(CorruptValueError, match=r"'bad': .*(damaged|cut short|missing)"):
             reader.load("bad")
         assert torch.equal(reader.load("good"), tensor(1, 5))
         assert reader.verify() == ["bad"]

@@ -44,7 +44,7 @@ def same(left: Any, right: Any) -> bool:
     if type(left) is not type(right):
         return False
     if isinstance(left, torch.Tensor):
-        return left.dtype == right.dtype and left.shape == right.shape and raw(left) == raw(right)
+        return bool(left.dtype == right.dtype and left.shape == right.shape and raw(left) == raw(right))
     if isinstance(left, np.ndarray):
         return left.dtype == right.dtype and left.shape == right.shape and left.tobytes() == right.tobytes()
     if isinstance(left, (list, tuple)):
