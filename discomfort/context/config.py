@@ -105,6 +105,6 @@ def _number(name: str, value: object, low: float, high: float) -> float:
 
 
 def _directory_name(value: object) -> str:
-    if isinstance(value, str) and value and (Path(value).is_absolute() or Path(value).name == value):
+    if isinstance(value, str) and value and (Path(value).is_absolute() or (Path(value).name == value != "..")):
         return value
     raise ConfigError(f"CONTEXTS_DIR_NAME: expected a plain name or an absolute path, found {value!r}")

@@ -97,7 +97,7 @@ def _read_safetensors(stream: BinaryIO) -> Any:
     data = stream.read()
     tensors = _safetensors().load(data)
     alone = list(tensors) == [_ONLY] and b'"discomfort":"tensor"' in data[:4096]
-    return tensors[_ONLY] if alone else tensors
+    return tensors[_ONLY] if alone else {name: tensors[name] for name in sorted(tensors)}
 
 
 def _safetensors() -> Any:

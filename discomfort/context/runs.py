@@ -99,6 +99,7 @@ class Roots:
         ram = self._make_ram(disk)
         run = Run(run_id, str(disk), str(ram), capacity, secrets.token_hex(16))
         temporary = disk / "run.json.tmp"
+        temporary.touch(mode=0o600)
         temporary.write_text(json.dumps(run.to_json()), encoding="utf-8")
         temporary.replace(disk / "run.json")
         return run, owner

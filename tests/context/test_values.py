@@ -46,7 +46,7 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, torch.Tensor):
         return bool(left.dtype == right.dtype and left.shape == right.shape and raw(left) == raw(right))
     if isinstance(left, np.ndarray):
-        return left.dtype == right.dtype and left.shape == right.shape and left.tobytes() == right.tobytes()
+        return bool(left.dtype == right.dtype and left.shape == right.shape and left.tobytes() == right.tobytes())
     if isinstance(left, (list, tuple)):
         return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, dict):
