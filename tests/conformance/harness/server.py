@@ -1,4 +1,4 @@
-"""The small server a page of the official frontend needs: its static files, `/object_info`, and quiet answers to the rest."""
+"""The small server a page of the official frontend needs: static files, `/object_info`, quiet answers to the rest."""
 
 from __future__ import annotations
 
