@@ -10,7 +10,7 @@ import pytest
 
 import discomfort
 
-HEAVY = ("torch", "numpy", "networkx", "aiohttp", "pydantic", "PIL", "graphviz")
+HEAVY = ("torch", "numpy", "networkx", "aiohttp", "PIL", "graphviz")
 
 
 def modules_after(code: str) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,8 +95,8 @@ def write_value(name: str, value: Any, folder: Path) -> dict[str, Any]:
     if isinstance(value, Reference):
         return {"reference": repr(value)}
     stem = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
-    shape = getattr(value, "shape", ())
-    if len(shape) == 4 and shape[-1] in (1, 3, 4):
+    shape: Sequence[int] = getattr(value, "shape", ())
+    if len(shape) == 4 and shape[3] in (1, 3, 4):
         from discomfort.tools import WorkflowTools
 
         paths = WorkflowTools().save_comfy_image_to_disk(value, folder / f"{stem}.png")

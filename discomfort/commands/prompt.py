@@ -1,0 +1,62 @@
+"""`discomfort-graph prompt`: the prompt that the editor would send."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from discomfort.commands.compiling import CatalogFile, open_catalog
+
+if TYPE_CHECKING:
+    from discomfort.compiler.diagnostics import Diagnostic
+
+
+def prompt(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Workflows (- for standard input).")],
+    catalog: CatalogFile = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write DIR/<stem>.json for each file.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides the random choices {a|b} of dynamic prompts.")] = 0,
+    clock: Annotated[datetime | None, typer.Option(help="The moment that %date:…% stands for; by default now.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON on standard error.")] = False,
+) -> None:
+    """Convert workflows to API prompts; exit with 1 where any had errors, the others are written all the same."""
+    from discomfort.compiler.diagnostics import has_errors
+    from discomfort.compiler.emit import emit_prompt
+    from discomfort.compiler.frontend import FrontendOptions, load_workflow
+
+    if output is None and len(files) > 1:
+        raise typer.BadParameter("several files need a folder to write to", param_hint="--output")
+    known = open_catalog(catalog)
+    options = FrontendOptions(seed, clock)
+    findings: list[Diagnostic] = []
+    for file in files:
+        workflow = load_workflow(file, known, options)
+        findings.extend(workflow.diagnostics)
+        if has_errors(workflow.diagnostics):
+            continue
+        text = json.dumps(emit_prompt(workflow.graph), indent=2, ensure_ascii=False) + "\n"
+        if output is None:
+            sys.stdout.write(text)
+        else:
+            output.mkdir(parents=True, exist_ok=True)
+            (output / f"{workflow.name}.json").write_text(text, encoding="utf-8")
+    _tell(findings, as_json)
+    if has_errors(findings):
+        raise typer.Exit(1)
+
+
+def _tell(findings: list[Diagnostic], as_json: bool) -> None:
+    """Print findings on standard error, where they do not mix with a prompt on standard output."""
+    from discomfort.compiler.diagnostics import render
+
+    if as_json:
+        sys.stderr.write(json.dumps([finding.to_json() for finding in findings], indent=2) + "\n")
+    elif findings:
+        sys.stderr.write(render(findings) + "\n")
