@@ -156,6 +156,8 @@ CASES = {
                 (fixture("tall"), False, 3, "red"),
                 (fixture("big"), True, 4, "green"),
                 (fixture("wide2"), False, 0, "black"),
+                (fixture("rgba2"), False, 0, "white"),
+                (fixture("big"), False, 3, "white"),
                 (fixture("wide2"), True, 1, "blue"),
             )
         ),

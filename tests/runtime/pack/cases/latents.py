@@ -86,6 +86,7 @@ CASES = {
             for x, y in ((0, 0), (16, 8), (100, 60), (90, 77))
             for feather in (0, 8, 16, 40)
         ),
+        {"samples_to": BIG, "samples_from": SMALL, "x": 50, "y": 37, "feather": 57},
         {"samples_to": LATENT2, "samples_from": LATENT, "x": 8, "y": 0, "feather": 0},
         {"samples_to": fixture("latent_masked"), "samples_from": BIG, "x": 0, "y": 0, "feather": 16},
         {"samples_to": LATENT2, "samples_from": fixture("latent_small2"), "x": 8, "y": 8, "feather": 8},

@@ -61,7 +61,7 @@ def _bayer_matrix(order: int) -> Tensor:
 
 def _dither_bayer(picture: Image.Image, palette: Image.Image, order: int) -> Image.Image:
     """Shift each pixel by the ordered-dithering pattern before it takes the nearest colour of the palette."""
-    spread = 2 * 256 / len(palette.getcolors() or [None])
+    spread = 2 * 256 * 3 / len(palette.getpalette() or [0, 0, 0])
     pattern = (_bayer_matrix(order).numpy() + 0.5 / order**2 - 0.5) * spread
     pixels = np.asarray(picture).astype(np.float64)
     rows, columns = math.ceil(pixels.shape[0] / order), math.ceil(pixels.shape[1] / order)

@@ -108,11 +108,11 @@ def _with_batch(image: Tensor, batch: int) -> Tensor:
     return torch.cat([image, image[-1:].expand(missing, *image.shape[1:])]) if missing else image
 
 
-def _centered(image: Tensor, axis: int, size: int) -> Tensor:
-    """Pad [batch, height, width, channel] with black to `size` along `axis`, the image in the middle."""
+def _centered(image: Tensor, axis: int, size: int, fill: float) -> Tensor:
+    """Pad [batch, height, width, channel] with `fill` to `size` along `axis`, the image in the middle."""
     missing = size - image.shape[axis]
     before, after = missing // 2, missing - missing // 2
-    return functional.pad(image, (0, 0, before, after) if axis == 2 else (0, 0, 0, 0, before, after))
+    return functional.pad(image, (0, 0, before, after) if axis == 2 else (0, 0, 0, 0, before, after), value=fill)
 
 
 @node("ImageStitch")
@@ -124,7 +124,10 @@ def image_stitch(
     spacing_color: str,
     image2: Tensor | None = None,
 ) -> tuple[Tensor]:
-    """Put `image2` on one side of `image1`, with a stripe of an even number of pixels between them."""
+    """Put `image2` on one side of `image1`, with a stripe of an even number of pixels between them.
+
+    Where sizes differ and are not matched, the smaller image gets borders: white ones for white, else black ones.
+    """
     if image2 is None:
         return (image1,)
     batch = max(image1.shape[0], image2.shape[0])
@@ -139,7 +142,8 @@ def image_stitch(
         image2 = resample_image(image2, width, height, "lanczos")
     else:
         size = max(image1.shape[across], image2.shape[across])
-        image1, image2 = _centered(image1, across, size), _centered(image2, across, size)
+        fill = 1.0 if spacing_color == "white" else 0.0
+        image1, image2 = _centered(image1, across, size, fill), _centered(image2, across, size, fill)
     channels = max(image1.shape[-1], image2.shape[-1])
     parts = [_with_channels(image1, channels), _with_channels(image2, channels)]
     if direction in ("left", "up"):

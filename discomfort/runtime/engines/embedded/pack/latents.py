@@ -58,16 +58,16 @@ def latent_upscale_by(samples: Latent, upscale_method: str, scale_by: float) -> 
 def _feather(rows: int, columns: int, size: int, sides: tuple[bool, bool, bool, bool]) -> Tensor:
     """Return [rows, columns] weights that fall over `size` positions towards the chosen sides.
 
-    Sides are left, right, top, bottom.
+    Sides are left, right, top, bottom. A ramp longer than the side itself wraps round at its far end, as in ComfyUI.
     """
     left, right, top, bottom = sides
     ramp_x, ramp_y = torch.ones(columns), torch.ones(rows)
     for ramp, near, far in ((ramp_x, left, right), (ramp_y, top, bottom)):
         for step in range(size):
-            if near and step < len(ramp):
-                ramp[step] *= (step + 1) / size
-            if far and step < len(ramp):
-                ramp[len(ramp) - 1 - step] *= (step + 1) / size
+            if near:
+                ramp[step : step + 1] *= (step + 1) / size
+            if far:
+                ramp[len(ramp) - 1 - step : len(ramp) - step] *= (step + 1) / size
     return ramp_y.unsqueeze(1) * ramp_x.unsqueeze(0)
 
 
