@@ -1,0 +1,182 @@
+"""The engine that runs a ComfyUI checkout's node classes in this Python: no HTTP, no copies, no per-node server cost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from discomfort.compiler.catalog import OWN_CLASSES, Catalog
+from discomfort.compiler.graph import Literal, Node
+from discomfort.runtime.engine import Listener, PromptRequest, PromptResult
+from discomfort.runtime.engines.embedded import natives
+from discomfort.runtime.engines.embedded.describe import describe_class
+from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+from discomfort.runtime.engines.embedded.hooks import current
+from discomfort.runtime.engines.inprocess.checkout import Checkout, load_checkout
+from discomfort.runtime.engines.inprocess.faces import Calls, Face, make_face
+
+
+class InProcessEngine(EmbeddedEngine):
+    """Runs prompts on the node classes of a ComfyUI checkout, its model management and inference mode included."""
+
+    name = "inprocess"
+
+    def __init__(self, path: str | os.PathLike[str], arguments: Sequence[str] | None = None) -> None:
+        """Name the checkout; it is imported when the engine starts.
+
+        Args:
+            path: the folder with ComfyUI's `main.py`.
+            arguments: ComfyUI's command line (`--lowvram`, `--base-directory`…); None means none, and `--cpu` where
+                torch sees no accelerator.
+        """
+        super().__init__()
+        self._path = Path(path)
+        self._arguments = arguments
+        self._checkout: Checkout | None = None
+        self._calls: Calls | None = None
+
+    async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
+        """Run one prompt to its end; see `Engine.run`. Cancelling also stops nodes that ask ComfyUI whether to go on."""
+        try:
+            return await super().run(request, listener)
+        except asyncio.CancelledError:
+            if self._checkout is not None:
+                self._checkout.model_management.interrupt_current_processing(True)
+            raise
+
+    async def catalog(self) -> Catalog:
+        """Return the checkout's classes with ours; each is described, its lists of files too, when it is looked up."""
+        await self.start()
+        assert isinstance(self._classes, _Classes)
+        return Catalog(_ObjectInfo(self._classes))
+
+    async def close(self) -> None:
+        """Let results and the worker thread go; the checkout stays imported, its models are unloaded."""
+        checkout, self._checkout, self._classes = self._checkout, None, None
+        await super().close()
+        if checkout is not None:
+            checkout.model_management.unload_all_models()
+
+    def stamp(self, node: Node, input_name: str) -> str | None:
+        """Return a word for the content of the file that an input names in ComfyUI's folders: its time and size."""
+        value = node.inputs.get(input_name)
+        if self._checkout is None or not isinstance(value, Literal) or not isinstance(value.value, str):
+            return None
+        try:
+            path = Path(self._checkout.folder_paths.get_annotated_filepath(value.value))
+            status = path.stat()
+        except (OSError, ValueError):
+            return None
+        return f"{path}:{status.st_mtime_ns}:{status.st_size}"
+
+    def surroundings(self) -> AbstractContextManager[Any]:
+        """Return what nodes run in: inference mode, and ComfyUI's progress told to the run's listener."""
+        return nullcontext() if self._checkout is None else self._comfyui_surroundings(self._checkout)
+
+    @contextmanager
+    def _comfyui_surroundings(self, checkout: Checkout) -> Iterator[None]:
+        import torch
+
+        assert self._calls is not None
+        self._calls.prompt_id = uuid.uuid4().hex
+        management: Any = checkout.model_management
+        management.interrupt_current_processing(False)
+        _listen_to_progress(checkout, self._calls.prompt_id)
+        with torch.inference_mode():
+            yield
+
+    def _load(self) -> None:
+        checkout = load_checkout(self._path, self._arguments)
+        self._calls = Calls(checkout)
+        self._classes = _Classes(checkout, self._calls, self._registered)
+        self._checkout = checkout
+
+
+class _Classes(Mapping[str, Any]):  # type: ignore[type-arg]
+    """The classes of a checkout as the scheduler runs them, each made when it is first used."""
+
+    def __init__(self, checkout: Checkout, calls: Calls, registered: Mapping[str, Any]) -> None:
+        self.checkout = checkout
+        self._calls = calls
+        self._own = {**registered, **natives.NODE_CLASS_MAPPINGS}
+        self._faces: dict[str, type[Face]] = {}
+        self._io = checkout.module("comfy_api.latest._io")
+
+    def __getitem__(self, name: str) -> Any:
+        own = self._own.get(name)
+        if own is not None:
+            return own
+        node_class = self.checkout.classes[name]
+        face = self._faces.get(name)
+        if face is None or face.node_class is not node_class:
+            face = self._faces[name] = make_face(name, node_class, self._calls, self._io)
+        return face
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self.checkout.classes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self.checkout.classes, **self._own})
+
+    def __len__(self) -> int:
+        return len({**self.checkout.classes, **self._own})
+
+
+class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
+    """What `/object_info` would say of the classes, made class by class when it is asked for."""
+
+    def __init__(self, classes: _Classes) -> None:
+        self._classes = classes
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        if name not in self._classes:
+            return OWN_CLASSES[name]
+        node_class = self._classes.checkout.classes.get(name)
+        if hasattr(node_class, "GET_NODE_INFO_V1"):
+            info: dict[str, Any] = node_class.GET_NODE_INFO_V1()
+            return info
+        described = describe_class(name, self._classes[name])
+        return {
+            **described,
+            "display_name": self._classes.checkout.display_name(name),
+            "python_module": getattr(node_class, "RELATIVE_PYTHON_MODULE", "nodes"),
+        }
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._classes or name in OWN_CLASSES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**dict.fromkeys(self._classes), **dict.fromkeys(OWN_CLASSES)})
+
+    def __len__(self) -> int:
+        return len({*self._classes, *OWN_CLASSES})
+
+
+def _listen_to_progress(checkout: Checkout, prompt_id: str) -> None:
+    """Have both of ComfyUI's ways to report progress tell the run; both also stop a node whose run was cancelled."""
+    progress = checkout.module("comfy_execution.progress")
+    management: Any = checkout.model_management
+
+    def tell(node: str | None, value: float, maximum: float) -> None:
+        running = current.get()
+        if running is not None:
+            running.run.report(running.node if node is None else node, value, maximum)
+
+    def hook(value: float, total: float, _preview: Any, prompt_id: str | None = None, node_id: str | None = None) -> None:
+        management.throw_exception_if_processing_interrupted()
+        tell(node_id, value, total)
+
+    class Handler(progress.ProgressHandler):  # type: ignore[name-defined,misc]
+        def update_handler(
+            self, node_id: str, value: float, max_value: float, state: Any, prompt_id: str, image: Any = None
+        ) -> None:
+            tell(node_id, value, max_value)
+
+    progress.reset_progress_state(prompt_id, None)
+    progress.add_progress_handler(Handler("discomfort"))
+    checkout.module("comfy.utils").set_progress_bar_global_hook(hook)

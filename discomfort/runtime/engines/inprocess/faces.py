@@ -1,0 +1,243 @@
+"""ComfyUI's node classes, of both its protocols, as classes of the V1 protocol that the embedded scheduler runs.
+
+A face declares what its class declares. When it is called it tells ComfyUI which node is running, calls the class, and
+puts the answer into the scheduler's words: V3's NodeOutput becomes a tuple or a dict, ComfyUI's ExecutionBlocker ours.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from types import CoroutineType
+from typing import Any, ClassVar
+
+from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
+from discomfort.runtime.engines.embedded.hooks import current
+from discomfort.runtime.engines.inprocess.checkout import Checkout
+
+_COPIED = (
+    "RETURN_TYPES",
+    "RETURN_NAMES",
+    "OUTPUT_IS_LIST",
+    "INPUT_IS_LIST",
+    "OUTPUT_NODE",
+    "NOT_IDEMPOTENT",
+    "ACCEPT_ALL_INPUTS",
+    "CATEGORY",
+    "DEPRECATED",
+    "EXPERIMENTAL",
+    "DESCRIPTION",
+)
+
+
+class Calls:
+    """How node functions of one checkout are called: in ComfyUI's own surroundings, answers translated."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        import torch
+
+        execution = checkout.module("comfy_execution.graph")
+        self.v3_base: Any = getattr(checkout.module("comfy_api.internal"), "_ComfyNodeInternal", None)
+        self.prompt_id = ""
+        self._blocker: type = execution.ExecutionBlocker
+        self._node_context = checkout.module("comfy_execution.utils").CurrentNodeContext
+        self._builder = checkout.module("comfy_execution.graph_utils").GraphBuilder
+        self._management: Any = checkout.module("comfy.model_management")
+        self._inference_mode: Callable[[], Any] = torch.inference_mode
+
+    def call(self, function: Callable[..., Any], inputs: Mapping[str, Any], translate: Callable[[Any], Any]) -> Any:
+        """Return what `function` gives, or a coroutine of it where the function is asynchronous."""
+        running = current.get()
+        assert running is not None, "the scheduler calls this"
+        node, index = running.node, running.call
+        self._builder.set_default_prefix(node, index, 0)
+        try:
+            with self._node_context(self.prompt_id, node, index):
+                returned = function(**inputs)
+        except self._management.OOM_EXCEPTION:
+            self._management.unload_all_models()
+            raise
+        if type(returned) is CoroutineType:
+            return self._awaited(returned, node, index, translate)
+        return translate(returned)
+
+    async def _awaited(
+        self, coroutine: Coroutine[Any, Any, Any], node: str, index: int, translate: Callable[[Any], Any]
+    ) -> Any:
+        with self._node_context(self.prompt_id, node, index):
+            return translate(await _Stepped(coroutine, self._inference_mode))
+
+    def blocked(self, value: Any) -> Any:
+        """Return `value`, ComfyUI's ExecutionBlocker in it (alone, or in lists) as ours."""
+        kind = type(value)
+        if kind is self._blocker:
+            return ExecutionBlocker(value.message)
+        if kind is tuple or kind is list:
+            for item in value:
+                if type(item) is self._blocker or (type(item) is list and self._blocker in map(type, item)):
+                    return kind(self.blocked(one) for one in value)
+        return value
+
+
+class _Stepped:
+    """Awaits a coroutine with each of its steps in inference mode: the mode belongs to the thread, not to the task."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], mode: Callable[[], Any]) -> None:
+        self._coroutine = coroutine
+        self._mode = mode
+
+    def __await__(self) -> Iterator[Any]:
+        step: Callable[[Any], Any] = self._coroutine.send
+        value: Any = None
+        while True:
+            try:
+                with self._mode():
+                    waiting_for = step(value)
+            except StopIteration as finished:
+                return finished.value
+            try:
+                value = yield waiting_for
+                step = self._coroutine.send
+            except BaseException as error:  # noqa: BLE001 — thrown in from outside, cancellation included: it is passed on
+                step, value = self._coroutine.throw, error
+
+
+class Face:
+    """The base of all faces; `calls` and `node_class` are set on each."""
+
+    calls: ClassVar[Calls]
+    node_class: ClassVar[Any]
+    FUNCTION: ClassVar[str] = "call"
+
+
+class V1Face(Face):
+    """Stands for a class of the V1 protocol; holds its instance, which lives from run to run."""
+
+    def __init__(self) -> None:
+        self.inner = self.node_class()
+        self._function = getattr(self.inner, self.node_class.FUNCTION)
+
+    def call(self, **inputs: Any) -> Any:
+        """Run the node."""
+        return self.calls.call(self._function, inputs, self._translated)
+
+    def _translated(self, returned: Any) -> Any:
+        if isinstance(returned, dict) and "result" in returned:
+            return {**returned, "result": self.calls.blocked(returned["result"])}
+        return self.calls.blocked(returned)
+
+
+class V3Face(Face):
+    """Stands for a class of the V3 protocol: hidden inputs go on a clone of the class, dynamic ones are nested."""
+
+    hidden: ClassVar[Mapping[str, str]]
+    nest: ClassVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None]
+
+    def call(self, **inputs: Any) -> Any:
+        """Run the node."""
+        clone, arguments = self._prepared(inputs)
+        return self.calls.call(getattr(clone, clone.FUNCTION), arguments, self._translated)
+
+    def check_lazy_status(self, **inputs: Any) -> Any:
+        """Return which lazy inputs are needed."""
+        clone, arguments = self._prepared(inputs)
+        return clone.check_lazy_status(**arguments)
+
+    @classmethod
+    def _prepared(cls, inputs: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+        hidden = {kind: inputs.pop(name) for name, kind in cls.hidden.items() if name in inputs}
+        data = {"hidden_inputs": hidden} if _takes_v3_data(cls.node_class.PREPARE_CLASS_CLONE) else hidden
+        return cls.node_class.PREPARE_CLASS_CLONE(data), inputs if cls.nest is None else cls.nest(inputs)
+
+    def _translated(self, returned: Any) -> Any:
+        if returned.block_execution is not None:
+            values: Any = ExecutionBlocker(returned.block_execution)
+        else:
+            values = self.calls.blocked(tuple(returned.result or ()))
+        if returned.ui is None and returned.expand is None:
+            return values
+        shown = returned.ui if returned.ui is None or isinstance(returned.ui, dict) else returned.ui.as_dict()
+        return {"result": values, "ui": shown, "expand": returned.expand}
+
+
+def _takes_v3_data(prepare: Callable[..., Any]) -> bool:
+    """Return whether a class is cloned with V3 data (ComfyUI 0.4 and later) or with hidden inputs alone."""
+    return "v3_data" in inspect.signature(prepare).parameters
+
+
+def make_face(name: str, node_class: Any, calls: Calls, io: Any) -> type[Face]:
+    """Return the face of a node class; `io` is ComfyUI's module of the V3 protocol."""
+    attributes: dict[str, Any] = {
+        key: getattr(node_class, key) for key in _COPIED if getattr(node_class, key, None) is not None
+    }
+    attributes |= {"calls": calls, "node_class": node_class, "__module__": node_class.__module__}
+    if calls.v3_base is not None and isinstance(node_class, type) and issubclass(node_class, calls.v3_base):
+        return type(name, (V3Face,), attributes | _v3_attributes(node_class, io))
+    attributes["INPUT_TYPES"] = staticmethod(node_class.INPUT_TYPES)
+    for key in ("IS_CHANGED", "VALIDATE_INPUTS"):
+        if hasattr(node_class, key):
+            attributes[key] = staticmethod(getattr(node_class, key))
+    if hasattr(node_class, "check_lazy_status"):
+        attributes["check_lazy_status"] = lambda self, **inputs: self.inner.check_lazy_status(**inputs)
+    return type(name, (V1Face,), attributes)
+
+
+def _v3_attributes(node_class: Any, io: Any) -> dict[str, Any]:
+    declared = node_class.INPUT_TYPES()
+    base = node_class.GET_BASE_CLASS()
+    hidden = {name: _word(kind) for name, kind in (declared.get("hidden") or {}).items()}
+    attributes: dict[str, Any] = {
+        "INPUT_TYPES": staticmethod(lambda: {**node_class.INPUT_TYPES(), "hidden": hidden}),
+        "hidden": hidden,
+        "nest": staticmethod(nesting) if (nesting := _nesting(node_class, declared, io)) is not None else None,
+    }
+    for key, own in (("IS_CHANGED", "fingerprint_inputs"), ("VALIDATE_INPUTS", "validate_inputs")):
+        if getattr(node_class, own).__func__ is not getattr(base, own).__func__:
+            attributes[key] = staticmethod(_asked(node_class, own, hidden, attributes["nest"]))
+    return attributes
+
+
+def _asked(node_class: Any, own: str, hidden: Mapping[str, str], nest: Any) -> Callable[..., Any]:
+    """Return a V3 class's question about its inputs as a function with the same parameters."""
+    asking: type[V3Face] = type("Asking", (V3Face,), {"node_class": node_class, "hidden": hidden, "nest": nest})
+
+    def ask(**inputs: Any) -> Any:
+        clone, arguments = asking._prepared(inputs)
+        return getattr(clone, own)(**arguments)
+
+    ask.__signature__ = inspect.signature(getattr(node_class, own))  # type: ignore[attr-defined]
+    return ask
+
+
+def _word(kind: Any) -> str:
+    """Return the kind of a hidden input: written as a word, an enum member, or a tuple of one."""
+    first = kind[0] if isinstance(kind, (list, tuple)) else kind
+    return str(getattr(first, "value", first))
+
+
+def _nesting(
+    node_class: Any, declared: Mapping[str, Any], io: Any
+) -> Callable[[Mapping[str, Any]], Mapping[str, Any]] | None:
+    """Return how a class with dynamic inputs gets them nested, as deep as its schema says; None where it has none."""
+    dynamic = getattr(io, "DYNAMIC_INPUT_LOOKUP", {})
+    grown = {
+        name
+        for group in ("required", "optional")
+        for name, spec in (declared.get(group) or {}).items()
+        if spec[0] in dynamic
+    }
+    if not grown:
+        return None
+
+    def nest(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        flat: dict[str, Any] = {}
+        for name, value in inputs.items():
+            if name in grown and isinstance(value, dict):
+                flat |= {name if inner == name else f"{name}.{inner}": item for inner, item in value.items()}
+            else:
+                flat[name] = value
+        _, _, data = io.get_finalized_class_inputs(node_class.INPUT_TYPES(), flat)
+        nested: Mapping[str, Any] = io.build_nested_inputs(flat, data)
+        return nested
+
+    return nest
