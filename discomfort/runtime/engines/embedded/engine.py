@@ -43,7 +43,7 @@ class EmbeddedEngine:
         """Use `folders` for the files that nodes read and write; default: those in use where `run` is called."""
         self._folders = folders
         self._registered: dict[str, Any] = {}
-        self._classes: dict[str, Any] | None = None
+        self._classes: Mapping[str, Any] | None = None
         self._pack: ModuleType | None = None
         self._cache = ResultCache()
         self._instances: Instances = {}

@@ -1,7 +1,7 @@
 """Imports a ComfyUI checkout into this Python through its own entry points, without its web server listening.
 
-ComfyUI's modules have plain top-level names (`nodes`, `folder_paths`, `comfy`…) and keep their state in themselves, so a
-process can hold one checkout, with the arguments it was first imported with.
+ComfyUI's modules have plain top-level names (`nodes`, `folder_paths`, `comfy`…) and keep their state in themselves, so
+a process can hold one checkout, with the arguments it was first imported with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ from discomfort.runtime.engine import EngineError
 
 logger = logging.getLogger("discomfort")
 
-_TOP_LEVEL = ("nodes", "folder_paths", "comfy", "execution", "server", "app", "utils", "comfy_execution", "comfy_extras")
+_TOP_LEVEL = (
+    "nodes",
+    "folder_paths",
+    "comfy",
+    "execution",
+    "server",
+    "app",
+    "utils",
+    "comfy_execution",
+    "comfy_extras",
+)
 """Modules of a checkout whose names another package may have taken already."""
 
 _OUTPUT_MODELS = ("checkpoints", "clip", "vae", "diffusion_models", "loras")
@@ -41,7 +51,6 @@ class Checkout:
         self.options = arguments_parsed
         self.nodes = importlib.import_module("nodes")
         self.folder_paths = importlib.import_module("folder_paths")
-        self.model_management = importlib.import_module("comfy.model_management")
 
     @property
     def classes(self) -> Mapping[str, Any]:
@@ -76,7 +85,8 @@ def load_checkout(path: Path, arguments: Sequence[str] | None = None) -> Checkou
             if _loaded.path != path or (arguments is not None and _loaded.arguments != wanted):
                 raise EngineError(
                     f"this process already holds the ComfyUI at {_loaded.path} with the arguments "
-                    f"{list(_loaded.arguments)}; a process can hold one: use another process, or engine='comfyui:{path}'"
+                    f"{list(_loaded.arguments)}, and can hold only one: use another process, or "
+                    f"engine='comfyui:{path}'"
                 )
             return _loaded
         _loaded = _load(path, wanted)

@@ -1,4 +1,4 @@
-"""The engine that runs a ComfyUI checkout's node classes in this Python: no HTTP, no copies, no per-node server cost."""
+"""The engine that runs a ComfyUI checkout's node classes in this Python: no HTTP, and no copies of values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from discomfort.runtime.engines.embedded import natives
 from discomfort.runtime.engines.embedded.describe import describe_class
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.hooks import current
-from discomfort.runtime.engines.inprocess.checkout import Checkout, load_checkout
+from discomfort.runtime.engines.inprocess.checkout import load_checkout
 from discomfort.runtime.engines.inprocess.faces import Calls, Face, make_face
 
 
@@ -37,16 +37,15 @@ class InProcessEngine(EmbeddedEngine):
         super().__init__()
         self._path = Path(path)
         self._arguments = arguments
-        self._checkout: Checkout | None = None
         self._calls: Calls | None = None
 
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
-        """Run one prompt to its end; see `Engine.run`. Cancelling also stops nodes that ask ComfyUI whether to go on."""
+        """Run one prompt to its end; see `Engine.run`. Cancelling stops nodes that ask ComfyUI, too."""
         try:
             return await super().run(request, listener)
         except asyncio.CancelledError:
-            if self._checkout is not None:
-                self._checkout.model_management.interrupt_current_processing(True)
+            if self._calls is not None:
+                self._calls.management.interrupt_current_processing(True)
             raise
 
     async def catalog(self) -> Catalog:
@@ -57,18 +56,18 @@ class InProcessEngine(EmbeddedEngine):
 
     async def close(self) -> None:
         """Let results and the worker thread go; the checkout stays imported, its models are unloaded."""
-        checkout, self._checkout, self._classes = self._checkout, None, None
+        calls, self._calls, self._classes = self._calls, None, None
         await super().close()
-        if checkout is not None:
-            checkout.model_management.unload_all_models()
+        if calls is not None:
+            calls.management.unload_all_models()
 
     def stamp(self, node: Node, input_name: str) -> str | None:
         """Return a word for the content of the file that an input names in ComfyUI's folders: its time and size."""
         value = node.inputs.get(input_name)
-        if self._checkout is None or not isinstance(value, Literal) or not isinstance(value.value, str):
+        if self._calls is None or not isinstance(value, Literal) or not isinstance(value.value, str):
             return None
         try:
-            path = Path(self._checkout.folder_paths.get_annotated_filepath(value.value))
+            path = Path(self._calls.checkout.folder_paths.get_annotated_filepath(value.value))
             status = path.stat()
         except (OSError, ValueError):
             return None
@@ -76,36 +75,34 @@ class InProcessEngine(EmbeddedEngine):
 
     def surroundings(self) -> AbstractContextManager[Any]:
         """Return what nodes run in: inference mode, and ComfyUI's progress told to the run's listener."""
-        return nullcontext() if self._checkout is None else self._comfyui_surroundings(self._checkout)
-
-    @contextmanager
-    def _comfyui_surroundings(self, checkout: Checkout) -> Iterator[None]:
-        import torch
-
-        assert self._calls is not None
-        self._calls.prompt_id = uuid.uuid4().hex
-        management: Any = checkout.model_management
-        management.interrupt_current_processing(False)
-        _listen_to_progress(checkout, self._calls.prompt_id)
-        with torch.inference_mode():
-            yield
+        return nullcontext() if self._calls is None else _surroundings(self._calls)
 
     def _load(self) -> None:
-        checkout = load_checkout(self._path, self._arguments)
-        self._calls = Calls(checkout)
-        self._classes = _Classes(checkout, self._calls, self._registered)
-        self._checkout = checkout
+        calls = Calls(load_checkout(self._path, self._arguments))
+        self._classes = _Classes(calls, self._registered)
+        self._calls = calls
 
 
-class _Classes(Mapping[str, Any]):  # type: ignore[type-arg]
+@contextmanager
+def _surroundings(calls: Calls) -> Iterator[None]:
+    import torch
+
+    calls.prompt_id = uuid.uuid4().hex
+    calls.management.interrupt_current_processing(False)
+    _listen_to_progress(calls)
+    with torch.inference_mode():
+        yield
+
+
+class _Classes(Mapping[str, Any]):
     """The classes of a checkout as the scheduler runs them, each made when it is first used."""
 
-    def __init__(self, checkout: Checkout, calls: Calls, registered: Mapping[str, Any]) -> None:
-        self.checkout = checkout
+    def __init__(self, calls: Calls, registered: Mapping[str, Any]) -> None:
+        self.checkout = calls.checkout
         self._calls = calls
         self._own = {**registered, **natives.NODE_CLASS_MAPPINGS}
         self._faces: dict[str, type[Face]] = {}
-        self._io = checkout.module("comfy_api.latest._io")
+        self._io = calls.checkout.module("comfy_api.latest._io")
 
     def __getitem__(self, name: str) -> Any:
         own = self._own.get(name)
@@ -136,7 +133,7 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
     def __getitem__(self, name: str) -> Mapping[str, Any]:
         if name not in self._classes:
             return OWN_CLASSES[name]
-        node_class = self._classes.checkout.classes.get(name)
+        node_class: Any = self._classes.checkout.classes.get(name)
         if hasattr(node_class, "GET_NODE_INFO_V1"):
             info: dict[str, Any] = node_class.GET_NODE_INFO_V1()
             return info
@@ -157,18 +154,19 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
         return len({*self._classes, *OWN_CLASSES})
 
 
-def _listen_to_progress(checkout: Checkout, prompt_id: str) -> None:
+def _listen_to_progress(calls: Calls) -> None:
     """Have both of ComfyUI's ways to report progress tell the run; both also stop a node whose run was cancelled."""
-    progress = checkout.module("comfy_execution.progress")
-    management: Any = checkout.model_management
+    progress = calls.checkout.module("comfy_execution.progress")
 
     def tell(node: str | None, value: float, maximum: float) -> None:
         running = current.get()
         if running is not None:
             running.run.report(running.node if node is None else node, value, maximum)
 
-    def hook(value: float, total: float, _preview: Any, prompt_id: str | None = None, node_id: str | None = None) -> None:
-        management.throw_exception_if_processing_interrupted()
+    def hook(
+        value: float, total: float, _preview: Any, prompt_id: str | None = None, node_id: str | None = None
+    ) -> None:
+        calls.management.throw_exception_if_processing_interrupted()
         tell(node_id, value, total)
 
     class Handler(progress.ProgressHandler):  # type: ignore[name-defined,misc]
@@ -177,6 +175,6 @@ def _listen_to_progress(checkout: Checkout, prompt_id: str) -> None:
         ) -> None:
             tell(node_id, value, max_value)
 
-    progress.reset_progress_state(prompt_id, None)
+    progress.reset_progress_state(calls.prompt_id, None)
     progress.add_progress_handler(Handler("discomfort"))
-    checkout.module("comfy.utils").set_progress_bar_global_hook(hook)
+    calls.checkout.module("comfy.utils").set_progress_bar_global_hook(hook)

@@ -7,7 +7,7 @@ puts the answer into the scheduler's words: V3's NodeOutput becomes a tuple or a
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from types import CoroutineType
 from typing import Any, ClassVar
 
@@ -37,12 +37,13 @@ class Calls:
         import torch
 
         execution = checkout.module("comfy_execution.graph")
+        self.checkout = checkout
         self.v3_base: Any = getattr(checkout.module("comfy_api.internal"), "_ComfyNodeInternal", None)
         self.prompt_id = ""
         self._blocker: type = execution.ExecutionBlocker
         self._node_context = checkout.module("comfy_execution.utils").CurrentNodeContext
         self._builder = checkout.module("comfy_execution.graph_utils").GraphBuilder
-        self._management: Any = checkout.module("comfy.model_management")
+        self.management: Any = checkout.module("comfy.model_management")
         self._inference_mode: Callable[[], Any] = torch.inference_mode
 
     def call(self, function: Callable[..., Any], inputs: Mapping[str, Any], translate: Callable[[Any], Any]) -> Any:
@@ -54,8 +55,8 @@ class Calls:
         try:
             with self._node_context(self.prompt_id, node, index):
                 returned = function(**inputs)
-        except self._management.OOM_EXCEPTION:
-            self._management.unload_all_models()
+        except self.management.OOM_EXCEPTION:
+            self.management.unload_all_models()
             raise
         if type(returned) is CoroutineType:
             return self._awaited(returned, node, index, translate)
@@ -86,7 +87,7 @@ class _Stepped:
         self._coroutine = coroutine
         self._mode = mode
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, Any, Any]:
         step: Callable[[Any], Any] = self._coroutine.send
         value: Any = None
         while True:
