@@ -136,13 +136,16 @@ def class_layout(node_class: NodeClass) -> Layout:
                     forced.append(False)
         members += [*declared, *_upload_widgets(specs)]
     members = _special_class(node_class.name, members)
-    ordered = [*(m for m in members if type(m) is Socket), *(m for m in members if type(m) is Widget)]
+    ordered: list[Widget | Socket] = [
+        *(m for m in members if type(m) is Socket),
+        *(m for m in members if type(m) is Widget),
+    ]
     return _layout(ordered, tuple(forced))
 
 
 def _layout(members: list[Member], forced: tuple[bool, ...] = ()) -> Layout:
     widgets = tuple(member for member in members if type(member) is Widget)
-    fixed = all(widget.branches is None and widget.saved for widget in widgets)
+    fixed = all(w.branches is None and w.saved and w.kind != "PREVIEW_3D" for w in widgets)
     return Layout(widgets, tuple(members), fixed, forced)
 
 
@@ -220,6 +223,9 @@ _EMPTY: Mapping[str, Any] = {
 }
 
 
+_UPLOADS = ("image_upload", "video_upload", "animated_image_upload")
+
+
 def _upload_widgets(specs: Iterable[InputSpec]) -> list[Widget]:
     """Return the upload button (and the player before it) that files chosen by upload bring."""
     found = []
@@ -227,9 +233,8 @@ def _upload_widgets(specs: Iterable[InputSpec]) -> list[Widget]:
         options = spec.options
         if options.get("audio_upload"):
             found += [Widget("audioUI", "AUDIO_UI", "", False), Widget("upload", "BUTTON", "", False)]
-        elif options.get("image_upload") or options.get("video_upload") or options.get("animated_image_upload"):
-            if options.get("widgetType") != "PAINTER":
-                found.append(Widget("upload", "BUTTON", "image", False))
+        elif any(options.get(key) for key in _UPLOADS) and options.get("widgetType") != "PAINTER":
+            found.append(Widget("upload", "BUTTON", "image", False))
     return found
 
 
@@ -247,5 +252,5 @@ def _dynamic_combo(name: str, spec: InputSpec, class_type: str) -> Widget:
 def _special_class(name: str, members: list[Member]) -> list[Member]:
     """Return the members of classes to which the frontend's own extensions add some."""
     if name in ("SaveGLB", "Preview3D"):
-        return [*members, Widget("image", "STRING", "", type="PREVIEW_3D")]
+        return [*members, Widget("image", "PREVIEW_3D", "", type="PREVIEW_3D")]
     return members

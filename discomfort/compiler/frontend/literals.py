@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from discomfort.compiler.frontend.javascript import json_value
@@ -15,6 +16,13 @@ def literal(value: Any) -> Literal:
     if type(value) is list:
         return Literal({"__value__": json_value(value)})
     return Literal(json_value(value))
+
+
+def unknown_literal(value: Any) -> Literal:
+    """Return a saved value of a node whose class nobody knows: all but plain values become JSON text."""
+    if value is None or type(value) is list or type(value) is dict:
+        return Literal(json.dumps(json_value(value), ensure_ascii=False, separators=(",", ":")))
+    return literal(value)
 
 
 def curve_literal(value: Any) -> Literal:

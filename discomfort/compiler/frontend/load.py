@@ -31,7 +31,8 @@ def load(source: object, catalog: Catalog, options: FrontendOptions, name: str |
     opened, findings = open_source(source, name)
     with paused_collector():
         document = _document(opened.content, findings)
-        graph, paths = Graph({}), {}
+        graph = Graph({})
+        paths: dict[str, str] = {}
         if document is None:
             document = {}
         elif is_prompt(document):

@@ -7,12 +7,13 @@ from typing import Any
 
 from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.layout import UNDEFINED, Layouts, Widget
-from discomfort.compiler.frontend.literals import curve_literal, literal
+from discomfort.compiler.frontend.literals import curve_literal, literal, unknown_literal
 from discomfort.compiler.frontend.models import BYPASSED, MUTED, SavedInput, SavedNode, SavedWorkflow
 from discomfort.compiler.frontend.names import Names
 from discomfort.compiler.frontend.primitives import Primitives
 from discomfort.compiler.frontend.promoted import NOTHING, Promoted
 from discomfort.compiler.frontend.resolve import Resolver
+from discomfort.compiler.frontend.slots import existing_inputs
 from discomfort.compiler.frontend.subgraphs import Scope, make_ids_unique, unfold
 from discomfort.compiler.frontend.texts import dynamic_prompt
 from discomfort.compiler.frontend.virtual import PRIMITIVE, VIRTUAL
@@ -29,7 +30,7 @@ PLAIN_PREFIXES = frozenset(
         "SaveText",
     }
 )
-"""Classes whose `filename_prefix` the editor sends as it is, without replacing patterns (observed for all of 0.33.0)."""
+"""Classes whose `filename_prefix` the editor sends as it is, patterns and all (observed for all of 0.33.0)."""
 
 
 class Lowering:
@@ -81,7 +82,7 @@ class Lowering:
             self._report_unknown(node_id, scope, saved)
             if type(saved.values) is list:
                 for row, value in enumerate(saved.values):
-                    inputs["UNKNOWN" if row == 0 else f"UNKNOWN_{row}"] = literal(value)
+                    inputs["UNKNOWN" if row == 0 else f"UNKNOWN_{row}"] = unknown_literal(value)
         else:
             for widget, value in widget_values(layout, saved):
                 if widget.sent and (value is not UNDEFINED or widget.name == "filename_prefix"):
@@ -90,9 +91,9 @@ class Lowering:
                 if type(shown) is Literal:
                     inputs[widget.name] = shown
                 widgets[widget.name] = widget
-            if title is None:
+            if not title:
                 title = self._layouts.title(saved.type)
-        for slot in saved.inputs or ():
+        for slot in saved.inputs or () if layout is None or layout.fixed else existing_inputs(layout, saved):
             if slot.link is not None:
                 self._connect(scope, saved, slot, inputs, widgets)
         class_type = None if layout is None else saved.type

@@ -37,7 +37,7 @@ class Names:
 
     def _now(self) -> datetime:
         if self._clock is None:
-            self._clock = datetime.now()  # noqa: DTZ005 - the editor writes local time
+            self._clock = datetime.now()
             words = f"%date% in a file name stands for the moment of compilation, {self._clock:%Y-%m-%d %H:%M:%S}"
             self._findings.note("DF141", words, hint="give FrontendOptions a clock for plans that never change")
         return self._clock

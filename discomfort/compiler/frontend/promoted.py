@@ -7,6 +7,7 @@ input shows into an input of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,9 @@ from discomfort.compiler.graph import Literal
 NOTHING = Literal(None)
 """Stands for JavaScript's undefined: the input is left out of the prompt."""
 
+
+_PREFIXES = re.compile(r"^(?:\d+: )+")
+"""Saves of 2025 put the ids of nested nodes before a widget's name: `6: 3: text`."""
 
 _UNSHOWN = frozenset({"control_after_generate", "$$canvas-image-preview"})
 """Entries of `proxyWidgets` that show no value of a prompt."""
@@ -72,6 +76,10 @@ class Promoted:
         """Return the value behind an unconnected host input: the host's, else the inner one; None for no widget."""
         chain: list[tuple[Scope, int]] = []
         while True:
+            if scope.parent is not None and scope.host is not None:
+                given = self.override(scope.parent, scope.host.id, scope.graph.inputs[slot].name)
+                if type(given) is Literal:
+                    return given
             shown = self.shown(scope)
             if slot in shown.silent:
                 return None
@@ -118,12 +126,14 @@ class Promoted:
             if type(entry) is not list or len(entry) < 2 or type(entry[1]) is not str or entry[1] in _UNSHOWN:
                 continue
             saved = saved_value(host.values, position)
-            value = None if saved is UNSET else literal(saved)
-            source, name = text(entry[0]), entry[1]
+            value = None if saved is UNSET or saved is None else literal(saved)
+            source, name = text(entry[0]), _PREFIXES.sub("", entry[1])
             if source == "-1":
                 slot = next((row for row, port in enumerate(graph.inputs) if port.name == name), None)
                 if slot is not None and value is not None:
                     shown.by_input[slot] = value
+                elif slot is not None and saved is None:
+                    shown.by_input.pop(slot, None)
             elif source in graph.nodes:
                 self._show_inner(graph, graph.nodes[source], name, value, shown)
 
@@ -140,9 +150,13 @@ class Promoted:
             if self.targets(graph)[link.origin_slot] == (node, name):
                 if value is not None:
                     shown.by_input[link.origin_slot] = value
+                elif link.origin_slot in shown.by_input:
+                    del shown.by_input[link.origin_slot]
             else:
                 shown.silent.add(link.origin_slot)
                 shown.by_widget[node.id, name] = value
+        elif link.origin != INPUT_NODE and node.type in self.definitions:
+            shown.by_widget[node.id, name] = value
 
     def _show_primitive(self, graph: SavedGraph, node: SavedNode, value: Literal | None, shown: Shown) -> None:
         """Let the host feed what a PrimitiveNode feeds: it is shown in the Primitive's place."""
@@ -166,8 +180,20 @@ class Promoted:
         """Return, for each input of a definition, the inner widget that it shows: node and name, or None."""
         found = self._targets.get(graph.id)
         if found is None:
-            found = self._targets[graph.id] = [_target(graph, slot) for slot in range(len(graph.inputs))]
+            found = self._targets[graph.id] = [self._target(graph, slot) for slot in range(len(graph.inputs))]
         return found
+
+    def _target(self, graph: SavedGraph, slot: int) -> tuple[SavedNode, str] | None:
+        for link_id in graph.inputs[slot].links:
+            link = graph.links.get(link_id)
+            node = None if link is None else graph.nodes.get(link.target)
+            if node is None or not node.inputs:
+                continue
+            found = next((given for given in node.inputs if given.link == link_id), None)
+            known = node.type in self.definitions or self._layouts.get(node.type) is not None
+            if found is not None and found.widget and known:
+                return node, found.name
+        return None
 
     def _own_value(self, node: SavedNode, name: str) -> Literal | None:
         layout = self._layouts.get(node.type)
@@ -176,15 +202,3 @@ class Promoted:
                 if widget.name == name:
                     return NOTHING if value is UNDEFINED else literal(value)
         return None
-
-
-def _target(graph: SavedGraph, slot: int) -> tuple[SavedNode, str] | None:
-    for link_id in graph.inputs[slot].links:
-        link = graph.links.get(link_id)
-        node = None if link is None else graph.nodes.get(link.target)
-        if node is None or not node.inputs:
-            continue
-        found = next((given for given in node.inputs if given.link == link_id), None)
-        if found is not None and found.widget:
-            return node, found.name
-    return None

@@ -33,9 +33,9 @@ class Resolver:
         link = scope.graph.links.get(link_id)
         if link is not None:
             origin = scope.graph.nodes.get(link.origin)
-            if origin is not None and origin.mode != MUTED and origin.mode != BYPASSED:
-                if origin.type not in VIRTUAL and origin.id not in scope.children:
-                    return Link(NodeId(scope.prefix + origin.id), link.origin_slot)
+            plain = origin is not None and origin.mode != MUTED and origin.mode != BYPASSED
+            if origin is not None and plain and origin.type not in VIRTUAL and origin.id not in scope.children:
+                return Link(NodeId(scope.prefix + origin.id), link.origin_slot)
         return self._walk(scope, node, name, link_id, wanted)
 
     def _walk(self, scope: Scope, node: SavedNode, name: str, link_id: LinkId, wanted: str) -> Source:
@@ -93,7 +93,8 @@ class Resolver:
         if host is None or parent is None or not 0 <= slot < len(ports):
             return None
         outer = self._promoted.host_input(scope, slot)
-        if outer is not None and outer.link is not None:
+        taken_over = self._promoted.override(parent, host.id, ports[slot].name) is not False
+        if outer is not None and outer.link is not None and not taken_over:
             return parent, outer.link
         return self._promoted.literal(scope, slot)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from discomfort.compiler.frontend.layout import Layouts, Socket
-from discomfort.compiler.frontend.models import LinkId, SavedNode
+from discomfort.compiler.frontend.layout import Layout, Layouts, Socket
+from discomfort.compiler.frontend.models import LinkId, SavedInput, SavedNode
 from discomfort.compiler.frontend.widgets import input_slots, widget_values
 
 
@@ -13,7 +13,7 @@ def loaded_slots(declared: list[Socket] | None, node: SavedNode) -> list[tuple[s
         return [(slot.name, slot.type, slot.link) for slot in node.inputs or ()]
     saved = {slot.name: slot for slot in node.inputs or ()}
     slots: list[tuple[str, str, LinkId]] = []
-    used = set()
+    used: set[str] = set()
     for socket in declared:
         if socket.grows:
             members = [slot for slot in saved.values() if slot.name.startswith(f"{socket.name}.")]
@@ -33,6 +33,22 @@ def declared_slots(layouts: Layouts, node: SavedNode) -> list[Socket] | None:
     """Return the slots that the node's class declares; None for a class that the catalog does not know."""
     layout = layouts.get(node.type)
     return None if layout is None else input_slots(layout, widget_values(layout, node))
+
+
+def existing_inputs(layout: Layout, node: SavedNode) -> list[SavedInput]:
+    """Return the saved inputs that a node with dynamic combos still has: those of choices not taken are gone."""
+    values = widget_values(layout, node)
+    combos = tuple(f"{widget.name}." for widget, _ in values if widget.branches is not None)
+    if not combos:
+        return node.inputs or []
+    declared = input_slots(layout, values)
+    names = {socket.name for socket in declared if not socket.grows}
+    groups = tuple(f"{socket.name}." for socket in declared if socket.grows)
+    return [
+        slot
+        for slot in node.inputs or ()
+        if slot.name in names or not slot.name.startswith(combos) or (groups and slot.name.startswith(groups))
+    ]
 
 
 def target_slot(layouts: Layouts, node: SavedNode, slot: int) -> tuple[str, str] | None:

@@ -25,7 +25,7 @@ class Scope:
         self.parent = parent
         self.host = host
         self.index = index
-        self.prefix = "" if parent is None or host is None else f"{parent.prefix}{host.id}:"
+        self.prefix: str = "" if parent is None or host is None else f"{parent.prefix}{host.id}:"
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.children: dict[str, Scope] = {}
 

@@ -20,9 +20,9 @@ def choose(count: int, seed: str) -> int:
 
 
 def dynamic_prompt(text: str, seed: str) -> str:
-    """Return the text without comments and with one choice taken from each `{a|b}`.
+    r"""Return the text without comments and with one choice taken from each `{a|b}`.
 
-    Choices nest, and one that is never closed ends with the text. `\\{`, `\\}` and `\\|` are plain characters; a
+    Choices nest, and one that is never closed ends with the text. `\{`, `\}` and `\|` are plain characters; a
     backslash at the very end is followed by the word "undefined", as in the editor.
 
     Args:

@@ -59,11 +59,13 @@ def _defaults(layout: Layout) -> list[tuple[Widget, Any]]:
 
 def loaded_value(widget: Widget, value: Any) -> Any:
     """Return what a widget holds after it was given a saved value: some editors of values refuse or change some."""
-    if value is UNSET:
+    if value is UNSET or widget.kind == "PREVIEW_3D":
         return widget.default
     if value is None or value is UNDEFINED:
+        if widget.options.get("remote"):
+            return "L"
         if widget.kind == "COMBO" or widget.branches is not None:
-            return widget.default
+            return value if widget.default is UNDEFINED else widget.default
         if widget.kind == "STRING" and widget.options.get("multiline"):
             return "" if value is None else "undefined"
     return value
