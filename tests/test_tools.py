@@ -69,7 +69,7 @@ def test_transparency_is_dropped_for_jpeg(tmp_path: Path) -> None:
 
 
 def test_a_png_carries_its_workflow(tmp_path: Path) -> None:
-    workflow = {"nodes": [], "links": []}
+    workflow: dict[str, list[str]] = {"nodes": [], "links": []}
     (path,) = tools.save_comfy_image_to_disk(torch.rand(1, 2, 2, 3), tmp_path / "a.png", workflow)
     with Image.open(path) as image:
         assert json.loads(image.info["workflow"]) == workflow

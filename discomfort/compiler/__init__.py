@@ -14,9 +14,10 @@ from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, has_errors
 from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.frontend import FrontendOptions, load_workflow
-from discomfort.compiler.graph import CycleError, topological_order
+from discomfort.compiler.graph import CycleError
 from discomfort.compiler.passes import NEEDED, PASSES, Hook, run_passes
 from discomfort.compiler.passes.dump import dumping_hook
+from discomfort.compiler.passes.rewrite import producers_first
 from discomfort.compiler.stitch import Program, order_units, stitch
 from discomfort.compiler.types import Signatures, Typing
 from discomfort.compiler.units import Unit, load_units, locator
@@ -97,7 +98,7 @@ def check(program: Program, units: Sequence[Unit], catalog: Catalog, findings: l
     """Report cycles, and every value that does not fit where it goes (law L3)."""
     locate = locator(units)
     try:
-        order = topological_order(program.graph)
+        order = producers_first(program.graph)
     except CycleError as error:
         node = program.graph.nodes[error.cycle[0]]
         ring = " -> ".join([*error.cycle, error.cycle[0]])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from discomfort.compiler.catalog import InputSpec
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
-from discomfort.compiler.graph import Graph, Input, NodeId, Origin, Param, topological_order
+from discomfort.compiler.graph import Graph, Input, NodeId, Origin, Param
 from discomfort.compiler.plan import (
     Constraint,
     Plan,
@@ -35,9 +35,9 @@ def assemble(
     rules: PassByRules,
     findings: list[Diagnostic],
 ) -> Plan:
-    """Return the plan of an optimised graph."""
+    """Return the plan of an optimised graph, whose nodes lie with producers first."""
     signatures = Signatures(catalog)
-    order = topological_order(graph)
+    order = list(graph.nodes)
     inputs = _inputs(graph, program, signatures, rules, findings)
     typing = Typing(graph, order, signatures, {name: port.type for name, port in inputs.items()})
     outputs = {name: _output(name, value, program, typing, rules, findings) for name, value in graph.outputs.items()}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from discomfort.compiler.catalog import InputSpec
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
 from discomfort.compiler.effects import LOADER_CLASS, PORT_CLASS, SAVER_CLASS
-from discomfort.compiler.graph import Graph, Link, Literal, Node, NodeId, Param
+from discomfort.compiler.graph import Graph, Link, Literal, Node, NodeId, Param, ancestors
+from discomfort.compiler.literals import literal_problem
 from discomfort.compiler.types import (
-    ANY,
     MATCH_TYPE,
     Signatures,
     Typing,
@@ -38,10 +37,13 @@ class Checker:
     crossings: Mapping[tuple[NodeId, str], tuple[str, str]]
 
     def findings(self) -> Iterator[Diagnostic]:
-        """Yield everything that does not fit, node by node."""
+        """Yield everything that does not fit, node by node; in a node that will not run, an error is a warning."""
+        alive = ancestors(self.graph, self.graph.roots())
         for node in self.graph.nodes.values():
-            if node.class_type not in OWN_CLASSES:
-                yield from self._node(node)
+            if node.class_type in OWN_CLASSES:
+                continue
+            for finding in self._node(node):
+                yield finding if node.id in alive else _as_warning(finding)
 
     def _node(self, node: Node) -> Iterator[Diagnostic]:
         node_class = self.signatures.catalog.get(node.class_type) if node.class_type else None
@@ -88,23 +90,24 @@ class Checker:
 
     def _link(self, node: Node, spec: InputSpec, link: Link) -> Iterator[Diagnostic]:
         source = self.graph.nodes.get(link.node)
-        place = self.locate(node, spec.name)
         if source is None:
             message = f"input {spec.name!r} comes from node {link.node}, which does not exist"
+            place = self.locate(node, spec.name)
             yield Diagnostic("DF302", Severity.ERROR, place, message, "connect the input again")
             return
-        source_class = self.signatures.catalog.get(source.class_type) if source.class_type else None
-        if source_class is not None and link.slot >= len(source_class.outputs):
-            message = f"input {spec.name!r} comes from output {link.slot} of {source.class_type}, which has "
-            yield Diagnostic("DF303", Severity.ERROR, place, message + f"{len(source_class.outputs)} outputs")
+        count = self.typing.output_count(source.class_type)
+        if count is not None and not 0 <= link.slot < count:
+            message = f"input {spec.name!r} comes from output {link.slot} of {source.class_type}, which has {count}"
+            yield Diagnostic("DF303", Severity.ERROR, self.locate(node, spec.name), message, "connect the input again")
             return
         received, wanted = self.typing.of(link), wanted_type(spec)
-        if spec.type != MATCH_TYPE and not accepts(received, wanted):
-            yield self._mismatch(node, spec, source, received, wanted, place)
+        if spec.type == MATCH_TYPE or accepts(received, wanted):
+            return
+        if (node.id, spec.name) not in self.crossings or not accepts_value(received, wanted):
+            yield self._mismatch(node, spec, source, received, wanted)
 
-    def _mismatch(
-        self, node: Node, spec: InputSpec, source: Node, received: str, wanted: str, place: Place
-    ) -> Diagnostic:
+    def _mismatch(self, node: Node, spec: InputSpec, source: Node, received: str, wanted: str) -> Diagnostic:
+        place = self.locate(node, spec.name)
         message = f"input {spec.name!r} of {node.class_type} expects {wanted}, got {received}"
         related = ((f"{received} comes from", self.locate(source, None)),)
         crossing = self.crossings.get((node.id, spec.name))
@@ -113,12 +116,20 @@ class Checker:
         return Diagnostic("DF306", Severity.ERROR, place, message, f"connect an output of type {wanted}", related)
 
     def _literal(self, node: Node, spec: InputSpec, literal: Literal) -> Iterator[Diagnostic]:
-        value = literal.value
+        problem = literal_problem(spec, literal.value)
+        if problem is None:
+            return
         place = self.locate(node, spec.name)
-        if spec.type in ("INT", "FLOAT"):
-            yield from _number(spec, value, place)
-        elif spec.choices is not None and not _is_choice(spec, value):
-            yield _option(spec, value, place, node)
+        message = f"input {spec.name!r} of {node.class_type} {problem.words}"
+        if problem.code not in ("DF311", "DF312"):
+            yield Diagnostic(problem.code, Severity.ERROR, place, message)
+            return
+        near = near_misses(str(problem.value), [str(choice) for choice in spec.choices or ()])
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else None
+        if problem.code == "DF312":
+            yield Diagnostic("DF312", Severity.WARNING, place, message, hint or "install the file before running")
+        else:
+            yield Diagnostic("DF311", Severity.ERROR, place, message, hint)
 
     def _match_types(self, node: Node, specs: Mapping[str, InputSpec]) -> Iterator[Diagnostic]:
         for template, bound in match_types(specs, node, self.typing).items():
@@ -134,46 +145,8 @@ class Checker:
             yield Diagnostic("DF314", Severity.ERROR, self.locate(node, next(iter(found), None)), message)
 
 
-def fits_port(received: str, wanted: str) -> bool:
-    """Return whether a value that a context or port brings fits an input, as a link or as a literal."""
-    return received == ANY or accepts_value(received, wanted)
-
-
-def _number(spec: InputSpec, value: object, place: Place) -> Iterator[Diagnostic]:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-        if spec.type == "INT" and math.isfinite(number):
-            int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError, OverflowError):
-        message = f"input {spec.name!r} expects {spec.type}, found {value!r}"
-        yield Diagnostic("DF308", Severity.ERROR, place, message)
-        return
-    low, high = spec.options.get("min"), spec.options.get("max")
-    if isinstance(low, (int, float)) and number < low:
-        message = f"input {spec.name!r} is {value!r}, below its minimum {low}"
-        yield Diagnostic("DF309", Severity.ERROR, place, message)
-    if isinstance(high, (int, float)) and number > high:
-        message = f"input {spec.name!r} is {value!r}, above its maximum {high}"
-        yield Diagnostic("DF310", Severity.ERROR, place, message)
-
-
-def _is_choice(spec: InputSpec, value: object) -> bool:
-    choices = spec.choices or ()
-    if isinstance(value, list):
-        return bool(spec.options.get("multiselect")) and all(item in choices for item in value)
-    return value in choices
-
-
-def _option(spec: InputSpec, value: object, place: Place, node: Node) -> Diagnostic:
-    choices = [str(choice) for choice in spec.choices or ()]
-    near = near_misses(str(value), choices)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else None
-    if _names_file(value) or not choices or any(key.endswith("_upload") for key in spec.options):
-        message = f"input {spec.name!r} of {node.class_type} names {value!r}, which the catalog does not list"
-        return Diagnostic("DF312", Severity.WARNING, place, message, hint or "install the file before running")
-    message = f"input {spec.name!r} of {node.class_type} is {value!r}, which is not among its {len(choices)} options"
-    return Diagnostic("DF311", Severity.ERROR, place, message, hint)
-
-
-def _names_file(value: object) -> bool:
-    return isinstance(value, str) and "." in value.rsplit("/", 1)[-1].strip(".")
+def _as_warning(finding: Diagnostic) -> Diagnostic:
+    if finding.severity is not Severity.ERROR:
+        return finding
+    message = finding.message + " (nothing that is asked for needs it)"
+    return replace(finding, severity=Severity.WARNING, message=message)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from discomfort.compiler.effects import PORT_CLASS
-from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, Param, ancestors, topological_order
+from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, Param, ancestors
 from discomfort.compiler.types import Signatures, Typing
 from discomfort.rules import PassByRules
 
@@ -49,7 +49,7 @@ class _Drawing:
         self._plan = plan
         self._graph = plan.graph
         params = {name: port.type for name, port in plan.inputs.items()}
-        self._typing = Typing(plan.graph, topological_order(plan.graph), Signatures(catalog), params)
+        self._typing = Typing(plan.graph, plan.graph.nodes, Signatures(catalog), params)
         self._rules = PassByRules(plan.rules)
         running = [
             port.source.node

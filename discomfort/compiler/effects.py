@@ -83,7 +83,7 @@ class EffectTable:
     """The effect of every class of a catalog."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self._rules: dict[str | None, Rule] = {None: _UNKNOWN}
 
     def rule(self, class_type: str | None) -> Rule:
@@ -96,7 +96,7 @@ class EffectTable:
     def _find(self, class_type: str) -> Rule:
         if class_type in RULES:
             return RULES[class_type]
-        node_class = self._catalog.get(class_type)
+        node_class = self.catalog.get(class_type)
         if node_class is None:
             return _UNKNOWN
         if node_class.effect is not None:

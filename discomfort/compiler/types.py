@@ -7,7 +7,7 @@ from a context is converted. Match types bind all inputs and outputs of one temp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from discomfort.compiler.catalog import Catalog, InputSpec, NodeClass, read_input_groups
@@ -156,13 +156,26 @@ def _renamed(spec: InputSpec, name: str, group: str) -> InputSpec:
     return InputSpec(name, spec.type, group, spec.options, spec.choices)
 
 
+class _Facts:
+    """What typing needs of a class: output types and lists by slot, whether outputs follow inputs, and list inputs."""
+
+    __slots__ = ("gathers", "lists", "special", "types")
+
+    def __init__(self, node_class: NodeClass | None, name: str | None) -> None:
+        outputs = node_class.outputs if node_class is not None else ()
+        self.types = tuple(spec.type for spec in outputs)
+        self.lists = tuple(spec.is_list for spec in outputs)
+        self.special = name in (PORT_CLASS, LOADER_CLASS) or any(spec.match_template for spec in outputs)
+        self.gathers = node_class is not None and node_class.is_input_list
+
+
 class Typing:
     """The type of every value in a graph, and whether it is a list; computed once, producers first."""
 
     def __init__(
         self,
         graph: Graph,
-        order: Sequence[NodeId],
+        order: Iterable[NodeId],
         signatures: Signatures,
         params: Mapping[str, str] | None = None,
     ) -> None:
@@ -171,65 +184,48 @@ class Typing:
         self._params = params or {}
         self._special: dict[Link, str] = {}
         self._lists: set[NodeId] = set()
-        self._infer(order)
+        names = {node.class_type for node in graph.nodes.values()}
+        catalog = signatures.catalog
+        self._facts = {name: _Facts(catalog.get(name) if name is not None else None, name) for name in names}
+        self._known = {name for name in names if name in catalog}
+        if any(facts.special or any(facts.lists) for facts in self._facts.values()):
+            self._infer(order)
 
     def of(self, value: Input) -> str:
         """Return the type of what `value` brings: a link's output, a parameter's type, or that of a literal."""
-        if isinstance(value, Link):
-            return self._slot(value)
+        if type(value) is Link:
+            special = self._special.get(value) if self._special else None
+            if special is not None:
+                return special
+            node = self._graph.nodes.get(value.node)
+            types = self._facts[node.class_type].types if node is not None else ()
+            return types[value.slot] if 0 <= value.slot < len(types) else UNKNOWN
         if isinstance(value, Param):
             return self._params.get(value.name, ANY)
-        return literal_type(value)
+        return literal_type(value) if isinstance(value, Literal) else UNKNOWN
 
     def is_list(self, value: Input) -> bool:
         """Return whether `value` may be a list of values, for each of which its consumers run once."""
-        if not isinstance(value, Link):
+        if type(value) is not Link:
             return False
         if value.node in self._lists:
             return True
-        node_class = self._class(value.node)
-        return (
-            node_class is not None and value.slot < len(node_class.outputs) and node_class.outputs[value.slot].is_list
-        )
+        node = self._graph.nodes.get(value.node)
+        lists = self._facts[node.class_type].lists if node is not None else ()
+        return 0 <= value.slot < len(lists) and lists[value.slot]
 
-    def _class(self, node_id: NodeId) -> NodeClass | None:
-        node = self._graph.nodes.get(node_id)
-        return None if node is None or node.class_type is None else self._signatures.catalog.get(node.class_type)
+    def output_count(self, class_type: str | None) -> int | None:
+        """Return how many outputs a class of this graph has, None where nobody knows."""
+        return len(self._facts[class_type].types) if class_type in self._known else None
 
-    def _slot(self, link: Link) -> str:
-        special = self._special.get(link)
-        if special is not None:
-            return special
-        node_class = self._class(link.node)
-        if node_class is None or link.slot >= len(node_class.outputs):
-            return UNKNOWN
-        return node_class.outputs[link.slot].type
-
-    def _infer(self, order: Sequence[NodeId]) -> None:
-        catalog = self._signatures.catalog
-        nodes = self._graph.nodes
-        matching = {
-            name: self._is_special(catalog.get(name)) for name in {n.class_type for n in nodes.values()} if name
-        }
-        lists = self._lists
+    def _infer(self, order: Iterable[NodeId]) -> None:
         for node_id in order:
-            node = nodes[node_id]
-            name = node.class_type
-            if name is not None and matching[name]:
+            node = self._graph.nodes[node_id]
+            facts = self._facts[node.class_type]
+            if facts.special:
                 self._bind_outputs(node)
-            node_class = catalog.get(name) if name is not None else None
-            if node_class is not None and node_class.is_input_list:
-                continue
-            for value in node.inputs.values():
-                if type(value) is Link and (value.node in lists or self.is_list(value)):
-                    lists.add(node_id)
-                    break
-
-    @staticmethod
-    def _is_special(node_class: NodeClass | None) -> bool:
-        if node_class is None:
-            return False
-        return node_class.name in (PORT_CLASS, LOADER_CLASS) or any(spec.match_template for spec in node_class.outputs)
+            if not facts.gathers and any(self.is_list(value) for value in node.inputs.values()):
+                self._lists.add(node_id)
 
     def _bind_outputs(self, node: Node) -> None:
         """Find the types of a node whose outputs follow its inputs."""

@@ -87,11 +87,13 @@ def _effects(graph: Graph, effects: EffectTable) -> tuple[NodeId, ...]:
 
     A node of unknown class that feeds nothing may be one of them, so it stays.
     """
-    fed = {link.node for node in graph.nodes.values() for _, link in node.links()}
-    kinds = {node.id: effects.rule(node.class_type).effect for node in graph.nodes.values()}
+    kinds = {name: effects.rule(name).effect for name in {node.class_type for node in graph.nodes.values()}}
+    kinds[PORT_CLASS] = Effect.PURE
+    fed: set[NodeId] = set()
+    if Effect.UNKNOWN in kinds.values():
+        fed.update(link.node for node in graph.nodes.values() for _, link in node.links())
     return tuple(
         node.id
         for node in graph.nodes.values()
-        if node.class_type != PORT_CLASS
-        and (kinds[node.id] is Effect.EFFECT or (kinds[node.id] is Effect.UNKNOWN and node.id not in fed))
+        if (kind := kinds[node.class_type]) is Effect.EFFECT or (kind is Effect.UNKNOWN and node.id not in fed)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 
 import discomfort
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.bind import BindError
 from discomfort.runtime.engine import EngineError, NodeFailed
+from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.executor import Reference
 from discomfort.runtime.progress import ProgressUpdate
 from discomfort.runtime.sweep import SweepError

@@ -64,11 +64,9 @@ def text(value: object) -> str:
         return "null"
     if isinstance(value, (int, float)):
         written = number(value)
-        if isinstance(written, int):
-            return str(written)
         if written is None:
             return "NaN" if value != value else ("Infinity" if value > 0 else "-Infinity")
-        return _float_text(written)
+        return _float_text(written) if type(written) is float else str(written)
     if isinstance(value, (list, tuple)):
         return ",".join("" if item is None else text(item) for item in value)
     return "[object Object]"

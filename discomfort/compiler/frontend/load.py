@@ -65,4 +65,4 @@ def _document(content: bytes | Mapping[str, Any] | None, findings: Findings) -> 
         return None
     if type(document) is dict and type(document.get("prompt")) is dict and "nodes" not in document:
         return document["prompt"]  # type: ignore[no-any-return]
-    return document  # type: ignore[no-any-return]
+    return document

@@ -56,7 +56,7 @@ class Lowering:
         self._resolver = Resolver(self._scopes, layouts, self._promoted, findings)
         self._primitives = Primitives(layouts)
         self._names = Names(self._scopes[0], layouts, self._primitives, findings, clock)
-        self._primitives.expand = self._names.expand  # type: ignore[method-assign]
+        self._primitives.expand = self._names.expand
         self.paths: dict[str, str] = {}
 
     def graph(self) -> Graph:

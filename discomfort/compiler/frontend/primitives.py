@@ -7,7 +7,7 @@ copies its value into each; every step clamps and rounds numbers by the range at
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,8 @@ class Primitives:
     def __init__(self, layouts: Layouts) -> None:
         self._layouts = layouts
         self._fed: dict[tuple[str, str], list[Widget]] = {}
+        self.expand: Callable[[str], str] = str
+        """Replaces the patterns of file names in a text; set by who knows all names."""
 
     def value(self, graph: SavedGraph, primitive: SavedNode, widget: Widget) -> Any:
         """Return the value for `widget`, one of those that `primitive` feeds; UNSET where it has none."""
@@ -102,10 +104,6 @@ class Primitives:
         if primitive.properties.get(REPLACE) and type(value) is str and "%" in value:
             value = self.expand(value)
         return primitive_value(value, fed, widget)
-
-    def expand(self, value: str) -> str:
-        """Return a text with the patterns of file names replaced; set by who knows all names."""
-        return value
 
     def _widgets(self, graph: SavedGraph, primitive: SavedNode) -> list[Widget]:
         key = (graph.id, primitive.id)

@@ -2,53 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph, Input, Link, NodeId, Note, topological_order
-from discomfort.compiler.keys import structural_keys
-from discomfort.compiler.passes.rewrite import substitute
+from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note
+from discomfort.compiler.keys import literal_token
+from discomfort.compiler.passes.rewrite import producers_first, replace_names, with_inputs
 
 
 def merge_equal_nodes(graph: Graph, effects: EffectTable) -> Graph:
-    """Return the graph with nodes of one structural key merged into the first; those with effects stay as they are.
+    """Return the graph with nodes of one class and equal inputs merged into the first of them.
 
-    A node of unknown or volatile class stays too, and so does everything that it feeds: two uses may differ.
+    Nodes with effects, volatile ones and those of unknown class stay, and so does what they feed: two uses may differ.
     """
-    order = topological_order(graph)
-    keys = structural_keys(graph, order)
-    kept = set(graph.effects)
-    apart: set[NodeId] = set()
+    nodes: dict[NodeId, Node] = {}
     first: dict[str, NodeId] = {}
     merged: dict[NodeId, NodeId] = {}
-    for node_id in order:
+    mergeable = {name: effects.rule(name).mergeable for name in {node.class_type for node in graph.nodes.values()}}
+    kept = frozenset(graph.effects)
+    for node_id in producers_first(graph):
         node = graph.nodes[node_id]
-        if (
-            node_id in kept
-            or not effects.rule(node.class_type).mergeable
-            or any(link.node in apart and link.node not in merged for _, link in node.links())
-        ):
-            apart.add(node_id)
-            continue
-        earlier = first.setdefault(keys[node_id], node_id)
-        if earlier != node_id:
-            merged[node_id] = earlier
+        if merged:
+            node = _redirect(node, merged)
+        if mergeable[node.class_type] and node_id not in kept:
+            earlier = first.setdefault(_identity(node), node_id)
+            if earlier != node_id:
+                merged[node_id] = earlier
+                continue
+        nodes[node_id] = node
     if not merged:
         return graph
-    slots = {
-        value
-        for node in graph.nodes.values()
-        for value in node.inputs.values()
-        if type(value) is Link and value.node in merged
-    }
-    slots |= {
-        value
-        for table in (graph.outputs, graph.taps)
-        for value in table.values()
-        if isinstance(value, Link) and value.node in merged
-    }
-    values: dict[Link, Input] = {link: Link(merged[link.node], link.slot) for link in slots}
-    notes = tuple(
-        Note("merged", (node_id,), "an equal node stands already", Link(into, 0)) for node_id, into in merged.items()
+
+    def replacement(link: Link) -> Input | None:
+        into = merged.get(link.node)
+        return None if into is None else Link(into, link.slot)
+
+    return replace(
+        graph,
+        nodes=nodes,
+        outputs=replace_names(graph.outputs, replacement),
+        taps=replace_names(graph.taps, replacement),
+        notes=(*graph.notes, *_notes(merged)),
     )
-    return replace(substitute(graph, values, set(merged)), notes=(*graph.notes, *notes))
+
+
+def _redirect(node: Node, merged: Mapping[NodeId, NodeId]) -> Node:
+    changed: dict[str, Input] | None = None
+    for name, value in node.inputs.items():
+        if type(value) is Link and value.node in merged:
+            changed = changed if changed is not None else dict(node.inputs)
+            changed[name] = Link(merged[value.node], value.slot)
+    return node if changed is None else with_inputs(node, changed)
+
+
+def _identity(node: Node) -> str:
+    """Return text that is equal for two nodes of one graph exactly when class and inputs are; names sort first."""
+    inputs = node.inputs
+    parts = [f"{node.class_type}"]
+    for name in sorted(inputs):
+        value = inputs[name]
+        if isinstance(value, Link):
+            parts.append(f"{len(name)}:{name}=l{len(value.node)}:{value.node}.{value.slot}")
+        elif isinstance(value, Literal):
+            parts.append(f"{len(name)}:{name}={literal_token(value.value)}")
+        else:
+            parts.append(f"{len(name)}:{name}=p{value.name}")
+    return "\x1f".join(parts)
+
+
+def _notes(merged: Mapping[NodeId, NodeId]) -> list[Note]:
+    groups: dict[NodeId, list[NodeId]] = {}
+    for node_id, into in merged.items():
+        groups.setdefault(into, []).append(node_id)
+    return [Note("merged", tuple(ids), "an equal node stands already", Link(into, 0)) for into, ids in groups.items()]

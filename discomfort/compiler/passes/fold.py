@@ -1,4 +1,4 @@
-"""fold: nodes that only hand a value on disappear: ports and reroutes, primitives, switches with a fixed side."""
+"""fold: nodes that only hand a value on disappear: PASSTHRU ports, reroutes, primitives, switches with a fixed side."""
 
 from __future__ import annotations
 
@@ -6,56 +6,135 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from discomfort.compiler.effects import PORT_CLASS, EffectTable
-from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note, topological_order
-from discomfort.compiler.passes.rewrite import substitute
+from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note, Param
+from discomfort.compiler.literals import literal_problem
+from discomfort.compiler.passes.rewrite import producers_first, replace_names, with_inputs
+from discomfort.compiler.types import Signatures, literal_type
 
-FORWARDS = {PORT_CLASS: "input", "Reroute": ""}
-"""Class → the input that its only output repeats."""
-
-PRIMITIVES: Mapping[str, tuple[type, ...]] = {
-    "PrimitiveInt": (int,),
-    "PrimitiveFloat": (int, float),
-    "PrimitiveBoolean": (bool,),
-    "PrimitiveString": (str,),
-    "PrimitiveStringMultiline": (str,),
-}
-"""Class → the Python types of `value` that its output repeats unchanged."""
+REROUTE = "Reroute"
+"""Gives what comes in by its only input, whatever that is called."""
 
 SWITCH = "ComfySwitchNode"
+"""Gives `on_true` where `switch` is true and `on_false` elsewhere; the other side is not computed."""
+
+PRIMITIVES: Mapping[str, str] = {
+    "PrimitiveInt": "INT",
+    "PrimitiveFloat": "FLOAT",
+    "PrimitiveString": "STRING",
+    "PrimitiveStringMultiline": "STRING",
+    "PrimitiveBoolean": "BOOLEAN",
+}
+"""Class → the type of the literal `value` that its only output repeats unchanged."""
+
+_FOLDABLE = frozenset((PORT_CLASS, REROUTE, SWITCH, *PRIMITIVES))
 
 
-def fold_constants(graph: Graph, _: EffectTable) -> Graph:
-    """Return the graph with every value taken from where it is made."""
-    values: dict[Link, Input] = {}
-    notes: list[Note] = []
-    for node_id in topological_order(graph):
-        node = graph.nodes[node_id]
-        found = _handed_on(node)
-        if found is None:
-            continue
-        value = values.get(found, found) if isinstance(found, Link) else found
-        values[Link(node_id, 0)] = value
-        notes.append(Note("folded", (node_id,), f"{node.class_type} hands a value on", value))
-    if not values:
+def fold_constants(graph: Graph, effects: EffectTable) -> Graph:
+    """Return the graph with every value taken from where it is made.
+
+    A literal goes into a consumer only where the server takes it as such: a linked value is not compared with the
+    limits of its input, a written one is.
+    """
+    if not any(node.class_type in _FOLDABLE for node in graph.nodes.values()):
         return graph
-    folded = substitute(graph, values, {NodeId(link.node) for link in values} - set(graph.effects))
-    return replace(folded, notes=(*graph.notes, *notes))
+    folding = _Folding(Signatures(effects.catalog))
+    nodes: dict[NodeId, Node] = {}
+    for node_id in producers_first(graph):
+        node = folding.rewrite(graph.nodes[node_id])
+        folding.learn(node)
+        if node_id not in folding.links:
+            nodes[node_id] = node
+    used = {value.node for node in nodes.values() for value in node.inputs.values() if type(value) is Link}
+    unused = [node_id for node_id in folding.literals if node_id in nodes and node_id not in used]
+    for node_id in unused:
+        del nodes[node_id]
+    if len(nodes) == len(graph.nodes) and not folding.changed:
+        return graph
+    notes = [
+        Note("folded", (node_id,), _why(graph.nodes[node_id]), folding.value(Link(node_id, 0)))
+        for node_id in (*folding.links, *unused)
+    ]
+    return replace(
+        graph,
+        nodes=nodes,
+        outputs=replace_names(graph.outputs, folding.value),
+        taps=replace_names(graph.taps, folding.value),
+        notes=(*graph.notes, *notes),
+    )
+
+
+class _Folding:
+    """What the nodes seen so far stand for: `links` another value, `literals` a written one (some stand for both)."""
+
+    def __init__(self, signatures: Signatures) -> None:
+        self._signatures = signatures
+        self.links: dict[NodeId, Link | Param] = {}
+        self.literals: dict[NodeId, Literal] = {}
+        self.changed = False
+
+    def value(self, link: Link) -> Input | None:
+        """Return what stands for `link` where anything may stand, None where it stands for itself."""
+        if link.slot != 0:
+            return None
+        return self.literals.get(link.node) or self.links.get(link.node)
+
+    def rewrite(self, node: Node) -> Node:
+        """Return `node` with every input replaced that can be."""
+        if not self.links and not self.literals:
+            return node
+        changed: dict[str, Input] = {}
+        for name, value in node.inputs.items():
+            if type(value) is not Link or value.slot != 0:
+                continue
+            literal = self.literals.get(value.node)
+            if literal is not None and self._takes(node, name, literal):
+                changed[name] = literal
+            elif value.node in self.links:
+                changed[name] = self.links[value.node]
+        if not changed:
+            return node
+        self.changed = True
+        return with_inputs(node, {**node.inputs, **changed})
+
+    def learn(self, node: Node) -> None:
+        """Remember what `node` stands for, if it only hands something on."""
+        value = _handed_on(node)
+        if isinstance(value, Literal):
+            self.literals[node.id] = value
+        elif value is not None:
+            self.links[node.id] = value
+            if isinstance(value, Link) and value.slot == 0 and value.node in self.literals:
+                self.literals[node.id] = self.literals[value.node]
+
+    def _takes(self, node: Node, name: str, literal: Literal) -> bool:
+        """Return whether the server would take `literal` where `node` has a link now."""
+        node_class = self._signatures.catalog.get(node.class_type or "")
+        if node_class is None or node.class_type == PORT_CLASS:
+            return False
+        spec = self._signatures.inputs(node_class, node.inputs).get(name)
+        return spec is not None and literal_problem(spec, literal.value) is None
 
 
 def _handed_on(node: Node) -> Input | None:
-    """Return the value that the node's only output repeats, or None where it does more."""
-    name = node.class_type or ""
-    if name in FORWARDS:
-        return node.inputs.get(FORWARDS[name])
-    if name in PRIMITIVES:
-        value = node.inputs.get("value")
-        if isinstance(value, Literal):
-            fits = isinstance(value.value, PRIMITIVES[name]) and (
-                name == "PrimitiveBoolean" or not isinstance(value.value, bool)
-            )
-            return value if fits else None
+    """Return the value that the node's only output repeats, None where it does more."""
+    name = node.class_type
+    if name is None or name not in _FOLDABLE:
+        return None
+    inputs = node.inputs
+    if name == PORT_CLASS:
+        return inputs.get("input")
+    if name == REROUTE:
+        return next(iter(inputs.values())) if len(inputs) == 1 else None
     if name == SWITCH:
-        side = node.inputs.get("switch")
-        if isinstance(side, Literal) and isinstance(side.value, bool):
-            return node.inputs.get("on_true" if side.value else "on_false")
-    return None
+        side = inputs.get("switch")
+        if not isinstance(side, Literal) or not isinstance(side.value, bool):
+            return None
+        return inputs.get("on_true" if side.value else "on_false")
+    value = inputs.get("value")
+    return value if isinstance(value, Literal) and literal_type(value) == PRIMITIVES[name] else None
+
+
+def _why(node: Node) -> str:
+    if node.class_type == SWITCH:
+        return "its condition is written in the workflow"
+    return "its value is written in the workflow" if node.class_type in PRIMITIVES else "it only hands its input on"

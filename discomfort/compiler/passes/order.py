@@ -1,14 +1,17 @@
-"""order: producers before consumers, ties in the order the user wrote them."""
+"""order: producers before consumers, otherwise as they lie; effects keep the sequence of the workflows."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph, topological_order
+from discomfort.compiler.graph import Graph
+from discomfort.compiler.passes.rewrite import producers_first
 
 
 def order_nodes(graph: Graph, _: EffectTable) -> Graph:
-    """Return the graph with its nodes in topological order."""
-    order = topological_order(graph)
+    """Return the graph with its nodes in producers-first order."""
+    order = producers_first(graph)
+    if order is graph.nodes:
+        return graph
     return replace(graph, nodes={node_id: graph.nodes[node_id] for node_id in order})

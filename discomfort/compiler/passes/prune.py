@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph, Note, ancestors
+from discomfort.compiler.graph import Graph, Link, Note, ancestors
 
 
 def remove_dead_nodes(graph: Graph, _: EffectTable) -> Graph:
-    """Return the graph without the nodes from which neither an output nor an effect is reachable."""
+    """Return the graph without the nodes from which neither an output nor an effect is reachable.
+
+    Taps that looked at such nodes go with them.
+    """
     alive = ancestors(graph, graph.roots())
     dead = tuple(node_id for node_id in graph.nodes if node_id not in alive)
     if not dead:
         return graph
-    nodes = {node_id: node for node_id, node in graph.nodes.items() if node_id in alive}
-    note = Note("removed", dead, "no output and no effect needs them")
-    return replace(graph, nodes=nodes, notes=(*graph.notes, note))
+    return replace(
+        graph,
+        nodes={node_id: node for node_id, node in graph.nodes.items() if node_id in alive},
+        taps={name: value for name, value in graph.taps.items() if not isinstance(value, Link) or value.node in alive},
+        notes=(*graph.notes, Note("removed", dead, "no output and no effect needs them")),
+    )

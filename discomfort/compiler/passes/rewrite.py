@@ -1,30 +1,34 @@
-"""What passes share: replacing values throughout a graph."""
+"""What passes share: an order with producers first, and replacing values throughout a graph."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 
-from discomfort.compiler.graph import Graph, Input, Link, Node, NodeId
+from discomfort.compiler.graph import Graph, Input, Link, Node, NodeId, topological_order
 
 
-def substitute(graph: Graph, values: Mapping[Link, Input], gone: set[NodeId]) -> Graph:
-    """Return the graph with each link in `values` replaced by what it maps to, and the nodes in `gone` left out."""
-    nodes: dict[NodeId, Node] = {}
-    for node_id, node in graph.nodes.items():
-        if node_id in gone:
-            continue
-        changed = {
-            name: values[value] for name, value in node.inputs.items() if type(value) is Link and value in values
-        }
-        nodes[node_id] = replace(node, inputs={**node.inputs, **changed}) if changed else node
+def producers_first(graph: Graph) -> Iterable[NodeId]:
+    """Return the node ids with producers before consumers; `graph.nodes` itself where they lie so already."""
+    nodes = graph.nodes
+    seen: set[NodeId] = set()
+    for node_id, node in nodes.items():
+        for value in node.inputs.values():
+            if type(value) is Link and value.node not in seen and value.node in nodes:
+                return topological_order(graph)
+        seen.add(node_id)
+    return nodes
 
-    def resolve(value: Input) -> Input:
-        return values.get(value, value) if isinstance(value, Link) else value
 
-    return replace(
-        graph,
-        nodes=nodes,
-        outputs={name: resolve(value) for name, value in graph.outputs.items()},
-        taps={name: resolve(value) for name, value in graph.taps.items()},
-    )
+def with_inputs(node: Node, inputs: Mapping[str, Input]) -> Node:
+    """Return `node` with other inputs."""
+    return Node(node.id, node.class_type, inputs, node.title, node.origin)
+
+
+def replace_names(table: Mapping[str, Input], replacement: Callable[[Link], Input | None]) -> Mapping[str, Input]:
+    """Return outputs or taps with each link replaced for which `replacement` has something; else `table` itself."""
+    changed: dict[str, Input] = {}
+    for name, value in table.items():
+        new = replacement(value) if isinstance(value, Link) else None
+        if new is not None:
+            changed[name] = new
+    return {**table, **changed} if changed else table

@@ -12,6 +12,7 @@ import asyncio
 import importlib.util
 import json
 import sys
+import tempfile
 import threading
 import traceback
 import types
@@ -23,7 +24,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 sys.path.insert(0, str(Path(__file__).parent))
-import double_nodes
+import double_nodes  # type: ignore[import-not-found]
 
 
 @dataclass
@@ -480,7 +481,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--listen", default="127.0.0.1")
     parser.add_argument("--extra-model-paths-config", action="append", nargs="+", default=[])
-    parser.add_argument("--base-directory", default=str(Path(sys.argv[0]).resolve().parent))
+    parser.add_argument("--base-directory", default=tempfile.mkdtemp(prefix="double-"))
     parser.add_argument("--disable-auto-launch", action="store_true")
     parser.add_argument("--no-nodes", action="store_true", help="a server without our nodes")
     parser.add_argument("--start-seconds", type=float, default=0.0)

@@ -49,7 +49,8 @@ def test_engine_keeps_the_protocol(server: ManagedServer) -> None:
 
 async def test_tensor_goes_there_and_back_exactly(attached: ComfyUIEngine, context: WorkflowContext) -> None:
     image = torch.rand(2, 16, 8, 3)
-    assert torch.equal(await result_of(attached, inversion(context, image)), 1.0 - image)
+    inverted: Any = await result_of(attached, inversion(context, image))
+    assert torch.equal(inverted, 1.0 - image)
 
 
 async def test_remote_server_gets_values_over_http(
@@ -57,7 +58,8 @@ async def test_remote_server_gets_values_over_http(
 ) -> None:
     monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection._LOOPBACK", ())
     image = torch.rand(1, 300, 400, 3)
-    assert torch.equal(await result_of(attached, inversion(context, image)), 1.0 - image)
+    inverted: Any = await result_of(attached, inversion(context, image))
+    assert torch.equal(inverted, 1.0 - image)
     latent = {"samples": torch.rand(1, 4, 2, 2), "noise": [1, (2.0, "x", None)]}
     request = request_for(context, {"l": loader(context, latent)}, out=["l", 0])
     back = await result_of(attached, request)

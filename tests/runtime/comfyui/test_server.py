@@ -40,7 +40,8 @@ async def test_two_servers_run_side_by_side(managed: StartEngine, context: Workf
     one, two = managed(), managed()
     await asyncio.gather(one.start(), two.start())
     assert one.url != two.url
-    assert await asyncio.gather(result_of(one, addition(context, 1)), result_of(two, addition(context, 2))) == [2, 3]
+    results = await asyncio.gather(result_of(one, addition(context, 1)), result_of(two, addition(context, 2)))
+    assert list(results) == [2, 3]
 
 
 async def test_port_taken_by_another_program_is_passed_over(checkout: Path) -> None:

@@ -15,6 +15,8 @@ MAX_ENTRIES = 4096
 MAX_BYTES = 4 << 30
 """Bytes of tensors that are kept at most; other objects (models) count as nothing and leave by age alone."""
 
+_SMALL = frozenset({int, float, str, bool, type(None)})
+
 
 class NodeResult:
     """What one node gave: each output as the list of its values, and what it shows (`ui`)."""
@@ -30,8 +32,9 @@ class NodeResult:
         total = 0
         for values in self.outputs:
             for value in values:
-                parts = value.values() if type(value) is dict else (value,)
-                for part in parts:
+                if type(value) in _SMALL:
+                    continue
+                for part in value.values() if type(value) is dict else (value,):
                     size = getattr(part, "nbytes", 0)
                     total += size if type(size) is int else 0
         return total
@@ -91,7 +94,7 @@ def result_key(node: PromptNode, keys: Mapping[str, str | None], change: str | N
         parts.append(f"{name}<{key}.{slot}")
     try:
         for name, value in node.constants.items():
-            parts.append(f"{name}={literal_token(value)}")
+            parts.append(f"{name}=i{value}" if type(value) is int else f"{name}={literal_token(value)}")
     except (TypeError, ValueError):
         return None
     if not definition.grown:  # those may read the order of their inputs

@@ -57,6 +57,19 @@ def gather(node: PromptNode, results: Mapping[str, NodeResult], hidden: Mapping[
     return lists
 
 
+def plain_arguments(node: PromptNode, results: Mapping[str, NodeResult]) -> Arguments | None:
+    """Return the arguments of a node of a plain class where it is called once and nothing is blocked, else None."""
+    arguments = node.constants.copy()
+    for name, producer, slot in node.links:
+        outputs = results[producer].outputs
+        if slot >= len(outputs) or len(outputs[slot]) != 1:
+            return None
+        value = arguments[name] = outputs[slot][0]
+        if type(value) is ExecutionBlocker:
+            return None
+    return arguments
+
+
 def arguments_of_calls(node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> list[Arguments]:
     """Return the keyword arguments of each call: one a value of the longest list, shorter lists repeat their last."""
     definition = node.definition
@@ -125,6 +138,15 @@ def read_answer(definition: Definition, returned: Any) -> Answer:
     if isinstance(returned, (tuple, list)):
         return Answer(returned)
     raise TypeError(f"{definition.function} returned {kind.__name__}; a node returns a tuple with an item an output")
+
+
+def plain_result(definition: Definition, returned: Sequence[Any]) -> NodeResult | None:
+    """Return the result of a node of a plain class that was called once and returned its tuple, else None."""
+    if definition.plain and len(returned) == 1:
+        values = returned[0]
+        if type(values) is tuple and len(values) == len(definition.output_types):
+            return NodeResult([[value] for value in values])
+    return None
 
 
 def blocked_values(definition: Definition, blocker: ExecutionBlocker) -> list[Any]:

@@ -11,6 +11,19 @@ from typing import Any
 from discomfort.compiler.catalog import InputSpec, NodeClass, OutputSpec, read_input_groups
 from discomfort.compiler.types import AUTOGROW, DYNAMIC_COMBO
 
+HIDDEN_KINDS = frozenset(
+    (
+        "PROMPT",
+        "DYNPROMPT",
+        "EXTRA_PNGINFO",
+        "UNIQUE_ID",
+        "AUTH_TOKEN_COMFY_ORG",
+        "API_KEY_COMFY_ORG",
+        "COMFY_USAGE_SOURCE",
+    )
+)
+"""What ComfyUI fills hidden inputs with; the scheduler has the first four, the others are None."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
@@ -50,6 +63,8 @@ class Definition:
     raw_links: frozenset[str]
     grown: tuple[str, ...]
     accepts_all: bool
+    plain: bool
+    """Whether the class uses none of: list inputs, hidden, lazy, raw or dynamic inputs, list outputs."""
     keyed_by_id: bool
     never_cached: bool
     keeps_results: bool
@@ -66,10 +81,17 @@ def read_definition(name: str, node_class: Any) -> Definition:
     declared = node_class.INPUT_TYPES()
     visible = {group: declared.get(group) or {} for group in ("required", "optional")}
     inputs = {spec.name: spec for spec in read_input_groups(visible)}
-    hidden = tuple((key, _hidden_kind(kind)) for key, kind in (declared.get("hidden") or {}).items())
+    kinds = {key: _hidden_kind(kind) for key, kind in (declared.get("hidden") or {}).items()}
+    hidden = tuple((key, kind) for key, kind in kinds.items() if kind in HIDDEN_KINDS)
+    # what nothing fills in may still be set by a prompt, as by the graphs that loop nodes expand to
+    inputs |= {key: InputSpec(key, kind, "optional", {}) for key, kind in kinds.items() if kind not in HIDDEN_KINDS}
     outputs = output_types(node_class)
+    input_is_list = bool(getattr(node_class, "INPUT_IS_LIST", False))
+    grown = tuple(key for key, spec in inputs.items() if spec.type in (AUTOGROW, DYNAMIC_COMBO))
     lists = tuple(bool(flag) for flag in getattr(node_class, "OUTPUT_IS_LIST", None) or ())
     checks = hasattr(node_class, "check_lazy_status")
+    lazy = frozenset(key for key, spec in inputs.items() if checks and spec.options.get("lazy"))
+    raw_links = frozenset(key for key, spec in inputs.items() if spec.options.get("rawLink"))
     return Definition(
         name=name,
         node_class=node_class,
@@ -79,12 +101,13 @@ def read_definition(name: str, node_class: Any) -> Definition:
         output_types=outputs,
         output_is_list=(lists + (False,) * len(outputs))[: len(outputs)],
         function=node_class.FUNCTION,
-        input_is_list=bool(getattr(node_class, "INPUT_IS_LIST", False)),
+        input_is_list=input_is_list,
         output_node=bool(getattr(node_class, "OUTPUT_NODE", False)),
-        lazy=frozenset(key for key, spec in inputs.items() if checks and spec.options.get("lazy")),
-        raw_links=frozenset(key for key, spec in inputs.items() if spec.options.get("rawLink")),
-        grown=tuple(key for key, spec in inputs.items() if spec.type in (AUTOGROW, DYNAMIC_COMBO)),
+        lazy=lazy,
+        raw_links=raw_links,
+        grown=grown,
         accepts_all=bool(getattr(node_class, "ACCEPT_ALL_INPUTS", False)),
+        plain=not (input_is_list or hidden or lazy or raw_links or grown or any(lists)),
         keyed_by_id=bool(getattr(node_class, "NOT_IDEMPOTENT", False))
         or any(kind == "UNIQUE_ID" for _, kind in hidden),
         never_cached=bool(getattr(node_class, "NEVER_CACHED", False)),

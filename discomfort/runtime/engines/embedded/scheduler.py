@@ -176,12 +176,16 @@ class Run:
                 self._know(node, known)
                 self._release(node_id)
                 return
+            if node.definition.plain and (arguments := invoke.plain_arguments(node, self.results)) is not None:
+                self._started(node_id)
+                self._current.call = 0
+                self._called(node, [getattr(self._instance(node), node.definition.function)(**arguments)])
+                return
             lists = invoke.gather(node, self.results, self._hidden)
             if node.definition.lazy and (needed := self._needed(node, lists)):
                 self._wait_for(node_id, needed)
                 return
-            if self._bridge.listener is not None:
-                self._bridge.emit(NodeStarted(self.graph.origin(node_id)))
+            self._started(node_id)
             self._call(node, lists)
         except (NodeFailed, Interrupted):
             raise
@@ -220,17 +224,22 @@ class Run:
         definition = node.definition
         function = getattr(self._instance(node), definition.function)
         returned: list[Any] = []
-        asynchronous = False
         for index, arguments in enumerate(invoke.arguments_of_calls(node, lists)):
             blocker = invoke.blocker_in(definition, lists, arguments)
             if blocker is not None:
                 returned.append(invoke.blocked_values(definition, self._pass_on(node, blocker)))
                 continue
             self._current.call = index
-            answer = function(**arguments)
-            asynchronous = asynchronous or type(answer) is CoroutineType
-            returned.append(answer)
-        if asynchronous:
+            returned.append(function(**arguments))
+        self._called(node, returned)
+
+    def _started(self, node_id: str) -> None:
+        if self._bridge.listener is not None:
+            self._bridge.emit(NodeStarted(self.graph.origin(node_id)))
+
+    def _called(self, node: PromptNode, returned: list[Any]) -> None:
+        """Take what the calls of a node returned; asynchronous ones go on on the event loop."""
+        if CoroutineType in map(type, returned):
             self._in_flight += 1
             self._bridge.start(node.id, _gather(Current(self, node.id), returned))
         else:
@@ -257,6 +266,10 @@ class Run:
             raise self._fail(node_id, error) from error
 
     def _answered(self, node: PromptNode, returned: Sequence[Any]) -> None:
+        plain = invoke.plain_result(node.definition, returned)
+        if plain is not None:
+            self._finish(node, plain)
+            return
         answers = [invoke.read_answer(node.definition, value) for value in returned]
         if any(answer.graph is not None for answer in answers):
             self._expand(node, answers)

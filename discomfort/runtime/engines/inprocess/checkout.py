@@ -43,24 +43,25 @@ _loaded: Checkout | None = None
 
 
 class Checkout:
-    """An imported ComfyUI: its modules by name, and its node classes."""
+    """An imported ComfyUI: its modules by name, and its node classes once `_prepare` has loaded them."""
 
     def __init__(self, path: Path, arguments: tuple[str, ...], arguments_parsed: Any) -> None:
         self.path = path
         self.arguments = arguments
         self.options = arguments_parsed
-        self.nodes = importlib.import_module("nodes")
-        self.folder_paths = importlib.import_module("folder_paths")
+        # before `nodes`, which puts ComfyUI's `comfy` folder first in sys.path, where another `utils` is
+        self.module("utils.extra_config")
+        self.folder_paths = self.module("folder_paths")
 
     @property
     def classes(self) -> Mapping[str, Any]:
         """ComfyUI's own table of node classes; it grows when custom nodes add to it."""
-        table: Mapping[str, Any] = self.nodes.NODE_CLASS_MAPPINGS
+        table: Mapping[str, Any] = self.module("nodes").NODE_CLASS_MAPPINGS
         return table
 
     def display_name(self, name: str) -> str:
         """Return what people call a class."""
-        return str(self.nodes.NODE_DISPLAY_NAME_MAPPINGS.get(name) or name)
+        return str(self.module("nodes").NODE_DISPLAY_NAME_MAPPINGS.get(name) or name)
 
     def module(self, name: str) -> ModuleType:
         """Return one of the checkout's modules."""
@@ -166,7 +167,7 @@ def _prepare(checkout: Checkout) -> None:
         server = checkout.module("server").PromptServer(loop)
         server.send_sync = _nobody_listens
         loop.run_until_complete(
-            checkout.nodes.init_extra_nodes(
+            checkout.module("nodes").init_extra_nodes(
                 init_custom_nodes=with_custom_nodes, init_api_nodes=not options.disable_api_nodes
             )
         )

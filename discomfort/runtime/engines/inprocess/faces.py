@@ -41,7 +41,9 @@ class Calls:
         self.v3_base: Any = getattr(checkout.module("comfy_api.internal"), "_ComfyNodeInternal", None)
         self.prompt_id = ""
         self._blocker: type = execution.ExecutionBlocker
-        self._node_context = checkout.module("comfy_execution.utils").CurrentNodeContext
+        running = checkout.module("comfy_execution.utils")
+        self._context_of: Callable[[str, str, int], Any] = running.ExecutionContext
+        self._tell_context: Callable[[Any], Any] = running.current_executing_context.set
         self._builder = checkout.module("comfy_execution.graph_utils").GraphBuilder
         self.management: Any = checkout.module("comfy.model_management")
         self._inference_mode: Callable[[], Any] = torch.inference_mode
@@ -51,22 +53,20 @@ class Calls:
         running = current.get()
         assert running is not None, "the scheduler calls this"
         node, index = running.node, running.call
-        self._builder.set_default_prefix(node, index, 0)
+        self._builder.set_default_prefix(node, index)
+        self._tell_context(self._context_of(self.prompt_id, node, index))
         try:
-            with self._node_context(self.prompt_id, node, index):
-                returned = function(**inputs)
+            returned = function(**inputs)
         except self.management.OOM_EXCEPTION:
             self.management.unload_all_models()
             raise
         if type(returned) is CoroutineType:
-            return self._awaited(returned, node, index, translate)
+            return self._awaited(returned, self._context_of(self.prompt_id, node, index), translate)
         return translate(returned)
 
-    async def _awaited(
-        self, coroutine: Coroutine[Any, Any, Any], node: str, index: int, translate: Callable[[Any], Any]
-    ) -> Any:
-        with self._node_context(self.prompt_id, node, index):
-            return translate(await _Stepped(coroutine, self._inference_mode))
+    async def _awaited(self, coroutine: Coroutine[Any, Any, Any], context: Any, translate: Callable[[Any], Any]) -> Any:
+        self._tell_context(context)
+        return translate(await _Stepped(coroutine, self._inference_mode))
 
     def blocked(self, value: Any) -> Any:
         """Return `value`, ComfyUI's ExecutionBlocker in it (alone, or in lists) as ours."""
@@ -132,6 +132,7 @@ class V3Face(Face):
     """Stands for a class of the V3 protocol: hidden inputs go on a clone of the class, dynamic ones are nested."""
 
     hidden: ClassVar[Mapping[str, str]]
+    clone: ClassVar[Any] = None
     nest: ClassVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None]
 
     def call(self, **inputs: Any) -> Any:
@@ -146,9 +147,15 @@ class V3Face(Face):
 
     @classmethod
     def _prepared(cls, inputs: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
-        hidden = {kind: inputs.pop(name) for name, kind in cls.hidden.items() if name in inputs}
-        data = {"hidden_inputs": hidden} if _takes_v3_data(cls.node_class.PREPARE_CLASS_CLONE) else hidden
-        return cls.node_class.PREPARE_CLASS_CLONE(data), inputs if cls.nest is None else cls.nest(inputs)
+        """Return a clone of the class, and the arguments; a class that wants nothing hidden needs one clone only."""
+        clone = cls.clone
+        if clone is None:
+            hidden = {kind: inputs.pop(name) for name, kind in cls.hidden.items() if name in inputs}
+            data = {"hidden_inputs": hidden} if _takes_v3_data(cls.node_class.PREPARE_CLASS_CLONE) else hidden
+            clone = cls.node_class.PREPARE_CLASS_CLONE(data)
+            if not cls.hidden:
+                cls.clone = clone
+        return clone, inputs if cls.nest is None else cls.nest(inputs)
 
     def _translated(self, returned: Any) -> Any:
         if returned.block_execution is not None:

@@ -1,0 +1,90 @@
+"""ExecutionBlocker: how a node keeps what follows it from running."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from discomfort.runtime.engine import SAVER_CLASS, NodeFailed
+from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
+from tests.runtime.embedded.lab import ANYTHING, Lab, prompt, show
+
+
+def add_gate(lab: Lab, message: str | None = None) -> None:
+    def gate(value: Any, closed: Any) -> tuple[Any]:
+        return (ExecutionBlocker(message) if value == closed else value,)
+
+    lab.add("Gate", gate, {"value": ANYTHING, "closed": ANYTHING})
+
+
+def test_a_silent_blocker_ends_its_branch_and_nothing_else(lab: Lab) -> None:
+    add_gate(lab)
+    nodes = prompt(
+        g=("Gate", {"value": 1, "closed": 1}),
+        a=("Add", {"a": ["g", 0], "b": 1}),
+        out=show("a"),
+        other=("Show", {"value": 5}),
+    )
+    result = lab.run(nodes)
+    assert result.ui == {"other": {"shown": [5]}}
+    assert lab.calls == ["Gate", "Show"]
+
+
+def test_one_blocked_value_of_a_list_blocks_that_call_alone(lab: Lab) -> None:
+    add_gate(lab)
+    nodes = prompt(
+        l=("List", {"count": 3}),
+        g=("Gate", {"value": ["l", 0], "closed": 1}),
+        a=("Add", {"a": ["g", 0], "b": 10}),
+        out=show("a"),
+    )
+    assert lab.shown(nodes) == [10, 12]
+
+
+def test_a_blocker_passes_through_outputs_that_are_lists(lab: Lab) -> None:
+    add_gate(lab)
+    lab.add("Wrap", lambda value: ([value, value],), {"value": ANYTHING}, OUTPUT_IS_LIST=(True,))
+    nodes = prompt(
+        l=("List", {"count": 3}),
+        g=("Gate", {"value": ["l", 0], "closed": 1}),
+        w=("Wrap", {"value": ["g", 0]}),
+        out=show("w"),
+    )
+    assert lab.shown(nodes) == [0, 0, 2, 2]
+
+
+def test_any_blocked_value_blocks_a_node_that_takes_lists(lab: Lab) -> None:
+    add_gate(lab)
+    lab.add("Sum", lambda values: (sum(values),), {"values": ANYTHING}, INPUT_IS_LIST=True)
+    nodes = prompt(
+        l=("List", {"count": 3}),
+        g=("Gate", {"value": ["l", 0], "closed": 1}),
+        s=("Sum", {"values": ["g", 0]}),
+        out=show("s"),
+    )
+    lab.run(nodes)
+    assert "Sum" not in lab.calls
+
+
+def test_a_message_is_told_at_the_node_that_was_blocked_after_the_rest_ran(lab: Lab) -> None:
+    add_gate(lab, "the gate is closed")
+    nodes = prompt(g=("Gate", {"value": 1, "closed": 1}), out=show("g"), later=("Show", {"value": 6}))
+    for _ in range(2):
+        with pytest.raises(NodeFailed, match="Execution Blocked: the gate is closed") as caught:
+            lab.run(nodes)
+        assert caught.value.node == "out"
+    assert "Show" in lab.calls
+
+
+def test_a_blocker_in_place_of_the_tuple_blocks_all_outputs(lab: Lab) -> None:
+    lab.add("Stop", lambda: ExecutionBlocker(), returns=("INT", "INT"))
+    lab.run(prompt(s=("Stop", {}), out=show("s"), two=show("s", 1)))
+    assert lab.calls == ["Stop"]
+
+
+def test_an_output_that_never_arrived_is_an_error(lab: Lab) -> None:
+    add_gate(lab)
+    nodes = prompt(g=("Gate", {"value": 1, "closed": 1}), save=(SAVER_CLASS, {"value": ["g", 0], "name": "result"}))
+    with pytest.raises(NodeFailed, match="nothing arrived for 'result': an ExecutionBlocker stopped it"):
+        lab.run(nodes, {"result": "save"})

@@ -1,0 +1,166 @@
+"""What is run again, and what is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from discomfort.runtime.engine import NodeFailed
+from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache
+from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, Prompt, node_class, prompt, show
+
+
+def sum_of(a: int, b: Any = 1) -> Prompt:
+    return prompt(x=("Number", {"value": a}), y=("Add", {"a": ["x", 0], "b": b}), out=show("y"))
+
+
+def test_an_unchanged_prompt_runs_nothing_and_answers_the_same(lab: Lab) -> None:
+    first = lab.run(sum_of(1))
+    again = lab.run(sum_of(1))
+    assert lab.calls == ["Number", "Add", "Show"]
+    assert again.ui == first.ui
+    assert (set(first.executed), set(again.cached), again.executed) == ({"x", "y", "out"}, {"x", "y", "out"}, ())
+
+
+def test_only_what_follows_a_change_runs_again(lab: Lab) -> None:
+    lab.run(sum_of(1))
+    result = lab.run(sum_of(1, 2))
+    assert (result.executed, result.cached) == (("y", "out"), ("x",))
+
+
+def test_ids_take_no_part(lab: Lab) -> None:
+    lab.run(sum_of(1))
+    lab.run(prompt(other=("Number", {"value": 1}), out=show("other")))
+    assert lab.calls.count("Number") == 1
+
+
+def test_equal_nodes_of_one_prompt_run_once(lab: Lab) -> None:
+    nodes = prompt(
+        x=("Number", {"value": 1}), z=("Number", {"value": 1}), y=("Add", {"a": ["x", 0], "b": ["z", 0]}), out=show("y")
+    )
+    assert lab.shown(nodes) == [2]
+    assert lab.calls.count("Number") == 1
+
+
+@pytest.mark.parametrize("values", [(1, 1.0), (1, True), (1, "1"), (0.0, -0.0), ({"a": 1}, {"a": 1.0})])
+def test_equal_values_of_different_types_are_different(lab: Lab, values: tuple[Any, Any]) -> None:
+    shown = [lab.shown(prompt(out=("Show", {"value": value}))) for value in values]
+    assert [repr(value) for (value,) in shown] == [repr(value) for value in values]
+
+
+def test_alternating_prompts_keep_their_results(lab: Lab) -> None:
+    for _ in range(3):
+        lab.run(sum_of(1))
+        lab.run(sum_of(2))
+    assert lab.calls.count("Add") == 2
+
+
+def test_equal_IS_CHANGED_answers_keep_the_result(lab: Lab) -> None:
+    lab.add("Stable", lambda a: (a,), {"a": NUMBER}, IS_CHANGED=lambda a: "same")
+    nodes = prompt(s=("Stable", {"a": 1}), out=show("s"))
+    lab.run(nodes)
+    lab.run(nodes)
+    assert lab.calls.count("Stable") == 1
+
+
+def test_a_changed_IS_CHANGED_answer_runs_the_node_and_what_follows(lab: Lab) -> None:
+    answers = iter("aab")
+    lab.add("File", lambda a: (len(lab.calls),), {"a": NUMBER}, IS_CHANGED=lambda a: next(answers))
+    for _ in range(3):
+        lab.run(prompt(f=("File", {"a": 1}), out=show("f")))
+    assert lab.calls == ["File", "Show", "File", "Show"]
+
+
+def test_IS_CHANGED_of_NaN_runs_the_node_each_time(lab: Lab) -> None:
+    lab.add("Always", lambda a: (a,), {"a": NUMBER}, IS_CHANGED=lambda a: float("nan"))
+    for _ in range(2):
+        lab.run(prompt(s=("Always", {"a": 1}), out=show("s")))
+    assert lab.calls == ["Always", "Show", "Always", "Show"]
+
+
+def test_IS_CHANGED_may_be_asynchronous(lab: Lab) -> None:
+    async def same(a: int) -> str:
+        return "same"
+
+    lab.add("Stable", lambda a: (a,), {"a": NUMBER}, IS_CHANGED=same)
+    for _ in range(2):
+        lab.run(prompt(s=("Stable", {"a": 1}), out=show("s")))
+    assert lab.calls.count("Stable") == 1
+
+
+def test_IS_CHANGED_sees_literals_and_None_for_links(lab: Lab) -> None:
+    lab.add("Look", lambda a, b: (a,), {"a": NUMBER, "b": NUMBER}, IS_CHANGED=lambda a, b: lab.seen.append((a, b)))
+    lab.run(prompt(x=("Number", {"value": 1}), s=("Look", {"a": ["x", 0], "b": 5}), out=show("s")))
+    assert lab.seen == [(None, 5)]
+
+
+def test_IS_CHANGED_that_raises_counts_as_changed(lab: Lab) -> None:
+    def broken(a: int) -> str:
+        raise OSError("gone")
+
+    lab.add("Broken", lambda a: (a,), {"a": NUMBER}, IS_CHANGED=broken)
+    for _ in range(2):
+        lab.run(prompt(s=("Broken", {"a": 1}), out=show("s")))
+    assert lab.calls.count("Broken") == 2
+
+
+def test_NOT_IDEMPOTENT_results_belong_to_one_node(lab: Lab) -> None:
+    lab.add("Mine", lambda a: (a,), {"a": NUMBER}, NOT_IDEMPOTENT=True)
+    nodes = prompt(m=("Mine", {"a": 1}), n=("Mine", {"a": 1}), y=("Add", {"a": ["m", 0], "b": ["n", 0]}), out=show("y"))
+    lab.run(nodes)
+    lab.run(nodes)
+    assert lab.calls.count("Mine") == 2
+
+
+def test_what_finished_before_a_failure_is_kept(lab: Lab) -> None:
+    def fail(value: Any) -> tuple[Any]:
+        raise ValueError("no")
+
+    lab.add("Fail", fail, {"value": ANYTHING})
+    for _ in range(2):
+        with pytest.raises(NodeFailed):
+            lab.run(prompt(x=("Number", {"value": 1}), f=("Fail", {"value": ["x", 0]}), out=show("f")))
+    assert lab.calls.count("Number") == 1
+    assert lab.calls.count("Fail") == 2
+
+
+def test_registering_a_class_anew_forgets_its_results(lab: Lab) -> None:
+    nodes = prompt(c=("Constant", {}), out=show("c"))
+    lab.engine.register({"Constant": node_class(lambda: (1,))})
+    assert lab.shown(nodes) == [1]
+    lab.engine.register({"Constant": node_class(lambda: (2,))})
+    assert lab.shown(nodes) == [2]
+
+
+def test_closing_lets_results_go_and_the_engine_can_be_used_again(lab: Lab) -> None:
+    import asyncio
+
+    lab.run(sum_of(1))
+    asyncio.run(lab.engine.close())
+    asyncio.run(lab.engine.close())
+    lab.run(sum_of(1))
+    assert lab.calls.count("Number") == 2
+
+
+def result_of(size: int) -> NodeResult:
+    import numpy as np
+
+    return NodeResult([[np.zeros(size, np.uint8)]])
+
+
+def test_the_cache_forgets_what_was_not_used_for_longest() -> None:
+    cache = ResultCache(max_entries=2)
+    for key in ("a", "b"):
+        cache.put(key, result_of(1))
+    cache.get("a")
+    cache.put("c", result_of(1))
+    assert [key for key in "abc" if cache.get(key)] == ["a", "c"]
+
+
+def test_the_cache_holds_no_more_bytes_of_tensors_than_allowed() -> None:
+    cache = ResultCache(max_bytes=100)
+    for key in "abc":
+        cache.put(key, result_of(40))
+    cache.put("c", result_of(50))
+    assert [key for key in "abc" if cache.get(key)] == ["b", "c"]
