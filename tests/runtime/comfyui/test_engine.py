@@ -60,7 +60,7 @@ async def test_remote_server_gets_values_over_http(
     image = torch.rand(1, 300, 400, 3)
     inverted: Any = await result_of(attached, inversion(context, image))
     assert torch.equal(inverted, 1.0 - image)
-    latent = {"samples": torch.rand(1, 4, 2, 2), "noise": [1, (2.0, "x", None)]}
+    latent: dict[str, Any] = {"samples": torch.rand(1, 4, 2, 2), "noise": [1, (2.0, "x", None)]}
     request = request_for(context, {"l": loader(context, latent)}, out=["l", 0])
     back = await result_of(attached, request)
     assert torch.equal(back["samples"], latent["samples"])
