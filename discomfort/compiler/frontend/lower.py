@@ -93,6 +93,8 @@ class Lowering:
                 widgets[widget.name] = widget
             if not title:
                 title = self._layouts.title(saved.type)
+        if saved.type == "WebcamCapture" and layout is not None:
+            self._report_camera(scope, saved)
         for slot in saved.inputs or () if layout is None or layout.fixed else existing_inputs(layout, saved):
             if slot.link is not None:
                 self._connect(scope, saved, slot, inputs, widgets)
@@ -130,6 +132,16 @@ class Lowering:
                 value = self._primitives.value(scope.graph, origin, widget)
                 if value is not UNSET:
                     inputs[slot.name] = self._widget_literal(widget, value, scope, node)
+
+    def _report_camera(self, scope: Scope, saved: SavedNode) -> None:
+        self._findings.error(
+            "DF143",
+            "this node takes its picture from a camera in the browser",
+            path=f"{scope.graph.path}.nodes[{saved.row}]",
+            node=scope.prefix + saved.id,
+            title=saved.title or saved.type,
+            hint="load the picture with LoadImage, or give it through a DiscomfortPort",
+        )
 
     def _report_prefix(self, value: object, scope: Scope, saved: SavedNode) -> None:
         self._findings.error(

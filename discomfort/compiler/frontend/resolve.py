@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from discomfort.compiler.frontend.findings import Findings
-from discomfort.compiler.frontend.layout import Layouts, Socket
+from discomfort.compiler.frontend.layout import MATCH_TYPE, Layouts, Socket
 from discomfort.compiler.frontend.models import BYPASSED, INPUT_NODE, MUTED, LinkId, SavedNode
 from discomfort.compiler.frontend.promoted import Promoted
 from discomfort.compiler.frontend.slots import declared_slots, fits, loaded_slots
@@ -39,6 +39,8 @@ class Resolver:
         return self._walk(scope, node, name, link_id, wanted)
 
     def _walk(self, scope: Scope, node: SavedNode, name: str, link_id: LinkId, wanted: str) -> Source:
+        asked = wanted
+        rerouted = False
         passed: list[tuple[int, LinkId, str]] = []
         seen: set[tuple[int, LinkId, str]] = set()
         step: _Step | Source = (scope, link_id)
@@ -54,37 +56,68 @@ class Resolver:
                 break
             seen.add(key)
             passed.append(key)
-            step, bypassed = self._step(step[0], step[1], wanted, (scope, node, name))
-            through_bypass |= bypassed
+            origin = self._origin(*step)
+            rerouted |= origin is not None and origin.type in REROUTES
+            step, passing = self._step(step[0], step[1], wanted, (scope, node, name))
+            if passing is not None:
+                through_bypass, wanted = True, passing
         result: Source = step  # type: ignore[assignment]
         for key in passed:
             self._memo[key] = result
+        if rerouted and type(result) is Link and not fits(self._output_type(scope, result), asked):
+            return None
         return result
+
+    def _origin(self, scope: Scope, link_id: LinkId) -> SavedNode | None:
+        link = scope.graph.links.get(link_id)
+        return None if link is None else scope.graph.nodes.get(link.origin)
+
+    def _output_type(self, scope: Scope, link: Link) -> str:
+        """Return the saved type of an output; the editor cuts reroutes between types that do not fit."""
+        *hosts, node_id = link.node.split(":")
+        place: Scope | None = self._root
+        for host in hosts:
+            place = None if place is None else place.children.get(host)
+        node = None if place is None else place.graph.nodes.get(node_id)
+        if node is None:
+            return "*"
+        known = self._layouts.catalog.get(node.type)
+        if known is not None:
+            kind = known.outputs[link.slot].type if 0 <= link.slot < len(known.outputs) else "*"
+            if kind != MATCH_TYPE:
+                return kind
+        return node.outputs[link.slot] if node.outputs and 0 <= link.slot < len(node.outputs) else "*"
 
     def _step(
         self, scope: Scope, link_id: LinkId, wanted: str, consumer: tuple[Scope, SavedNode, str]
-    ) -> tuple[_Step | Source, bool]:
-        """Return where one link leads: another link to follow, a final source, or None; and whether by bypass."""
+    ) -> tuple[_Step | Source, str | None]:
+        """Return where one link leads: another link to follow, a final source, or None.
+
+        The second item is the type of the input through which a bypassed node was passed: what lies behind is asked
+        for that type.
+        """
         link = scope.graph.links.get(link_id)
         if link is None:
             self._report_dangling(consumer, f"link {link_id!r} is not in the list of links")
-            return None, False
+            return None, None
         if link.origin == INPUT_NODE and scope.parent is not None:
-            return self._leave(scope, link.origin_slot), False
+            return self._leave(scope, link.origin_slot), None
         origin = scope.graph.nodes.get(link.origin)
         if origin is None:
             self._report_dangling(consumer, f"link {link_id!r} comes from node {link.origin}, which is not there")
-            return None, False
+            return None, None
         if origin.mode == MUTED and origin.type != SETTER:
-            return None, False
+            return None, None
         if origin.type in VIRTUAL:
-            return self._virtual(scope, origin), False
+            if link.origin_slot != 0 and origin.type in REROUTES:
+                return None, None
+            return self._virtual(scope, origin), None
         if origin.mode == BYPASSED:
-            return self._bypass(scope, origin, link.origin_slot, wanted, consumer), True
+            return self._bypass(scope, origin, link.origin_slot, wanted, consumer)
         child = scope.children.get(origin.id)
         if child is not None:
-            return self._enter(child, link.origin_slot), False
-        return Link(NodeId(scope.prefix + origin.id), link.origin_slot), False
+            return self._enter(child, link.origin_slot), None
+        return Link(NodeId(scope.prefix + origin.id), link.origin_slot), None
 
     def _leave(self, scope: Scope, slot: int) -> _Step | Source:
         """Return what feeds a subgraph's input `slot` from outside: the host's link, or its promoted widget."""
@@ -132,16 +165,16 @@ class Resolver:
 
     def _bypass(
         self, scope: Scope, origin: SavedNode, slot: int, wanted: str, consumer: tuple[Scope, SavedNode, str]
-    ) -> _Step | None:
+    ) -> tuple[_Step | None, str]:
         inputs = self._slots(origin)
         given = origin.outputs[slot] if origin.outputs is not None and 0 <= slot < len(origin.outputs) else "*"
         index = bypass_index([type_ for _, type_, _ in inputs], slot, given, wanted)
         if index is None:
             if not inputs and wanted == "*":
                 self._report_bypass(consumer, scope, origin)
-            return None
-        link = inputs[index][2]
-        return None if link is None else (scope, link)
+            return None, wanted
+        _, passing, link = inputs[index]
+        return None if link is None else (scope, link), passing
 
     def _slots(self, node: SavedNode) -> list[tuple[str, str, LinkId]]:
         definition = self._promoted.definitions.get(node.type)
