@@ -9,6 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CODES: Mapping[str, str] = {
+    "DF100": "there are more findings than are shown",
+    "DF101": "a workflow cannot be opened",
+    "DF102": "a file is not JSON",
+    "DF103": "the JSON is not a workflow",
+    "DF104": "a media file is damaged",
+    "DF105": "a media file embeds no workflow",
+    "DF110": "a part of the workflow has another form than the editor writes",
+    "DF111": "a node is not written as a node",
+    "DF112": "two nodes have one id",
+    "DF113": "a link leads to nothing",
+    "DF114": "a loop of bypassed nodes or reroutes feeds an input",
+    "DF115": "a bypassed node has nothing to hand on",
+    "DF121": "a subgraph contains itself",
+    "DF122": "subgraphs are nested too deep or unfold to too many nodes",
+    "DF130": "a node type is not in the catalog",
+    "DF141": "a file name holds the moment of compilation",
+    "DF142": "a file name prefix is not text",
+    "DF143": "a node takes its picture from the browser",
+    "DF150": "an API prompt cannot be joined into a workflow for the editor",
+    "DF151": "a port inside a subgraph cannot be joined into a workflow for the editor",
     "DF201": "a port has no unique_id",
     "DF202": "a port's unique_id is not text",
     "DF203": "two OUTPUT ports of one workflow share a unique_id",
@@ -36,5 +56,11 @@ CODES: Mapping[str, str] = {
     "DF314": "inputs that must have one type have several",
     "DF401": "the plan computes nothing",
     "DF402": "a prompt is deeper than a ComfyUI server bears and cannot be split",
+    "DF501": "the context does not hold an input",
+    "DF502": "a value does not fit its port",
+    "DF503": "a value is not among the options of the engine that is to run",
+    "DF505": "a workflow saved as a ref is not one closed output",
+    "DF520": "the engine refuses the prompt",
+    "DF521": "a server without our nodes cannot take or give a value",
 }
 """Code → meaning."""
