@@ -1,0 +1,90 @@
+"""Workflows inside pictures, videos and sounds."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from discomfort.compiler.catalog import default_catalog
+from discomfort.compiler.frontend import load_workflow
+
+SAVE = {"nodes": [{"id": 1, "type": "EmptyImage", "widgets_values": [8, 8, 1, 0]}], "links": [], "version": 0.4}
+TEXT = json.dumps(SAVE)
+
+
+def _png(kind: str) -> bytes:
+    info = PngImagePlugin.PngInfo()
+    if kind == "iTXt":
+        info.add_itxt("workflow", TEXT, zip=True)
+    else:
+        info.add_text("workflow", TEXT, zip=kind == "zTXt")
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+def _exif(form: str) -> bytes:
+    image = Image.new("RGB", (4, 4))
+    exif = image.getexif()
+    exif[0x010E] = f"workflow:{TEXT}"
+    exif[0x010F] = "prompt:{}"
+    file = io.BytesIO()
+    image.save(file, form, exif=exif)
+    return file.getvalue()
+
+
+def _stream(form: str, codec: str) -> bytes:
+    av: Any = pytest.importorskip("av")
+    numpy = pytest.importorskip("numpy")
+    file = io.BytesIO()
+    options = {"movflags": "use_metadata_tags"} if form == "mp4" else {}
+    with av.open(file, "w", format=form, options=options) as output:
+        output.metadata["workflow"] = TEXT
+        if form == "flac":
+            stream = output.add_stream(codec, rate=8000)
+            frame = av.AudioFrame.from_ndarray(numpy.zeros((1, 4096), "int16"), format="s16", layout="mono")
+            frame.sample_rate = 8000
+        else:
+            stream = output.add_stream(codec, rate=10)
+            stream.width = stream.height = 64
+            stream.pix_fmt = "yuv420p"
+            frame = av.VideoFrame.from_ndarray(numpy.zeros((64, 64, 3), "uint8"), format="rgb24")
+        for packet in [*stream.encode(frame), *stream.encode()]:
+            output.mux(packet)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt"])
+def test_png_text_chunks_are_read(kind: str) -> None:
+    workflow = load_workflow(_png(kind), default_catalog())
+    assert list(workflow.graph.nodes) == ["1"]
+    assert workflow.document == SAVE
+
+
+@pytest.mark.parametrize("form", ["WEBP", "JPEG"])
+def test_exif_texts_are_read(form: str) -> None:
+    assert load_workflow(_exif(form), default_catalog()).document == SAVE
+
+
+@pytest.mark.parametrize(
+    ("form", "codec"), [("mp4", "mpeg4"), ("webm", "libvpx-vp9"), ("matroska", "mpeg4"), ("flac", "flac")]
+)
+def test_container_metadata_is_read(form: str, codec: str) -> None:
+    assert load_workflow(_stream(form, codec), default_catalog()).document == SAVE
+
+
+def test_a_cut_picture_is_a_finding() -> None:
+    content = _png("tEXt")
+    for length in range(8, len(content), 7):
+        workflow = load_workflow(content[:length], default_catalog())
+        assert workflow.graph.nodes or workflow.diagnostics
+
+
+def test_a_picture_without_workflow_is_a_finding() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "PNG")
+    assert [found.code for found in load_workflow(file.getvalue(), default_catalog()).diagnostics] == ["DF105"]
