@@ -1,10 +1,141 @@
-"""Legacy group nodes, which the editor turns into subgraphs when it loads a workflow."""
+"""Legacy group nodes (`workflow>Name`), which the editor turns into subgraphs when it loads a workflow."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from discomfort.compiler.frontend.findings import Findings
-from discomfort.compiler.frontend.models import SavedWorkflow
+from discomfort.compiler.frontend.javascript import text
+from discomfort.compiler.frontend.layout import Layouts
+from discomfort.compiler.frontend.models import (
+    INPUT_NODE,
+    OUTPUT_NODE,
+    SavedGraph,
+    SavedLink,
+    SavedNode,
+    SavedPort,
+    SavedWorkflow,
+    read_node,
+)
+
+_MARKS = ("workflow>", "workflow/")
 
 
-def groups_to_subgraphs(workflow: SavedWorkflow, findings: Findings) -> None:
-    """Replace each group node by a subgraph host."""
+def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Findings) -> None:
+    """Replace each group node by a host of a subgraph of its own.
+
+    With L the largest id so far, the k inner nodes get L+1 … L+k and the host L+k+1, group after group.
+    """
+    groups = workflow.extra.get("groupNodes")
+    if type(groups) is not dict:
+        return
+    hosts = [node for node in workflow.root.nodes.values() if node.type.startswith(_MARKS)]
+    last = max([workflow.last_node_id, *(int(key) for key in workflow.root.nodes if key.isdecimal())])
+    for host in hosts:
+        group = groups.get(host.type[len(_MARKS[0]) :])
+        nodes = group.get("nodes") if type(group) is dict else None
+        if type(nodes) is not list or not all(type(raw) is dict for raw in nodes):
+            continue
+        definition = SavedGraph(f"group:{host.id}", host.type, f"$.extra.groupNodes[{host.type[9:]!r}]")
+        inner = [
+            read_node({**raw, "id": last + 1 + row}, row, definition, findings) for row, raw in enumerate(nodes)
+        ]
+        present = [node for node in inner if node is not None]
+        if len(present) != len(nodes) or any(node.type in _UNCONVERTED for node in present):
+            continue
+        last += len(present) + 1
+        definition.nodes = {node.id: node for node in present}
+        linked = _links_inside(definition, present, group.get("links"))
+        _distribute(host, present, linked, layouts)
+        _ports(definition, present, linked)
+        workflow.definitions[definition.id] = definition
+        _become_host(workflow.root, host, definition, str(last))
+
+
+_UNCONVERTED = frozenset({"LoadImage", "LoadImageMask"})
+"""Groups with one of these stay as they are in the editor (observed), and so are of an unknown type."""
+
+
+def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> set[tuple[int, int]]:
+    """Connect the inner nodes; return (row of the target, slot) of each connected input."""
+    linked: set[tuple[int, int]] = set()
+    for number, row in enumerate(rows if type(rows) is list else ()):
+        if type(row) is not list or len(row) < 4 or not all(type(part) is int for part in row[:4]):
+            continue
+        origin, origin_slot, target, slot = row[:4]
+        if not (0 <= origin < len(nodes) and 0 <= target < len(nodes)):
+            continue
+        inputs = nodes[target].inputs or []
+        if 0 <= slot < len(inputs):
+            definition.links[number] = SavedLink(nodes[origin].id, origin_slot, nodes[target].id, slot)
+            inputs[slot].link = number
+        linked.add((target, slot))
+    return linked
+
+
+def _distribute(host: SavedNode, nodes: list[SavedNode], linked: set[tuple[int, int]], layouts: Layouts) -> None:
+    """Give the host's values to the inner widgets, as the editor counts them: lists of options keep their own."""
+    values = host.values if type(host.values) is list else []
+    base = 0
+    for row, node in enumerate(nodes):
+        layout = layouts.get(node.type)
+        if layout is None:
+            continue
+        own = node.values if type(node.values) is list else []
+        given: list[Any] = []
+        position = base
+        for place, widget in enumerate(layout.widgets):
+            if widget.kind == "COMBO" and widget.listed:
+                given.append(own[place] if place < len(own) else widget.default)
+                continue
+            given.append(values[position] if position < len(values) else widget.default)
+            position += 1
+        node.values = given
+        declared = [spec for spec in layouts.catalog[node.type].inputs if spec.group != "hidden"]
+        names = {widget.name for widget in layout.widgets}
+        hidden = sum(
+            1
+            for target, slot in linked
+            if target == row and slot < len(declared) and declared[slot].name in names and declared[slot].type != "FLOAT"
+        )
+        base += len(layout.widgets) - hidden
+
+
+def _ports(definition: SavedGraph, nodes: list[SavedNode], linked: set[tuple[int, int]]) -> None:
+    """Make an input of each open inner input and an output of each inner output, named as groups name them."""
+    number = len(definition.links) + 10_000
+    names: set[str] = set()
+    for row, node in enumerate(nodes):
+        for slot, given in enumerate(node.inputs or ()):
+            if (row, slot) in linked or given.widget:
+                continue
+            name = _free(given.name, node.title or node.type, names)
+            given.link = number
+            definition.links[number] = SavedLink(INPUT_NODE, len(definition.inputs), node.id, slot)
+            definition.inputs.append(SavedPort(name, given.type, [number]))
+            number += 1
+    for node in nodes:
+        for slot, type_ in enumerate(node.outputs or ()):
+            definition.links[number] = SavedLink(node.id, slot, OUTPUT_NODE, len(definition.outputs))
+            definition.outputs.append(SavedPort(f"{node.id}.{slot}", type_, [number]))
+            number += 1
+
+
+def _free(name: str, owner: str, taken: set[str]) -> str:
+    found = name
+    count = 1
+    while found in taken:
+        found = f"{owner} {name}" if count == 1 else f"{owner} {name} {count}"
+        count += 1
+    taken.add(found)
+    return found
+
+
+def _become_host(root: SavedGraph, host: SavedNode, definition: SavedGraph, node_id: str) -> None:
+    for link in root.links.values():
+        if link.origin == host.id:
+            link.origin = node_id
+        if link.target == host.id:
+            link.target = node_id
+    host.type, host.values, host.id = definition.id, None, text(node_id)
+    root.nodes = {node.id: node for node in root.nodes.values()}

@@ -59,7 +59,7 @@ EDITOR_TITLES: Mapping[str, str] = {
 class Widget:
     """One widget: its default, whether its value is in prompts and in `widgets_values`, and its declared options.
 
-    `type` is that of its input slot. `branches` holds, for a dynamic combo, what each choice adds behind the widget.
+    `type` is that of its input slot; `listed` marks a combo declared as a bare list. `branches` holds, for a dynamic combo, what each choice adds behind the widget.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Widget:
     sent: bool = True
     saved: bool = True
     type: str = ""
+    listed: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     dynamic_prompts: bool = False
     branches: Mapping[str, Layout] | None = None
@@ -183,6 +184,7 @@ def _value_widgets(name: str, kind: str, spec: InputSpec, class_type: str) -> li
             _default(kind, spec),
             saved=kind != "IMAGECOMPARE",
             type=spec.type,
+            listed=spec.choices is not None and "options" not in options,
             options=options,
             dynamic_prompts=bool(options.get("dynamicPrompts")),
         )

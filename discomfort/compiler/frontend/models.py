@@ -165,7 +165,7 @@ def _items(holder: object, key: str, path: str, findings: Findings) -> list[Any]
 
 def _read_graph(graph: SavedGraph, raw: dict[str, Any] | Mapping[str, Any], by_rows: bool, findings: Findings) -> None:
     for row, item in enumerate(_items(raw, "nodes", graph.path, findings)):
-        node = _read_node(item, row, graph, findings)
+        node = read_node(item, row, graph, findings)
         if node is not None:
             graph.nodes[node.id] = node
     links = graph.links
@@ -202,7 +202,8 @@ def _link(link_id: Any, origin: Any, origin_slot: Any, target: Any, target_slot:
     return link_id, SavedLink(origin, origin_slot if type(origin_slot) is int else int(origin_slot), target, slot)
 
 
-def _read_node(raw: Any, row: int, graph: SavedGraph, findings: Findings) -> SavedNode | None:
+def read_node(raw: Any, row: int, graph: SavedGraph, findings: Findings) -> SavedNode | None:
+    """Return one node; None with a finding for what is no node."""
     if type(raw) is not dict:
         findings.error("DF111", f"a node is {type(raw).__name__}, not an object", path=f"{graph.path}.nodes[{row}]")
         return None
