@@ -37,9 +37,7 @@ def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Fin
         if type(nodes) is not list or not all(type(raw) is dict for raw in nodes):
             continue
         definition = SavedGraph(f"group:{host.id}", host.type, f"$.extra.groupNodes[{host.type[9:]!r}]")
-        inner = [
-            read_node({**raw, "id": last + 1 + row}, row, definition, findings) for row, raw in enumerate(nodes)
-        ]
+        inner = [read_node({**raw, "id": last + 1 + row}, row, definition, findings) for row, raw in enumerate(nodes)]
         present = [node for node in inner if node is not None]
         if len(present) != len(nodes) or any(node.type in _UNCONVERTED for node in present):
             continue
@@ -96,7 +94,10 @@ def _distribute(host: SavedNode, nodes: list[SavedNode], linked: set[tuple[int, 
         hidden = sum(
             1
             for target, slot in linked
-            if target == row and slot < len(declared) and declared[slot].name in names and declared[slot].type != "FLOAT"
+            if target == row
+            and slot < len(declared)
+            and declared[slot].name in names
+            and declared[slot].type != "FLOAT"
         )
         base += len(layout.widgets) - hidden
 
