@@ -54,8 +54,13 @@ def test_interrupt_cancels_the_work_and_waits_for_its_clean_up() -> None:
             await asyncio.sleep(0.05)
             steps.append("cleaned up")
 
-    with pytest.raises(KeyboardInterrupt):
-        run_blocking(work())
+    # A test run started in the background may have inherited an ignored SIGINT; a person at a terminal has not.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_blocking(work())
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     assert steps == ["cleaned up"]
 
 

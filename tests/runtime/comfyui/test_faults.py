@@ -366,8 +366,12 @@ def _environment() -> dict[str, str]:
 
 
 CTRL_C_CLIENT = """
+import signal
 import sys
 from pathlib import Path
+
+# A test run started in the background may have inherited an ignored SIGINT; a person at a terminal has not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.loop import run_blocking
