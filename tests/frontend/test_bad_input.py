@@ -78,5 +78,5 @@ def test_L7_a_chain_of_reroutes_is_linear() -> None:
     begin = time.perf_counter()
     workflow = load_workflow(text, default_catalog())
     assert list(workflow.graph.nodes) == ["0", str(count)]
-    assert workflow.graph.nodes[next(reversed(workflow.graph.nodes))].inputs
+    assert any(node.inputs for node in workflow.graph.nodes.values() if node.class_type == "PreviewImage")
     assert time.perf_counter() - begin < 5

@@ -59,7 +59,8 @@ EDITOR_TITLES: Mapping[str, str] = {
 class Widget:
     """One widget: its default, whether its value is in prompts and in `widgets_values`, and its declared options.
 
-    `type` is that of its input slot; `listed` marks a combo declared as a bare list. `branches` holds, for a dynamic combo, what each choice adds behind the widget.
+    `type` is that of its input slot; `listed` marks a combo declared as a bare list.
+    `branches` holds, for a dynamic combo, what each choice adds behind the widget.
     """
 
     name: str

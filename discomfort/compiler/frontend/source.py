@@ -56,7 +56,7 @@ def parse_json(content: bytes, findings: Findings) -> Any:
         findings.error("DF102", f"the file is neither JSON in UTF-8 nor an image, video or sound: {error.reason}")
         return None
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         if not text.strip():
@@ -69,6 +69,10 @@ def parse_json(content: bytes, findings: Findings) -> Any:
         findings.error("DF102", "the JSON is nested too deeply for a workflow")
     except ValueError as error:
         findings.error("DF102", f"this is not JSON: {error}")
+    else:
+        if value is None:
+            findings.error("DF103", "a workflow is a JSON object, found null")
+        return value
     return None
 
 
