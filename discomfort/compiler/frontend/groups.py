@@ -33,7 +33,9 @@ def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Fin
     last = max([workflow.last_node_id, *(int(key) for key in workflow.root.nodes if key.isdecimal())])
     for host in hosts:
         group = groups.get(host.type[len(_MARKS[0]) :])
-        nodes = group.get("nodes") if isinstance(group, dict) else None
+        if not isinstance(group, dict):
+            continue
+        nodes, rows = group.get("nodes"), group.get("links")
         if type(nodes) is not list or not all(type(raw) is dict for raw in nodes):
             continue
         definition = SavedGraph(f"group:{host.id}", host.type, f"$.extra.groupNodes[{host.type[9:]!r}]")
@@ -43,7 +45,7 @@ def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Fin
             continue
         last += len(present) + 1
         definition.nodes = {node.id: node for node in present}
-        linked = _links_inside(definition, present, group["links"] if "links" in group else [])
+        linked = _links_inside(definition, present, rows)
         _distribute(host, present, linked, layouts)
         _ports(definition, present, linked)
         workflow.definitions[definition.id] = definition
