@@ -17,6 +17,7 @@ from discomfort.compiler.frontend.models import (
     SavedWorkflow,
     read_node,
 )
+from discomfort.compiler.frontend.virtual import VIRTUAL
 
 _MARKS = ("workflow>", "workflow/")
 
@@ -41,7 +42,7 @@ def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Fin
         definition = SavedGraph(f"group:{host.id}", host.type, f"$.extra.groupNodes[{host.type[9:]!r}]")
         inner = [read_node({**raw, "id": last + 1 + row}, row, definition, findings) for row, raw in enumerate(nodes)]
         present = [node for node in inner if node is not None]
-        if len(present) != len(nodes) or any(node.type in _UNCONVERTED for node in present):
+        if len(present) != len(nodes) or not all(_converted(node, layouts) for node in present):
             continue
         last += len(present) + 1
         definition.nodes = {node.id: node for node in present}
@@ -54,6 +55,11 @@ def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Fin
 
 _UNCONVERTED = frozenset({"LoadImage", "LoadImageMask"})
 """Groups with one of these stay as they are in the editor (observed), and so are of an unknown type."""
+
+
+def _converted(node: SavedNode, layouts: Layouts) -> bool:
+    """Return whether the editor takes the node into a subgraph: a group with a node of unknown type stays a group."""
+    return node.type not in _UNCONVERTED and (node.type in VIRTUAL or layouts.get(node.type) is not None)
 
 
 def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> set[tuple[int, int]]:
