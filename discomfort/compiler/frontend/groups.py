@@ -105,7 +105,7 @@ def _distribute(host: SavedNode, nodes: list[SavedNode], linked: set[tuple[int, 
             if target == row
             and slot < len(declared)
             and declared[slot].name in names
-            and declared[slot].type != "FLOAT"
+            and declared[slot].type in ("INT", "COMBO")
         )
         base += len(layout.widgets) - hidden
 
