@@ -6,9 +6,9 @@ Values are frozen and compare by content; a node never holds another node, so no
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import NewType, TypeAlias
 
 NodeId = NewType("NodeId", str)
@@ -117,32 +117,33 @@ class CycleError(ValueError):
 def topological_order(graph: Graph) -> list[NodeId]:
     """Return the node ids with producers before consumers, ties in the order of `graph.nodes`.
 
-    Links to missing nodes are ignored. Linear in nodes + links.
+    Links to missing nodes are ignored. An order that is right already stays as it is.
 
     Raises:
         CycleError: naming one cycle.
     """
     nodes = graph.nodes
-    waiting: dict[NodeId, int] = {}
-    consumers: dict[NodeId, list[NodeId]] = {}
-    for node_id, node in nodes.items():
-        count = 0
+    names = list(nodes)
+    place = {node_id: index for index, node_id in enumerate(names)}
+    waiting = [0] * len(names)
+    consumers: dict[int, list[int]] = {}
+    for index, node in enumerate(nodes.values()):
         for value in node.inputs.values():
-            if type(value) is Link and value.node in nodes:
-                consumers.setdefault(value.node, []).append(node_id)
-                count += 1
-        waiting[node_id] = count
-    ready = deque(node_id for node_id, count in waiting.items() if count == 0)
+            if type(value) is Link and value.node in place:
+                consumers.setdefault(place[value.node], []).append(index)
+                waiting[index] += 1
+    # A heap of places makes the order stable: what is in order already stays as it is.
+    ready = [index for index, count in enumerate(waiting) if count == 0]
     order: list[NodeId] = []
     while ready:
-        node_id = ready.popleft()
-        order.append(node_id)
-        for consumer in consumers.get(node_id, ()):
+        index = heappop(ready)
+        order.append(names[index])
+        for consumer in consumers.get(index, ()):
             waiting[consumer] -= 1
             if waiting[consumer] == 0:
-                ready.append(consumer)
+                heappush(ready, consumer)
     if len(order) != len(nodes):
-        raise CycleError(_find_cycle(graph, {node_id for node_id, count in waiting.items() if count > 0}))
+        raise CycleError(_find_cycle(graph, {names[index] for index, count in enumerate(waiting) if count > 0}))
     return order
 
 
