@@ -1,0 +1,42 @@
+"""What is said where a checkout cannot be imported."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from discomfort.runtime.engine import EngineError
+from discomfort.runtime.engines.inprocess import InProcessEngine
+
+
+async def test_folder_without_comfyui_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="is no ComfyUI checkout"):
+        await InProcessEngine(tmp_path).start()
+
+
+async def test_module_names_that_others_took_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nodes.py").touch()
+    (tmp_path / "comfy").mkdir()
+    other = ModuleType("nodes")
+    other.__file__ = str(tmp_path.parent / "elsewhere" / "nodes.py")
+    monkeypatch.setitem(sys.modules, "nodes", other)
+    with pytest.raises(EngineError, match=r"a module named 'nodes' is already imported.*engine='comfyui:"):
+        await InProcessEngine(tmp_path).start()
+
+
+async def test_missing_requirements_are_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nodes.py").touch()
+    package = tmp_path / "comfy"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "options.py").write_text("import a_package_nobody_has\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    try:
+        with pytest.raises(EngineError, match=r"a_package_nobody_has.*pip install -r"):
+            await InProcessEngine(tmp_path).start()
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "comfy"]:
+            del sys.modules[name]
