@@ -1,4 +1,4 @@
-"""The engine on a real ComfyUI: `pytest --comfyui PATH --comfyui-python PYTHON`."""
+"""The engine on a real ComfyUI: `pytest --comfyui=PATH --comfyui-python=PYTHON`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ async def test_real_server_keeps_the_laws(
     comfyui_path: Path, comfyui_python: str, tmp_path: Path, context: WorkflowContext
 ) -> None:
     """Values exact, equal content cached (C4), wrong prompts told at their place (R6), restarted after a kill (R7)."""
+    for folder in ("custom_nodes", "input", "output", "temp", "models", "user"):
+        (tmp_path / folder).mkdir()
     database = f"sqlite:///{tmp_path / 'comfyui.db'}"
     arguments = ["--cpu", "--base-directory", str(tmp_path), "--database-url", database, "--disable-api-nodes"]
     engine = ComfyUIEngine.managed(comfyui_path, comfyui_python, arguments)

@@ -75,8 +75,8 @@ def _die_with_parent() -> None:
 
 
 def _stop_at_end_of_input(stop: threading.Event) -> None:
-    while sys.stdin.buffer.read(1):
-        pass
+    while os.read(0, 1):  # unbuffered: a lock of a buffered stream, held at our exit, would abort it
+        continue
     stop.set()
 
 
