@@ -80,6 +80,13 @@ class Segments:
             if not self.drop_free(state, nbytes) and not spill(state, nbytes):
                 return None
 
+    def share(self, segment: Segment) -> None:
+        """Let a filled segment be read. The index is held, and the value is committed before it is let go.
+
+        So whoever learns of the value can lock its segment at once, and nobody can claim it in between.
+        """
+        try_lock_shared(segment.fd)
+
     def release(self, segment: Segment) -> None:
         """Give up a claim; the segment is free, or holds the value committed meanwhile."""
         with self._mutex:

@@ -69,7 +69,9 @@ class Store(BlobReader):
             signature = signature_of(os.fstat(segment.fd))
             blob = Blob(digest, "ram", segment.number, offsets[-1], encoded.text, encoded.info(), signature, True)
             self._index.touch(segment.number)
-            return self._publish(blob, extra)
+            with self._index.writing():
+                self._segments.share(segment)
+                return self._publish(blob, extra)
         finally:
             self._segments.release(segment)
 
@@ -189,6 +191,7 @@ class Store(BlobReader):
                 if state.blobs.get(blob.digest) != blob:
                     return None
                 self._index.touch(segment.number)
+                self._segments.share(segment)
                 self._index.commit([blob_record(new)])
             self.free([blob])
             return new

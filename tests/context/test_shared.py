@@ -15,6 +15,7 @@ import torch
 
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import ContextClosedError, ContextError, CorruptValueError, UnknownKeyError
+from discomfort.context.segments import Segment, Segments
 from tests.context.conftest import Launch
 
 ATTACHED = """
@@ -42,6 +43,25 @@ def test_another_process_reads_and_writes(context: WorkflowContext, launch: Laun
     assert torch.equal(context.load("answer"), torch.ones(1, 64, 64, 3))
     assert torch.equal(context.load("image"), before)
     assert context.list_keys() == ["number", "image", "answer", "pid"]
+
+
+def test_C5_a_value_can_be_read_as_soon_as_its_name_is_there(
+    context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer may be stopped at any moment after the commit, for as long as it likes."""
+    other = WorkflowContext.attach(context.handle())
+    release = Segments.release
+    read: list[torch.Tensor] = []
+
+    def late(segments: Segments, segment: Segment) -> None:
+        if not read:
+            read.append(other.load("image"))
+        release(segments, segment)
+
+    monkeypatch.setattr(Segments, "release", late)
+    context.save("image", torch.ones(1, 64, 64, 3))
+    assert torch.equal(read[0], torch.ones(1, 64, 64, 3))
+    other.shutdown()
 
 
 def test_attached_context_removes_nothing(context: WorkflowContext) -> None:
