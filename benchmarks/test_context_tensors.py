@@ -126,7 +126,13 @@ class Ray:
 
     def __init__(self, image: torch.Tensor, _: Path) -> None:
         self.ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'discomfort[cluster]'")
-        self.ray.init(num_cpus=1, object_store_memory=4 * image.nbytes + (200 << 20), include_dashboard=False)
+        self.ray.init(
+            num_cpus=1,
+            object_store_memory=4 * image.nbytes + (200 << 20),
+            include_dashboard=False,
+            logging_level="error",
+            log_to_driver=False,
+        )
         self.reference: Any = None
 
     def save(self, image: torch.Tensor) -> None:

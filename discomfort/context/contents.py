@@ -55,13 +55,21 @@ class ContentValues(NamedValues):
     def put_value(self, value: Any, *, use_ram: bool = True) -> str:
         """Store a value without a name and return its digest.
 
-        It stays until `save_digest`, `memo_put` or a recipe takes it over, and then for as long as anything refers to
-        it; `release_value` gives up one that nothing took over.
+        It stays until `save_digest` or a recipe takes it over, and then for as long as anything refers to it;
+        `release_value` gives up one that nothing took over.
         """
         return self._store.put(codec.encode(value), use_ram, lambda digest: [put_record(digest, 1)])
 
+    def hold_value(self, digest: str) -> bool:
+        """Keep a value that is here as `put_value` would; False where it is not here (any more)."""
+        with self._index.writing() as state:
+            if digest not in state.blobs:
+                return False
+            self._index.commit([put_record(digest, 1)])
+            return True
+
     def release_value(self, digest: str) -> None:
-        """Undo one `put_value` that nothing has taken over; harmless where something has."""
+        """Undo one `put_value` or `hold_value` that nothing has taken over; harmless where something has."""
         with self._index.writing() as state:
             if digest in state.put:
                 self._store.free(self._index.commit([put_record(digest, -1)]))
@@ -104,6 +112,9 @@ class ContentValues(NamedValues):
 
     def memo_put(self, key: str, record: Mapping[str, Any]) -> None:
         """Remember a JSON-able record under a key. Values whose digests occur in it stay while it does.
+
+        What is remembered can be worked out again: where neither RAM nor disk has room for a new value, the oldest
+        memos whose values nothing else refers to are forgotten first. `hold_value` keeps a value through that.
 
         Raises:
             UnknownKeyError: it refers to a value that is not here.

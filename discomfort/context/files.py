@@ -93,6 +93,7 @@ else:
         fcntl.flock(fd, fcntl.LOCK_UN)
 
 
+_COPY_SIZE = 8 << 20
 BINARY = getattr(os, "O_BINARY", 0)
 
 
@@ -158,6 +159,12 @@ def read_at(fd: int, size: int, offset: int) -> bytes:
         size -= len(part)
         offset += len(part)
     return b"".join(parts)
+
+
+def copy_file(source: int, target: int, size: int) -> None:
+    """Copy the first `size` bytes of one open file to another."""
+    for offset in range(0, size, _COPY_SIZE):
+        write_all(target, read_at(source, min(_COPY_SIZE, size - offset), offset), offset)
 
 
 def reserve(fd: int, size: int) -> None:

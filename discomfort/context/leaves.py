@@ -14,7 +14,7 @@ from discomfort.context.digest import CHUNK
 from discomfort.context.errors import EncodingError
 
 Tag = dict[str, Any]
-_SLAB = 8 << 20
+_SLAB = 1 << 20
 # torch dtypes that numpy cannot name, by the integers of their width
 _INTEGERS = {1: "int8", 2: "int16", 4: "int32", 8: "int64"}
 
@@ -45,7 +45,7 @@ class Leaf:
 
 
 def _slabs(array: Any) -> Iterator[memoryview]:
-    """The elements in C order as contiguous copies of at most 8 MiB, so that no second copy of the whole is needed."""
+    """The elements in C order as contiguous copies of at most 1 MiB, so that no second copy of the whole is needed."""
     numpy = sys.modules["numpy"]
     stack = [array]
     while stack:

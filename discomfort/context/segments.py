@@ -9,7 +9,6 @@ from __future__ import annotations
 import mmap
 import os
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -65,20 +64,19 @@ class Segments:
         """The file of a segment."""
         return self.directory / f"segment-{number}"
 
-    def claim(self, state: State, nbytes: int, spill: Callable[[State, int], bool]) -> Segment | None:
-        """A segment of at least `nbytes` for us alone, or None where the budget or the memory has no room for it.
-
-        `spill` is asked to move a value to disk when room is short; it says whether it could.
-        """
+    def could_hold(self, state: State, nbytes: int) -> bool:
+        """Would `nbytes` fit the budget and the memory, were nothing else in RAM?"""
         reachable = free_bytes(self.directory) + state.segment_bytes >= nbytes + _SLACK
-        if not reachable or not 0 < nbytes <= self.capacity:
-            return None  # no use in spilling everything first
+        return reachable and 0 < nbytes <= self.capacity
+
+    def claim(self, state: State, nbytes: int) -> Segment | None:
+        """A segment of at least `nbytes` for us alone, or None where there is no room for it now."""
+        if not self.could_hold(state, nbytes):
+            return None
         while True:
             segment = self._reuse(state, nbytes) or self._create(state, nbytes)
-            if segment is not None:
+            if segment is not None or not self.drop_free(state, nbytes):
                 return segment
-            if not self.drop_free(state, nbytes) and not spill(state, nbytes):
-                return None
 
     def share(self, segment: Segment) -> None:
         """Let a filled segment be read. The index is held, and the value is committed before it is let go.

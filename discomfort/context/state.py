@@ -76,7 +76,6 @@ class State:
             self.free.discard(fields["i"])
         elif op == rec.MEMO:
             self._set_memo(fields["k"], Memo(fields["v"], tuple(fields["r"])))
-            self._take_over(fields["r"])
         elif op == rec.MEMO_GONE:
             self._set_memo(fields["k"], None)
         elif op == rec.HOLD:
@@ -109,7 +108,7 @@ class State:
                 self._release(digest)
 
     def _take_over(self, digests: list[str]) -> None:
-        """A name or memo now refers to what was put for it."""
+        """A name now refers to what was put for it."""
         for digest in digests:
             if digest in self.put:
                 self._hold(self.put, digest, -1)
@@ -165,6 +164,18 @@ class State:
             self._forget_place(blob)
             self.dropped.append(blob)
 
+    def kept_by_memos_alone(self, nbytes: int) -> list[str]:
+        """The oldest memos whose values nothing else refers to, enough for `nbytes`; none where all are not enough."""
+        keys: list[str] = []
+        for key, memo in self.memos.items():
+            if nbytes <= 0:
+                break
+            ours = [self.blobs[digest] for digest in memo.refs if self._counts.get(digest) == 1]
+            if ours:
+                keys.append(key)
+                nbytes -= sum(blob.size for blob in ours)
+        return keys if nbytes <= 0 else []
+
     def snapshot(self) -> Iterator[Record]:
         """The records that add up to this state, for a new generation of the journal."""
         for number, size in self.segments.items():
@@ -182,5 +193,5 @@ class State:
                 yield rec.value_record(unique_id, name.payload)
             elif name.digest is not None:
                 yield rec.name_record(unique_id, name.pass_by, name.digest, name.refs)
-        for digest, count in self.put.items():  # last: names and memos take over what they find
+        for digest, count in self.put.items():  # last: names take over what they find
             yield rec.put_record(digest, count)

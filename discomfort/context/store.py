@@ -6,7 +6,6 @@ See `reading` for what is verified, and when.
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import secrets
 from collections.abc import Callable, Iterable
@@ -17,16 +16,16 @@ from discomfort.context import codec, decoding
 from discomfort.context.codec import Encoded
 from discomfort.context.copying import Sink, fill
 from discomfort.context.errors import CorruptValueError, UnknownKeyError
-from discomfort.context.files import BINARY, free_bytes, reserve, write_all
+from discomfort.context.files import BINARY, copy_file, free_bytes, reserve
 from discomfort.context.journal import Record
 from discomfort.context.reading import BlobReader, is_full, signature_of
-from discomfort.context.records import Blob, blob_record, moved
+from discomfort.context.records import Blob, blob_record, memo_gone_record, moved
 from discomfort.context.segments import Segment
 from discomfort.context.state import State
 
 INLINE_BYTES = 2048
-_WRITE_SIZE = 8 << 20
 _SPILL_SHARE = 32
+_DISK_SLACK = 64 << 10  # what a file takes beside its bytes
 _ATTEMPTS = 64
 
 Extra = Callable[[str], Iterable[Record]]
@@ -43,8 +42,23 @@ class Store(BlobReader):
         """Store a value and publish it together with the records `extra` makes of its digest.
 
         Raises:
-            OSError: neither tier has room; nothing changed.
+            OSError: neither tier has room, even without the memos that could be forgotten; nothing changed.
         """
+        while True:
+            try:
+                return self._put(encoded, use_ram, extra)
+            except OSError as error:
+                if not is_full(error) or not self._forget_memos(encoded.nbytes):
+                    raise
+
+    def _forget_memos(self, nbytes: int) -> bool:
+        with self._index.writing() as state:
+            missing = nbytes + _DISK_SLACK - free_bytes(self._directory)
+            records = [memo_gone_record(key) for key in state.kept_by_memos_alone(missing)]
+            self.free(self._index.commit(records))
+        return bool(records)
+
+    def _put(self, encoded: Encoded, use_ram: bool, extra: Extra) -> str:
         header = encoded.header()
         offsets = encoded.offsets(len(header))
         size = offsets[-1]
@@ -76,8 +90,15 @@ class Store(BlobReader):
             self._segments.release(segment)
 
     def _claim(self, size: int) -> Segment | None:
-        with self._index.writing() as state:
-            return self._segments.claim(state, size, self._spill)
+        for _ in range(_ATTEMPTS):
+            with self._index.writing() as state:
+                segment = self._segments.claim(state, size)
+                if segment is not None or not self._segments.could_hold(state, size):
+                    return segment
+                victims = self._least_recently_used(state, size)
+            if not victims or not self._spill(victims):
+                return None
+        return None  # others take the room as fast as we make it
 
     def _fill_segment(self, segment: Segment, encoded: Encoded, header: bytes, offsets: list[int]) -> str | None:
         try:
@@ -169,8 +190,9 @@ class Store(BlobReader):
         return blob
 
     def _is_better(self, blob: Blob, known: Blob) -> bool:
-        """Should a new copy replace the known one? If that lies on disk and this in RAM, or was tampered with."""
-        return (known.place == "disk" and blob.place == "ram") or not self._untouched(known)
+        """Should a new copy replace the known one? Where the latest save wants another tier, or that was damaged."""
+        faster = blob.place == "ram" and known.place == "disk"
+        return faster or blob.promote != known.promote or not self._untouched(known)
 
     def _promote(self, blob: Blob) -> Blob | None:
         """Move a blob from disk to RAM, verifying it on the way; None where it stays."""
@@ -198,48 +220,64 @@ class Store(BlobReader):
         finally:
             self._segments.release(segment)
 
-    def _spill(self, state: State, nbytes: int) -> bool:
-        """Move the least recently used values from RAM to disk until `nbytes` are free; False if none could be.
+    def _least_recently_used(self, state: State, nbytes: int) -> list[Blob]:
+        """The values to move to disk so that `nbytes` are free.
 
-        A little more than that is moved, so that the order need not be worked out for every small value.
-
-        The index is held meanwhile, so that nobody can commit; loads go on.
+        A little more than that, so that the order need not be worked out for every small value.
         """
-        victims = sorted(state.users, key=self._index.last_use)
-        spilled: list[Blob] = []
-        freed = 0
-        for number in victims:
-            if freed >= max(nbytes, self._segments.capacity // _SPILL_SHARE):
+        wanted = max(nbytes, self._segments.capacity // _SPILL_SHARE)
+        victims: list[Blob] = []
+        for number in sorted(state.users, key=self._index.last_use):
+            if wanted <= 0:
                 break
+            victims.append(state.blobs[state.users[number]])
+            wanted -= state.segments[number]
+        return victims
+
+    def _spill(self, victims: list[Blob]) -> bool:
+        """Move values from RAM to disk, unless they changed meanwhile; False if the disk is full and took none.
+
+        The index is free while they are written, so that others can save.
+        """
+        spilled: list[tuple[Blob, Blob]] = []
+        full = False
+        for blob in victims:
             try:
-                spilled.append(self._write_out(state.blobs[state.users[number]]))
+                copy = self._write_out(blob)
             except OSError as error:
                 if not is_full(error):
                     raise
+                full = True
                 break
-            freed += state.segments[number]
-        self._index.commit([blob_record(blob) for blob in spilled])
-        return bool(spilled)
+            if copy is not None:
+                spilled.append((blob, copy))
+        with self._index.writing() as state:
+            stale = [copy for blob, copy in spilled if state.blobs.get(blob.digest) != blob]
+            self._index.commit([blob_record(copy) for _, copy in spilled if copy not in stale])
+        for copy in stale:
+            self.path(copy).unlink(missing_ok=True)
+        return bool(spilled) or not full
 
-    def _write_out(self, blob: Blob) -> Blob:
+    def _write_out(self, blob: Blob) -> Blob | None:
+        """Copy a value from RAM to disk; None where it is not in its segment any more."""
+        source = self._open(blob)
+        if source is None:
+            return None
         name = f"blob-{secrets.token_hex(8)}"
         path = self._directory / name
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
         try:
-            reserve(fd, blob.size)
-            with (
-                self.path(blob).open("rb") as source,
-                mmap.mmap(source.fileno(), blob.size, access=mmap.ACCESS_READ) as held,
-                memoryview(held) as view,
-            ):
-                for start in range(0, blob.size, _WRITE_SIZE):
-                    write_all(fd, view[start : start + _WRITE_SIZE], start)
-            return moved(blob, "disk", name, signature_of(os.fstat(fd)))
-        except OSError:
-            path.unlink()
-            raise
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
+            try:
+                reserve(fd, blob.size)
+                copy_file(source, fd, blob.size)
+                return moved(blob, "disk", name, signature_of(os.fstat(fd)))
+            except BaseException:
+                path.unlink()
+                raise
+            finally:
+                os.close(fd)
         finally:
-            os.close(fd)
+            os.close(source)
 
     def _no_room(self, error: OSError, size: int, wanted_ram: bool) -> OSError:
         if not is_full(error):

@@ -223,8 +223,12 @@ class _OneRun:
             self._edges[link] = digest
 
     def _remembered(self, key: str) -> str | None:
+        """Return the digest of a remembered value, which stays from here on until this run has ended."""
         record = self._context.memo_get(key)
-        return None if record is None else record["value"]
+        if record is None or not self._context.hold_value(record["value"]):
+            return None
+        self._held.append(record["value"])
+        return str(record["value"])
 
     def _keep(self, delivered: Delivered) -> str:
         if delivered.digest is None:

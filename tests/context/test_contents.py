@@ -94,6 +94,7 @@ def test_value_put_straight_to_disk(context: WorkflowContext) -> None:
 def test_memo_keeps_the_values_it_refers_to(context: WorkflowContext) -> None:
     digest = context.put_value(torch.ones(5000))
     context.memo_put("key", {"value": digest, "seconds": 1.5})
+    context.release_value(digest)
     other = WorkflowContext.attach(context.handle())
     assert other.memo_get("key") == {"value": digest, "seconds": 1.5}
     assert other.memo_get("unknown") is None

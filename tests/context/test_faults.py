@@ -333,6 +333,31 @@ def test_C2_full_disk_is_a_clear_error_and_earlier_values_are_intact(tmp_path: P
         assert bool((context.load("again") == 1).all())
 
 
+def test_C2_the_oldest_memos_give_way_to_a_value(tmp_path: Path, tiny_file_system: Path) -> None:
+    def value(megabytes: int, number: int) -> torch.Tensor:
+        return torch.full((megabytes * MIB // 4,), number, dtype=torch.int32)
+
+    path = tmp_path / "full.json"
+    place = str(tiny_file_system / "contexts")
+    path.write_text(json.dumps({"MAX_RAM_GB": 1 / 1024, "CONTEXTS_DIR_NAME": place}), encoding="utf-8")
+    with WorkflowContext(path) as context:
+        digests = [context.put_value(value(2, number)) for number in range(4)]
+        for number, digest in enumerate(digests):
+            context.memo_put(f"k{number}", {"value": digest})
+            context.release_value(digest)
+        context.save_digest("named", digests[0])
+        assert context.hold_value(digests[1])
+        context.save("large", value(3, 9))
+        assert context.memo_keys() == ["k0", "k1", "k3"]
+        assert not context.hold_value(digests[2])
+        assert torch.equal(context.load("named"), value(2, 0))
+        assert torch.equal(context.get_value(digests[1]), value(2, 1))
+        assert torch.equal(context.load("large"), value(3, 9))
+        with pytest.raises(OSError, match="earlier values are intact"):
+            context.save("huge", value(20, 9))
+        assert context.memo_keys() == ["k0", "k1", "k3"]  # forgetting all would not have been enough
+
+
 LIMITED = """
 import resource, signal, sys, torch
 from discomfort.context.context import WorkflowContext

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from discomfort.context import store
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import CorruptValueError
+from discomfort.context.files import copy_file
 
 MIB = 1 << 20
 
@@ -111,6 +114,50 @@ def test_C2_forced_to_disk_stays_there(context: WorkflowContext) -> None:
     assert tier(context, "forced") == "disk"
     context.save("again", tensor(1, 1))
     assert tier(context, "forced") == tier(context, "again") == "ram"  # one blob, and now somebody wants it in RAM
+    context.save("third", tensor(1, 1), use_ram=False)
+    assert [tier(context, name) for name in ("forced", "again", "third")] == ["disk"] * 3
+    assert context.get_usage()["ram_usage_bytes"] == 0
+    assert all(torch.equal(context.load(name), tensor(1, 1)) for name in context.list_keys())
+
+
+def test_C2_others_save_while_a_value_is_spilled(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with WorkflowContext(config, max_ram_gb=4 / 1024) as context:
+        context.save("old", tensor(3, 1))
+        other = WorkflowContext.attach(context.handle())
+        copied: list[int] = []
+
+        def slow_copy(source: int, target: int, size: int) -> None:
+            saver = threading.Thread(target=other.save, args=("other", 7))
+            saver.start()
+            saver.join(30)
+            copied.append(size)
+            copy_file(source, target, size)
+
+        monkeypatch.setattr(store, "copy_file", slow_copy)
+        context.save("new", tensor(3, 2))
+        assert copied
+        assert (context.load("other"), tier(context, "old"), tier(context, "new")) == (7, "disk", "ram")
+        assert torch.equal(context.load("old"), tensor(3, 1))
+        other.shutdown()
+
+
+def test_C2_a_value_that_changes_while_it_is_spilled_is_not_lost(
+    config: Path, contexts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WorkflowContext(config, max_ram_gb=4 / 1024) as context:
+        context.save("old", tensor(3, 1))
+
+        def replaced_meanwhile(source: int, target: int, size: int) -> None:
+            monkeypatch.setattr(store, "copy_file", copy_file)
+            copy_file(source, target, size)
+            context.save("old", tensor(1, 5))
+
+        monkeypatch.setattr(store, "copy_file", replaced_meanwhile)
+        context.save("new", tensor(3, 2))
+        assert torch.equal(context.load("old"), tensor(1, 5))
+        assert torch.equal(context.load("new"), tensor(3, 2))
+        blobs = [path for path in contexts.rglob("blob-*") if path.is_file()]
+        assert len(blobs) == sum(tier(context, name) == "disk" for name in ("old", "new"))
 
 
 def test_C4_equal_values_share_one_blob(context: WorkflowContext) -> None:
