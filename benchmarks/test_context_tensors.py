@@ -213,8 +213,15 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def second_look(value: Any) -> float:
+    """Seconds to read a value whose pages are mapped already."""
+    tensor = torch.as_tensor(value)
+    tensor.sum()
+    return seconds(tensor.sum)
+
+
 def test_report(image: torch.Tensor, size: str, tmpfs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ratios to memcpy, each the best and the median of interleaved rounds."""
+    """Ratios to memcpy, each the best and the median of interleaved rounds; loading right after others' copies."""
     rivals: dict[str, Rival] = {}
     lines = []
     for name, make in RIVALS.items():
@@ -224,17 +231,23 @@ def test_report(image: torch.Tensor, size: str, tmpfs: Path, capsys: pytest.Capt
             lines.append(f"  {name:12s} {skipped}")
     saves: dict[str, list[float]] = {name: [] for name in (*rivals, "hashing")}
     loads: dict[str, list[float]] = {name: [] for name in rivals}
+    reads: dict[str, list[float]] = {name: [] for name in rivals}
     for _ in range(ROUNDS[size]):
         for name, rival in rivals.items():
             change(image)
             saves[name].append(seconds(lambda rival=rival: rival.save(image)))  # type: ignore[misc]
             loads[name].append(seconds(lambda rival=rival: rival.load()))  # type: ignore[misc]
+            reads[name].append(second_look(rival.load()))
         saves["hashing"].append(seconds(lambda: hash_view(image.numpy().reshape(-1).view(np.uint8).data)))
+    gc.collect()
     for rival in rivals.values():
         rival.close()
     best, middle = min(saves["memcpy"]), statistics.median(saves["memcpy"])
     for name, times in saves.items():
-        load = f"load {min(loads[name]) * 1e3:8.2f} ms" if name in loads else "part of what the context does"
+        load = "part of what the context does"
+        if name in loads:
+            read = min(reads[name]) / min(reads["memcpy"])
+            load = f"load {min(loads[name]) * 1e3:8.3f} ms, read {read:5.2f} x"
         ratio = f"{min(times) / best:6.2f} x (median {statistics.median(times) / middle:6.2f} x)"
         lines.append(f"  {name:12s} save {min(times) * 1e3:8.2f} ms = {ratio}, {load}")
     with capsys.disabled():
