@@ -19,6 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("discomfort")
     group.addoption("--update-golden", action="store_true", help="rewrite golden files instead of comparing with them")
     group.addoption("--comfyui", metavar="PATH", help="a ComfyUI checkout to run the tests marked `comfyui` on")
+    group.addoption("--mutations", metavar="COUNT", type=int, default=60, help="random workflows against the browser")
+    group.addoption("--first-seed", metavar="SEED", type=int, default=0, help="the seed of the first of them")
     group.addoption("--comfyui-python", metavar="PYTHON", help="the interpreter that has ComfyUI's requirements")
 
 

@@ -25,12 +25,9 @@ def recorded() -> Iterator[tuple[str, str]]:
         yield name, digest
 
 
-def digest(prompt: Mapping[str, Any]) -> str:
-    """Return a fingerprint of a prompt: ids, classes, inputs and titles, whatever the order of keys.
-
-    `Load3D.image` is left out: it names a file by the clock.
-    """
-    compared = {
+def without_wall_clock(prompt: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a prompt without `Load3D.image`, which names a file by the clock."""
+    return {
         key: {
             **node,
             "inputs": {
@@ -41,7 +38,12 @@ def digest(prompt: Mapping[str, Any]) -> str:
         }
         for key, node in prompt.items()
     }
-    return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def digest(prompt: Mapping[str, Any]) -> str:
+    """Return a fingerprint of a prompt: ids, classes, inputs and titles, whatever the order of keys."""
+    compared = json.dumps(without_wall_clock(prompt), sort_keys=True)
+    return hashlib.sha256(compared.encode()).hexdigest()[:24]
 
 
 def first_difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:

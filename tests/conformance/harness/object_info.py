@@ -1,0 +1,32 @@
+"""What a server that knows exactly our bundled catalog would answer to `GET /object_info`."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from importlib import resources
+from typing import Any
+
+
+def bundled_object_info() -> bytes:
+    """Return the bundled snapshot with the empty fields that it leaves out, as JSON."""
+    snapshot = resources.files("discomfort.compiler") / "data" / "comfyui-0.33.0.json.gz"
+    classes = json.loads(gzip.decompress(snapshot.read_bytes()))
+    return json.dumps({name: _whole(name, entry) for name, entry in classes.items()}).encode()
+
+
+def _whole(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    outputs = entry["output"]
+    defaults: dict[str, Any] = {
+        "input_order": {group: list(inputs) for group, inputs in entry["input"].items()},
+        "is_input_list": False,
+        "output_is_list": [False] * len(outputs),
+        "output_name": outputs,
+        "name": name,
+        "display_name": name,
+        "description": "",
+        "python_module": "nodes",
+        "category": "",
+        "output_node": False,
+    }
+    return {**defaults, **entry}
