@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -57,6 +57,25 @@ async def run_awaiting(work: Coroutine[Any, Any, Result]) -> Result:
     if _running_loop() is loop:
         return await work
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+
+
+async def within(seconds: float, work: Awaitable[Result]) -> Result:
+    """Wait for `work`, at most `seconds`; then, or when the caller is cancelled, cancel it.
+
+    `asyncio.wait_for` before Python 3.12 loses a cancellation that comes in the moment in which the work ends.
+
+    Raises:
+        asyncio.TimeoutError: it took longer.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise asyncio.TimeoutError
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from discomfort.runtime.loop import engine_loop, run_awaiting, run_blocking
+from discomfort.runtime.loop import engine_loop, run_awaiting, run_blocking, within
 
 
 async def which_loop() -> asyncio.AbstractEventLoop:
@@ -80,3 +80,20 @@ def test_cancelling_an_awaiting_caller_cancels_the_work() -> None:
 
     asyncio.run(caller())
     assert cancelled.wait(5)
+
+
+async def test_a_cancellation_in_the_moment_in_which_the_work_ends_is_not_lost() -> None:
+    work: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    caller = asyncio.create_task(within(5, work))
+    await asyncio.sleep(0)
+    work.set_result(1)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+
+async def test_work_that_takes_too_long_is_cancelled() -> None:
+    work = asyncio.create_task(asyncio.sleep(60))
+    with pytest.raises(asyncio.TimeoutError):
+        await within(0.01, work)
+    assert work.cancelled()

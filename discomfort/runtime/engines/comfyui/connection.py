@@ -22,6 +22,7 @@ from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
 from discomfort.runtime.engines.comfyui.transport import Transport
+from discomfort.runtime.loop import within
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _FAREWELL_SECONDS = 3.0
@@ -154,7 +155,7 @@ class Connection:
         await asyncio.gather(*tasks, return_exceptions=True)
         if farewell and self._channel is not None:
             with contextlib.suppress(EngineError, asyncio.TimeoutError):
-                await asyncio.wait_for(self._channel.close(), _FAREWELL_SECONDS)
+                await within(_FAREWELL_SECONDS, self._channel.close())
         await self.transport.close()
 
     async def _read_catalog(self) -> Catalog:
@@ -227,7 +228,7 @@ class Connection:
                 await self._take_off(run.prompt_id)
 
         with contextlib.suppress(EngineError, asyncio.TimeoutError):
-            await asyncio.wait_for(take_off(), _FAREWELL_SECONDS)
+            await within(_FAREWELL_SECONDS, take_off())
 
     async def _take_off(self, prompt_id: str) -> None:
         """Take a prompt out of the server's queue, or interrupt it where it runs."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from discomfort.runtime.engine import EngineLost
+from discomfort.runtime.loop import within
 
 if TYPE_CHECKING:
     import aiohttp
@@ -77,7 +78,7 @@ class Transport:
         deadline = time.monotonic() + self._retry_seconds
         for pause in _pauses():
             try:
-                self._websocket = await asyncio.wait_for(attempt(), 10)
+                self._websocket = await within(10, attempt())
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
                 if time.monotonic() + pause > deadline or not self._is_running():
                     raise EngineLost(f"no websocket to ComfyUI at {self.url}: {_words(error)}") from error
@@ -115,7 +116,7 @@ class Transport:
         session, self._session = self._session, None
         if websocket is not None:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(websocket.close(), 1)
+                await within(1, websocket.close())
         if session is not None:
             await session.close()
 
