@@ -91,3 +91,22 @@ async def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> No
     while not condition():
         assert time.monotonic() < deadline, "what was waited for did not happen"
         await asyncio.sleep(0.02)
+
+
+def queue_of(url: str) -> tuple[list[Any], list[Any]]:
+    """Return what a server runs and what waits there."""
+    with urllib.request.urlopen(f"{url}/queue") as response:
+        queue = json.load(response)
+    return queue["queue_running"], queue["queue_pending"]
+
+
+async def until_running(engine: ComfyUIEngine, seconds: float = 30.0) -> None:
+    """Wait until the server of `engine` runs a prompt."""
+    await wait_until(lambda: engine.url is not None and _answers_running(engine.url), seconds)
+
+
+def _answers_running(url: str) -> bool:
+    try:
+        return bool(queue_of(url)[0])
+    except OSError:
+        return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -28,9 +27,11 @@ from tests.runtime.comfyui.helpers import (
     is_alive,
     misbehaving,
     observed,
+    queue_of,
     result_of,
     set_faults,
     sleeping,
+    until_running,
     wait_until,
 )
 
@@ -65,7 +66,7 @@ async def test_R7_server_killed_during_a_prompt_is_lost_and_started_again(
     engine = managed()
     kept = (await engine.run(addition(context, 40))).outputs["total"].digest
     running = asyncio.create_task(engine.run(sleeping(context, 30)))
-    await asyncio.sleep(0.3)
+    await until_running(engine)
     began = time.monotonic()
     process = kill(engine)
     with pytest.raises(EngineLost):
@@ -104,7 +105,7 @@ async def test_R7_attached_server_that_dies_is_an_error_and_stays_one(
     assert owner.server is not None
     engine = ComfyUIEngine.attached(owner.url, owner.server.token, patience=PATIENCE)
     running = asyncio.create_task(engine.run(sleeping(context, 30)))
-    await asyncio.sleep(0.3)
+    await until_running(engine)
     kill(owner)
     with pytest.raises(EngineLost):
         await running
@@ -265,7 +266,7 @@ async def test_R7_cancelling_interrupts_the_server_and_returns_promptly(
 ) -> None:
     running = asyncio.create_task(attached.run(sleeping(context, 30.0, value=77)))
     queued = asyncio.create_task(attached.run(addition(context, 130)))
-    await asyncio.sleep(0.3)
+    await until_running(attached)
     began = time.monotonic()
     running.cancel()
     queued.cancel()
@@ -294,7 +295,7 @@ async def test_R7_interruption_by_somebody_else_is_told(
     attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext
 ) -> None:
     running = asyncio.create_task(attached.run(sleeping(context, 30.0, value=88)))
-    await asyncio.sleep(0.3)
+    await until_running(attached)
     request = urllib.request.Request(f"{server.url}/interrupt", b"{}", {"Content-Type": "application/json"})
     await asyncio.to_thread(lambda: urllib.request.urlopen(request).close())
     with pytest.raises(PromptInterrupted):
@@ -304,7 +305,7 @@ async def test_R7_interruption_by_somebody_else_is_told(
 async def test_R7_closing_the_engine_ends_its_prompts(managed: StartEngine, context: WorkflowContext) -> None:
     engine = managed()
     running = asyncio.create_task(engine.run(sleeping(context, 30.0)))
-    await asyncio.sleep(1.5)
+    await until_running(engine)
     await engine.close()
     with pytest.raises(EngineError, match="closed"):
         await running
@@ -320,7 +321,7 @@ async def test_R7_restarted_server_has_forgotten_the_prompt(managed: StartEngine
     url = f"http://127.0.0.1:{owner.server.port}"
     engine = ComfyUIEngine.attached(url, owner.server.token, patience=patience)
     running = asyncio.create_task(engine.run(sleeping(context, 30.0)))
-    await asyncio.sleep(0.3)
+    await until_running(engine)
     token, port = owner.server.token, owner.server.port
     kill(owner)
     await wait_until(lambda: owner.server is None or not owner.server.is_running())
@@ -337,9 +338,8 @@ async def test_R7_restarted_server_has_forgotten_the_prompt(managed: StartEngine
 
 
 def _queue_length(url: str) -> int:
-    with urllib.request.urlopen(f"{url}/queue") as response:
-        queue = json.load(response)
-    return len(queue["queue_running"]) + len(queue["queue_pending"])
+    running, pending = queue_of(url)
+    return len(running) + len(pending)
 
 
 def test_ctrl_c_interrupts_the_server_and_leaves_no_orphan(checkout: Path, tmp_path: Path) -> None:

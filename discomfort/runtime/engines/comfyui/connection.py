@@ -97,6 +97,14 @@ class Connection:
 
     async def run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`."""
+        try:
+            return await self._run(request, listener)
+        except EngineLost as error:
+            if self.lost is not None and self.lost is not error:
+                raise self.lost from error  # the reason, rather than which request broke by it
+            raise
+
+    async def _run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
         channel = self._channel
         assert channel is not None, "open() comes first"
         await self.settle()

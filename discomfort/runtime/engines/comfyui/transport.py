@@ -70,15 +70,15 @@ class Transport:
         """
         import aiohttp
 
-        async def attempt() -> aiohttp.ClientWebSocketResponse[Any]:
-            return await self._opened().ws_connect(
+        async def attempt() -> None:
+            self._websocket = await self._opened().ws_connect(
                 f"{self.url}/ws?clientId={self.client_id}", max_msg_size=0, heartbeat=_HEARTBEAT_SECONDS
             )
 
         deadline = time.monotonic() + self._retry_seconds
         for pause in _pauses():
             try:
-                self._websocket = await within(10, attempt())
+                await within(10, attempt())
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
                 if time.monotonic() + pause > deadline or not self._is_running():
                     raise EngineLost(f"no websocket to ComfyUI at {self.url}: {_words(error)}") from error
