@@ -1,0 +1,49 @@
+"""Real ComfyUI servers for tests marked `comfyui`: their folders, their arguments, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from discomfort.runtime.engines.comfyui.config import ServerConfig
+from discomfort.runtime.engines.comfyui.connection import Connection
+
+FOLDERS = ("custom_nodes", "input", "output", "temp", "models/checkpoints", "user")
+
+
+def real_config(checkout: Path, python: str, base: Path, *arguments: str) -> ServerConfig:
+    """Return how to start the checkout on the CPU with folders of its own below `base`, which are made."""
+    for folder in FOLDERS:
+        (base / folder).mkdir(parents=True, exist_ok=True)
+    own = ("--base-directory", str(base), "--database-url", f"sqlite:///{base / 'comfyui.db'}")
+    return ServerConfig(checkout, python, ("--cpu", "--disable-api-nodes", *own, *arguments))
+
+
+class Witness:
+    """Every prompt that is sent to servers and every message that they send about them."""
+
+    def __init__(self, monkeypatch: Any) -> None:
+        self.classes: dict[str, dict[str, str]] = {}
+        self.messages: list[tuple[str, Mapping[str, Any]]] = []
+        hear, finish = Connection._hear, Connection._finish
+        witness = self
+
+        def hearing(connection: Connection, kind: str, data: Mapping[str, Any]) -> None:
+            witness.messages.append((kind, data))
+            hear(connection, kind, data)
+
+        async def finishing(connection: Connection, run: Any, prompt: Any, extra_data: Any) -> None:
+            witness.classes[run.prompt_id] = {node: spec["class_type"] for node, spec in prompt.items()}
+            await finish(connection, run, prompt, extra_data)
+
+        monkeypatch.setattr(Connection, "_hear", hearing)
+        monkeypatch.setattr(Connection, "_finish", finishing)
+
+    def executed(self) -> list[str]:
+        """Return the class of every node that a server said it executes, in that order."""
+        return [
+            self.classes[data["prompt_id"]][data["node"]]
+            for kind, data in self.messages
+            if kind == "executing" and data.get("node") is not None
+        ]
