@@ -38,6 +38,7 @@ class Faults:
     lose_answer: int = 0  # /prompt takes the prompt, and the connection breaks before the answer
     slow_seconds: float = 0.0  # every answer takes this long
     silent: int = 0  # no websocket messages at all
+    no_jobs: int = 0  # a server from before the jobs API
     forget_running: int = 0  # what runs is no longer in the queue, though its worker died
 
 
@@ -112,9 +113,18 @@ class PromptQueue:
             del self.currently_running[item[0]]
             self.history[item[1]] = entry
 
-    def delete(self, prompt_id: str) -> None:
+    def delete(self, prompt_id: str) -> bool:
         with self.condition:
-            self.pending = deque(item for item in self.pending if item[1] != prompt_id)
+            kept = deque(item for item in self.pending if item[1] != prompt_id)
+            found, self.pending = len(kept) < len(self.pending), kept
+            return found
+
+    def interrupt(self, prompt_id: str | None) -> bool:
+        """Interrupt the prompt where it runs (None: whatever runs)."""
+        with self.condition:
+            running = [item[1] for item in self.currently_running.values()]
+            self.interrupted = self.interrupted or prompt_id is None or prompt_id in running
+            return prompt_id in running
 
 
 class Interrupted(Exception):
@@ -388,7 +398,7 @@ def add_submission(server: PromptServer, worker: Worker) -> None:
 
 
 def add_queue(server: PromptServer) -> None:
-    routes, queue = server.routes, server.prompt_queue
+    routes, queue, faults = server.routes, server.prompt_queue, server.faults
 
     @routes.get("/queue")
     async def show_queue(_: web.Request) -> web.Response:
@@ -403,11 +413,16 @@ def add_queue(server: PromptServer) -> None:
 
     @routes.post("/interrupt")
     async def interrupt(request: web.Request) -> web.Response:
-        asked = await request.json()
-        running = [item[1] for item in queue.currently_running.values()]
-        if "prompt_id" not in asked or asked["prompt_id"] in running:
-            queue.interrupted = True
+        queue.interrupt((await request.json()).get("prompt_id"))
         return web.Response()
+
+    @routes.post("/api/jobs/{prompt_id}/cancel")
+    async def cancel_job(request: web.Request) -> web.Response:
+        if faults.no_jobs:
+            return web.Response(status=404)
+        prompt_id = request.match_info["prompt_id"]
+        cancelled = queue.interrupt(prompt_id) or queue.delete(prompt_id)
+        return web.json_response({"cancelled": cancelled})
 
     @routes.get("/history/{prompt_id}")
     async def history(request: web.Request) -> web.Response:

@@ -239,7 +239,14 @@ class Connection:
             await within(_FAREWELL_SECONDS, take_off())
 
     async def _take_off(self, prompt_id: str) -> None:
-        """Take a prompt out of the server's queue, or interrupt it where it runs."""
+        """Take a prompt out of the server's queue, or interrupt it where it runs.
+
+        Servers with a jobs API do that in one step; on older ones another prompt may begin between the look and the
+        interruption, which names the prompt for that reason.
+        """
+        status, answer = await self.transport.post_json(f"/api/jobs/{prompt_id}/cancel", {})
+        if status == 200 and isinstance(answer, dict) and "cancelled" in answer:
+            return
         await self.transport.post_json("/queue", {"delete": [prompt_id]})
         running, _ = await self._queue()
         if prompt_id in running:
