@@ -1,8 +1,8 @@
 """Which engine runs a plan: the argument, then `DISCOMFORT_ENGINE`, then the ComfyUI around us, then embedded.
 
-An engine is named by a word: `embedded`, `inprocess:PATH` and `comfyui:PATH` (a ComfyUI checkout), `comfyui` alone (the
-checkout and settings of `comfy_serverless.json` in the current folder, or else of COMFYUI_PATH), or the URL of a running
-ComfyUI. Engines named by a word are made once per process, so that what they hold warm serves every run.
+An engine is named by a word: `embedded`, `inprocess:PATH` and `comfyui:PATH` (a ComfyUI checkout), `comfyui` alone
+(what `comfy_serverless.json` in the current folder, or else COMFYUI_PATH, names), or the URL of a running ComfyUI.
+Engines named by a word are made once per process, so that what they hold warm serves every run.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def make_engine(word: str) -> Engine:
 
         return InProcessEngine(_checkout(word, argument))
     raise EngineError(
-        f"{word!r} names no engine; use 'embedded', 'comfyui', 'comfyui:PATH', 'inprocess:PATH' or the URL of a running ComfyUI"
+        f"{word!r} names no engine; use 'embedded', 'comfyui', 'comfyui:PATH', 'inprocess:PATH' or the URL of a running "
+        "ComfyUI"
     )
 
 
