@@ -64,8 +64,8 @@ def make_engine(word: str) -> Engine:
 
         return InProcessEngine(_checkout(word, argument))
     raise EngineError(
-        f"{word!r} names no engine; use 'embedded', 'comfyui', 'comfyui:PATH', 'inprocess:PATH' or the URL of a running "
-        "ComfyUI"
+        f"{word!r} names no engine; use 'embedded', 'comfyui', 'comfyui:PATH', 'inprocess:PATH' or the URL of a "
+        "running ComfyUI"
     )
 
 
