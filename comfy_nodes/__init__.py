@@ -7,18 +7,22 @@ and the node that misses it says what to install.
 
 from __future__ import annotations
 
+from comfy_nodes.editor_routes import add_editor_routes
 from comfy_nodes.exchange import DiscomfortContextLoader, DiscomfortContextSaver
 from comfy_nodes.port import DiscomfortPort
 from comfy_nodes.routes import add_routes
+from comfy_nodes.runner import DiscomfortTestRunner, watch_prompts
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {
     "DiscomfortPort": DiscomfortPort,
+    "DiscomfortTestRunner": DiscomfortTestRunner,
     "DiscomfortContextLoader": DiscomfortContextLoader,
     "DiscomfortContextSaver": DiscomfortContextSaver,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {
     "DiscomfortPort": "Discomfort Port (Input/Output)",
+    "DiscomfortTestRunner": "Discomfort Test Runner",
     "DiscomfortContextLoader": "Discomfort Context Loader (internal)",
     "DiscomfortContextSaver": "Discomfort Context Saver (internal)",
 }
@@ -27,5 +31,7 @@ WEB_DIRECTORY = "./web"
 """Where the editor's part lies, relative to this package. The injecting package gives it as an absolute path."""
 
 add_routes()
+add_editor_routes()
+watch_prompts()
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]

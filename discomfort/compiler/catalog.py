@@ -263,6 +263,9 @@ def _own_class(name: str, title: str, groups: Mapping[str, Any], outputs: list[s
     return {**entry, "name": name, "category": "discomfort", "python_module": "custom_nodes.discomfort", **flags}
 
 
+RUNNER_OUTPUTS = 32
+"""How many OUTPUT ports of a workflow a DiscomfortTestRunner shows: ComfyUI wants a class's outputs to be declared."""
+
 _PORT_TEXT = ["STRING", {"default": "", "multiline": False}]
 
 OWN_CLASSES: Mapping[str, Mapping[str, Any]] = {
@@ -271,6 +274,13 @@ OWN_CLASSES: Mapping[str, Mapping[str, Any]] = {
         "Discomfort Port",
         {"required": {"unique_id": _PORT_TEXT, "tags": _PORT_TEXT}, "optional": {"input": ["*"]}},
         ["output"],
+        output_node=True,
+    ),
+    "DiscomfortTestRunner": _own_class(
+        "DiscomfortTestRunner",
+        "Discomfort Test Runner",
+        {"required": {"workflow": _PORT_TEXT}},
+        [f"output {number}" for number in range(1, RUNNER_OUTPUTS + 1)],
         output_node=True,
     ),
 }

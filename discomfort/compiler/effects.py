@@ -56,7 +56,7 @@ RULES: Mapping[str, Rule] = {
     LOADER_CLASS: _PURE,
     SAVER_CLASS: _EFFECT,
     "Reroute": _PURE,
-    "DiscomfortTestRunner": _UNKNOWN,
+    "DiscomfortTestRunner": _EFFECT,
     # Readers of uploaded files: the prompt holds the name, the result follows the content.
     "LoadImage": Rule(Effect.FILE, ("image",)),
     "LoadImageMask": Rule(Effect.FILE, ("image",)),

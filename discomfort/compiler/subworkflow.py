@@ -1,0 +1,154 @@
+"""A workflow file as one node: what its ports are called, what fits them, and the graph that the node expands to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from discomfort.compiler import CompileError, compile
+from discomfort.compiler.catalog import RUNNER_OUTPUTS
+from discomfort.compiler.emit import plain_value
+from discomfort.compiler.graph import Input, Link, Literal, Node, Param
+from discomfort.compiler.types import Signatures, accepts
+
+if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog, InputSpec
+    from discomfort.compiler.plan import Plan
+
+SUFFIXES = (".json", ".png", ".webp", ".jpg", ".jpeg")
+"""What a workflow's file is called."""
+
+_CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+
+
+class SubWorkflowError(ValueError):
+    """A workflow cannot run as one node; the message says why, for the person who chose it."""
+
+
+def find_workflow(name: str, folders: Sequence[Path]) -> Path:
+    """Return the file that `name` means: an absolute path, or one below one of `folders`, the first that has it.
+
+    Raises:
+        SubWorkflowError: there is none; lists where it was looked for.
+    """
+    wanted = name.strip()
+    if not wanted:
+        raise SubWorkflowError("choose a workflow: a file with DiscomfortPorts")
+    path = Path(wanted).expanduser()
+    if path.is_absolute():
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            return path
+        raise SubWorkflowError(f"there is no workflow {wanted}")
+    for folder in folders:
+        for candidate in (folder / path, folder / f"{wanted}.json"):
+            inside = candidate.resolve()
+            if inside.is_relative_to(folder.resolve()) and inside.suffix.lower() in SUFFIXES and inside.is_file():
+                return inside
+    places = ", ".join(str(folder) for folder in folders)
+    raise SubWorkflowError(f"there is no workflow {wanted!r} in {places}; an absolute path works too")
+
+
+def list_workflows(folders: Sequence[Path]) -> list[str]:
+    """Return the JSON files below `folders`, as `find_workflow` takes them, sorted."""
+    found = {
+        path.relative_to(folder).as_posix()
+        for folder in folders
+        for path in (folder.rglob("*.json") if folder.is_dir() else ())
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    }
+    return sorted(found)
+
+
+def compile_subworkflow(source: os.PathLike[str], catalog: Catalog) -> Plan:
+    """Return the plan of a workflow that is to run as one node.
+
+    Raises:
+        SubWorkflowError: it does not compile, has no ports, has more outputs than a node may have, or has classes
+            that `catalog` lacks.
+    """
+    name = Path(source).name
+    try:
+        plan = compile([source], catalog=catalog)
+    except CompileError as error:
+        raise SubWorkflowError(f"{name} does not compile:{error}") from error
+    missing = sorted({str(node.class_type) for node in plan.graph.nodes.values() if node.class_type not in catalog})
+    if missing:
+        raise SubWorkflowError(f"{name} needs node classes that are not installed: {', '.join(missing)}")
+    if not (plan.inputs or plan.outputs or plan.effects):
+        raise SubWorkflowError(f"{name} has no DiscomfortPorts and saves nothing, so there is nothing to run")
+    if len(plan.outputs) > RUNNER_OUTPUTS:
+        raise SubWorkflowError(f"{name} has {len(plan.outputs)} OUTPUT ports; a node shows {RUNNER_OUTPUTS} at most")
+    return plan
+
+
+def describe_ports(plan: Plan) -> dict[str, list[dict[str, Any]]]:
+    """Return the ports of a workflow as an editor shows them: `inputs` and `outputs`, each with name and type."""
+    return {
+        "inputs": [
+            {"name": port.name, "type": port.type, "required": port.required} for port in plan.inputs.values()
+        ],
+        "outputs": [{"name": port.name, "type": port.type} for port in plan.outputs.values()],
+    }
+
+
+def input_problems(plan: Plan, given: Mapping[str, Any], received: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with the inputs of a node that runs `plan`.
+
+    Args:
+        plan: the workflow's plan.
+        given: what the node's inputs hold, by port.
+        received: the types of those that are links, where they are known.
+    """
+    name = plan.workflows[0].name
+    known = ", ".join(plan.inputs) or "none"
+    problems = [f"{name} has no INPUT port {port!r}; it has {known}" for port in given if port not in plan.inputs]
+    for port in plan.inputs.values():
+        if port.name not in given:
+            if port.required:
+                problems.append(f"{name} needs {port.name!r} ({port.type}): connect it")
+        elif port.name in received and not accepts(received[port.name], port.type):
+            problems.append(f"{name} takes {port.type} for {port.name!r}, not {received[port.name]}")
+    return problems
+
+
+def expand_subworkflow(plan: Plan, catalog: Catalog, given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return what a node gives in place of a result: the graph to run, and what its outputs are.
+
+    Node ids depend on the workflow and on `prefix` alone, so that what ran before is found in the cache again.
+
+    Args:
+        plan: the workflow's plan, from `compile_subworkflow`.
+        catalog: the classes that it was compiled with.
+        given: links `[node id, output]` or values, by port.
+        prefix: what the ids of the graph's nodes begin with: unique to the expanding node.
+    """
+    signatures = Signatures(catalog)
+
+    def value_of(value: Input, spec: InputSpec | None = None) -> Any:
+        if type(value) is Link:
+            return [prefix + value.node, value.slot]
+        if type(value) is Param:
+            return given.get(value.name)
+        assert type(value) is Literal
+        return _converted(plain_value(value.value), spec)
+
+    def body_of(node: Node) -> dict[str, Any]:
+        specs = signatures.inputs(catalog[str(node.class_type)], node.inputs)
+        return {
+            "class_type": node.class_type,
+            "inputs": {name: value_of(value, specs.get(name)) for name, value in node.inputs.items()},
+            "_meta": {"title": node.title},
+        }
+
+    return {
+        "result": tuple(value_of(output.source) for output in plan.outputs.values()),
+        "expand": {prefix + node.id: body_of(node) for node in plan.graph.nodes.values()},
+    }
+
+
+def _converted(value: Any, spec: InputSpec | None) -> Any:
+    """Return a literal as its node receives it: nobody validates the graphs that nodes expand to."""
+    convert = _CONVERTERS.get(spec.type) if spec is not None and not isinstance(value, (list, dict)) else None
+    return value if convert is None else convert(value)
