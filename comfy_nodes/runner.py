@@ -102,9 +102,9 @@ class DiscomfortTestRunner:
             RuntimeError: the workflow cannot run as a node; says why.
         """
         try:
-            from discomfort.compiler.subworkflow import expand_subworkflow, input_problems
+            from discomfort.compiler.subworkflow import expand_subworkflow, input_problems, refuse_recursion
 
-            _refuse_itself(workflow, unique_id, dynprompt)
+            refuse_recursion(workflow, unique_id, dynprompt, _found)
             plan = _compiled(workflow)
             problems = input_problems(plan, given, {})
             if problems:
@@ -131,17 +131,6 @@ def _compiled(workflow: str) -> Plan:
     from discomfort.compiler.subworkflow import compile_subworkflow
 
     return compile_subworkflow(_found(workflow), installed_catalog())
-
-
-def _refuse_itself(workflow: str, unique_id: str, dynprompt: Any) -> None:
-    """Raise where a runner runs inside the workflow that it names: that would never end."""
-    path = _found(workflow)
-    parent = dynprompt.get_parent_node_id(unique_id)
-    while parent is not None:
-        node = dynprompt.get_node(parent)
-        if node["class_type"] == CLASS_NAME and _found(node["inputs"]["workflow"]) == path:
-            raise ValueError(f"{path.name} contains a {CLASS_NAME} that runs {path.name} itself")
-        parent = dynprompt.get_parent_node_id(parent)
 
 
 def _told(error: Exception) -> str:

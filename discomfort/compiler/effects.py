@@ -45,6 +45,7 @@ class Rule:
 LOADER_CLASS = "DiscomfortContextLoader"
 SAVER_CLASS = "DiscomfortContextSaver"
 PORT_CLASS = "DiscomfortPort"
+RUNNER_CLASS = "DiscomfortTestRunner"
 
 _PURE = Rule(Effect.PURE)
 _EFFECT = Rule(Effect.EFFECT)
@@ -55,8 +56,8 @@ RULES: Mapping[str, Rule] = {
     PORT_CLASS: _PURE,
     LOADER_CLASS: _PURE,
     SAVER_CLASS: _EFFECT,
+    RUNNER_CLASS: _EFFECT,
     "Reroute": _PURE,
-    "DiscomfortTestRunner": _EFFECT,
     # Readers of uploaded files: the prompt holds the name, the result follows the content.
     "LoadImage": Rule(Effect.FILE, ("image",)),
     "LoadImageMask": Rule(Effect.FILE, ("image",)),

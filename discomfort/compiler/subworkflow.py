@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler import CompileError, compile
 from discomfort.compiler.catalog import RUNNER_OUTPUTS
+from discomfort.compiler.effects import RUNNER_CLASS
 from discomfort.compiler.emit import plain_value
 from discomfort.compiler.graph import Input, Link, Literal, Node, Param
 from discomfort.compiler.types import Signatures, accepts
@@ -146,6 +147,27 @@ def expand_subworkflow(plan: Plan, catalog: Catalog, given: Mapping[str, Any], p
         "result": tuple(value_of(output.source) for output in plan.outputs.values()),
         "expand": {prefix + node.id: body_of(node) for node in plan.graph.nodes.values()},
     }
+
+
+def refuse_recursion(workflow: str, node_id: str, prompt: Any, find: Callable[[str], Path]) -> None:
+    """Raise where a runner is part of the workflow that it names: running it would never end.
+
+    Args:
+        workflow: what the runner's workflow is called.
+        node_id: the runner.
+        prompt: ComfyUI's dynamic prompt, which knows what each node was expanded from.
+        find: returns the file that a workflow's name means.
+
+    Raises:
+        SubWorkflowError: naming the workflow.
+    """
+    path = find(workflow)
+    parent = prompt.get_parent_node_id(node_id)
+    while parent is not None:
+        node = prompt.get_node(parent)
+        if node["class_type"] == RUNNER_CLASS and find(node["inputs"]["workflow"]) == path:
+            raise SubWorkflowError(f"{path.name} contains a {RUNNER_CLASS} that runs {path.name} itself")
+        parent = prompt.get_parent_node_id(parent)
 
 
 def _converted(value: Any, spec: InputSpec | None) -> Any:

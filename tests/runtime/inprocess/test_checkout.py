@@ -34,6 +34,7 @@ async def test_missing_requirements_are_said_with_what_to_do(tmp_path: Path, mon
     (package / "__init__.py").touch()
     (package / "options.py").write_text("import a_package_nobody_has\n", encoding="utf-8")
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "nodes", raising=False)  # this repository, cloned into a folder called so
     try:
         with pytest.raises(EngineError, match=r"a_package_nobody_has.*pip install -r"):
             await InProcessEngine(tmp_path).start()

@@ -40,7 +40,7 @@ def gather(node: PromptNode, results: Mapping[str, NodeResult], hidden: Mapping[
     lists: dict[str, Sequence[Any]] = {name: (value,) for name, value in node.constants.items()}
     for name, producer, slot in node.links:
         result = results.get(producer)
-        if name in definition.raw_links:
+        if name in node.raw_links:
             lists[name] = ([producer, slot],)
         elif result is None:
             lists[name] = (None,)

@@ -1,10 +1,25 @@
-"""The nodes that the binder puts into prompts: values come in by digest and go out by name, live, without a copy."""
+"""Discomfort's own nodes on this scheduler: values come in by digest and go out by name, live, without a copy, and a
+workflow file runs as one node.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from discomfort.compiler.catalog import RUNNER_OUTPUTS, Catalog
+from discomfort.compiler.effects import RUNNER_CLASS
+from discomfort.compiler.subworkflow import (
+    compile_subworkflow,
+    expand_subworkflow,
+    find_workflow,
+    input_problems,
+    refuse_recursion,
+)
 from discomfort.runtime.engine import LOADER_CLASS, SAVER_CLASS
+from discomfort.runtime.engines.embedded.folders import current_folders
 from discomfort.runtime.engines.embedded.hooks import context_value, current
 
 
@@ -50,4 +65,61 @@ class ContextSaver:
         return ()
 
 
-NODE_CLASS_MAPPINGS: dict[str, type] = {LOADER_CLASS: ContextLoader, SAVER_CLASS: ContextSaver}
+class PortInputs(dict[str, tuple[Any, ...]]):
+    """Optional inputs of any name: each is handed over as the link that it is, and followed where the graph does."""
+
+    def __contains__(self, name: object) -> bool:
+        return name != "workflow"
+
+    def __getitem__(self, name: str) -> tuple[Any, ...]:
+        return ("*", {"rawLink": True, "lazy": True})
+
+
+class TestRunner:
+    """Runs a workflow file as one node, by expansion; `catalog` is set on the class that an engine makes."""
+
+    CATEGORY = "discomfort/testing"
+    RETURN_TYPES = ("*",) * RUNNER_OUTPUTS
+    FUNCTION = "expand"
+    OUTPUT_NODE = True
+    catalog: Callable[[], Catalog]
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Mapping[str, Any]]:  # noqa: N802
+        """Return the inputs, as the V1 protocol wants them."""
+        return {
+            "required": {"workflow": ("STRING", {"default": ""})},
+            "optional": PortInputs(),
+            "hidden": {"unique_id": "UNIQUE_ID", "dynprompt": "DYNPROMPT"},
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(  # noqa: N802
+        cls, workflow: str, input_types: Mapping[str, str], **given: Any
+    ) -> bool | str:
+        """Say what is wrong with the workflow, and which ports lack something."""
+        plan = compile_subworkflow(_workflow_file(workflow), cls.catalog())
+        return "; ".join(input_problems(plan, given, input_types)) or True
+
+    @classmethod
+    def IS_CHANGED(cls, workflow: str, **_given: Any) -> str:  # noqa: N802
+        """Answer with a digest of the workflow's content."""
+        return hashlib.sha256(_workflow_file(workflow).read_bytes()).hexdigest()
+
+    def expand(self, workflow: str, unique_id: str, dynprompt: Any, **given: Any) -> dict[str, Any]:
+        """Return the graph to run in this node's place."""
+        refuse_recursion(workflow, unique_id, dynprompt, _workflow_file)
+        catalog = type(self).catalog()
+        return expand_subworkflow(
+            compile_subworkflow(_workflow_file(workflow), catalog), catalog, given, f"{unique_id}."
+        )
+
+
+def _workflow_file(name: str) -> Path:
+    return find_workflow(name, [current_folders().input, Path.cwd()])
+
+
+def native_classes(catalog: Callable[[], Catalog]) -> dict[str, type]:
+    """Return our classes for an engine, whose catalog `catalog` reads."""
+    runner = type("TestRunner", (TestRunner,), {"catalog": staticmethod(catalog)})
+    return {LOADER_CLASS: ContextLoader, SAVER_CLASS: ContextSaver, RUNNER_CLASS: runner}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,8 @@ class Definition:
     """One node class as the scheduler uses it.
 
     `described` holds inputs and outputs as the catalog has them; `hidden` maps parameters to what fills them
-    (PROMPT, UNIQUE_ID…); `lazy` and `raw_links` are the inputs declared so; `grown` are the dynamic inputs
+    (PROMPT, UNIQUE_ID…); `lazy` and `raw_links` are the inputs declared so; `flexible` is the mapping of optional
+    inputs where it answers for names beyond its items; `grown` are the dynamic inputs
     (`COMFY_AUTOGROW_V3`, `COMFY_DYNAMICCOMBO_V3`), under which keys with a dot are nested; `keyed_by_id` says that
     equal inputs of two nodes are no reason to share a result.
     """
@@ -61,10 +62,11 @@ class Definition:
     output_node: bool
     lazy: frozenset[str]
     raw_links: frozenset[str]
+    flexible: Mapping[str, Any] | None
     grown: tuple[str, ...]
     accepts_all: bool
     plain: bool
-    """Whether the class uses none of: list inputs, hidden, lazy, raw or dynamic inputs, list outputs."""
+    """Whether the class uses none of: list inputs, hidden, lazy, raw, dynamic or flexible inputs, list outputs."""
     keyed_by_id: bool
     never_cached: bool
     keeps_results: bool
@@ -73,7 +75,18 @@ class Definition:
 
     def declares(self, name: str) -> bool:
         """Return whether a prompt's key belongs to a declared input: by name, or below a dynamic one."""
-        return name in self.inputs or self.accepts_all or (bool(self.grown) and name.partition(".")[0] in self.grown)
+        if name in self.inputs or self.accepts_all or (self.flexible is not None and name in self.flexible):
+            return True
+        return bool(self.grown) and name.partition(".")[0] in self.grown
+
+    def with_option(self, option: str, names: Iterable[str]) -> frozenset[str]:
+        """Return those of `names` that the class declares with `option` (lazy, rawLink), by name or flexibly."""
+        named = self.lazy if option == "lazy" else self.raw_links
+        flexible = self.flexible
+        if flexible is None:
+            return named
+        found = {name for name in names if name not in self.inputs and name in flexible}
+        return named | {name for name in found if len(flexible[name]) > 1 and flexible[name][1].get(option)}
 
 
 def read_definition(name: str, node_class: Any) -> Definition:
@@ -89,8 +102,9 @@ def read_definition(name: str, node_class: Any) -> Definition:
     input_is_list = bool(getattr(node_class, "INPUT_IS_LIST", False))
     grown = tuple(key for key, spec in inputs.items() if spec.type in (AUTOGROW, DYNAMIC_COMBO))
     lists = tuple(bool(flag) for flag in getattr(node_class, "OUTPUT_IS_LIST", None) or ())
-    checks = hasattr(node_class, "check_lazy_status")
-    lazy = frozenset(key for key, spec in inputs.items() if checks and spec.options.get("lazy"))
+    optional = declared.get("optional")
+    flexible = optional if type(optional) is not dict and isinstance(optional, Mapping) else None
+    lazy = frozenset(key for key, spec in inputs.items() if spec.options.get("lazy"))
     raw_links = frozenset(key for key, spec in inputs.items() if spec.options.get("rawLink"))
     return Definition(
         name=name,
@@ -105,9 +119,10 @@ def read_definition(name: str, node_class: Any) -> Definition:
         output_node=bool(getattr(node_class, "OUTPUT_NODE", False)),
         lazy=lazy,
         raw_links=raw_links,
+        flexible=flexible,
         grown=grown,
         accepts_all=bool(getattr(node_class, "ACCEPT_ALL_INPUTS", False)),
-        plain=not (input_is_list or hidden or lazy or raw_links or grown or any(lists)),
+        plain=not (input_is_list or hidden or lazy or raw_links or grown or any(lists) or flexible is not None),
         keyed_by_id=bool(getattr(node_class, "NOT_IDEMPOTENT", False))
         or any(kind == "UNIQUE_ID" for _, kind in hidden),
         never_cached=bool(getattr(node_class, "NEVER_CACHED", False)),

@@ -16,10 +16,11 @@ DefinitionOf = Callable[[str], Definition]
 class PromptNode:
     """One node: `constants` are its literals by input name, `links` its `(input name, producer, slot)`.
 
-    `raw` is the node as the prompt writes it, in whose order dynamic inputs arrive.
+    `raw` is the node as the prompt writes it, in whose order dynamic inputs arrive; `lazy` and `raw_links` are the
+    inputs whose links are followed only when asked for, and those that are handed over as links.
     """
 
-    __slots__ = ("constants", "definition", "id", "links", "raw")
+    __slots__ = ("constants", "definition", "id", "lazy", "links", "raw", "raw_links")
 
     def __init__(self, node_id: str, raw: RawNode, definition: Definition) -> None:
         self.id = node_id
@@ -33,6 +34,11 @@ class PromptNode:
                 self.links.append((name, value[0], value[1]))
             elif name in inputs or definition.declares(name):
                 self.constants[name] = plain_value(value)
+        self.lazy = definition.lazy
+        self.raw_links = definition.raw_links
+        if definition.flexible is not None:
+            self.lazy = definition.with_option("lazy", raw["inputs"])
+            self.raw_links = definition.with_option("rawLink", raw["inputs"])
 
 
 def is_link(value: Any) -> bool:

@@ -142,7 +142,7 @@ class Run:
             wanted.add(node_id)
             self._unfinished += 1
             node = nodes[node_id]
-            lazy = node.definition.lazy
+            lazy = node.lazy
             missing = 0
             for name, producer, _ in node.links:
                 if producer not in results and name not in lazy:
@@ -182,7 +182,7 @@ class Run:
                 self._called(node, [getattr(self._instance(node), node.definition.function)(**arguments)])
                 return
             lists = invoke.gather(node, self.results, self._hidden)
-            if node.definition.lazy and (needed := self._needed(node, lists)):
+            if node.lazy and (needed := self._needed(node, lists)):
                 self._wait_for(node_id, needed)
                 return
             self._started(node_id)
@@ -197,11 +197,11 @@ class Run:
         producers = {
             name: producer
             for name, producer, _ in node.links
-            if name in node.definition.lazy and producer not in self.results
+            if name in node.lazy and name not in node.raw_links and producer not in self.results
         }
-        if not producers:
+        check = getattr(self._instance(node), "check_lazy_status", None)
+        if not producers or check is None:
             return []
-        check = self._instance(node).check_lazy_status
         takes = parameters_of(check)
         assert takes is not None
         names: set[str] = set()

@@ -51,8 +51,7 @@ class InProcessEngine(EmbeddedEngine):
     async def catalog(self) -> Catalog:
         """Return the checkout's classes with ours; each is described, its lists of files too, when it is looked up."""
         await self.start()
-        assert isinstance(self._classes, _Classes)
-        return Catalog(_ObjectInfo(self._classes))
+        return self._read_catalog()
 
     async def close(self) -> None:
         """Let results and the worker thread go; the checkout stays imported, its models are unloaded."""
@@ -79,8 +78,12 @@ class InProcessEngine(EmbeddedEngine):
 
     def _load(self) -> None:
         calls = Calls(load_checkout(self._path, self._arguments))
-        self._classes = _Classes(calls, self._registered)
+        self._classes = _Classes(calls, {**self._registered, **natives.native_classes(self._read_catalog)})
         self._calls = calls
+
+    def _read_catalog(self) -> Catalog:
+        assert isinstance(self._classes, _Classes)
+        return Catalog(_ObjectInfo(self._classes))
 
 
 @contextmanager
@@ -97,10 +100,10 @@ def _surroundings(calls: Calls) -> Iterator[None]:
 class _Classes(Mapping[str, Any]):
     """The classes of a checkout as the scheduler runs them, each made when it is first used."""
 
-    def __init__(self, calls: Calls, registered: Mapping[str, Any]) -> None:
+    def __init__(self, calls: Calls, own: Mapping[str, Any]) -> None:
         self.checkout = calls.checkout
         self._calls = calls
-        self._own = {**registered, **natives.NODE_CLASS_MAPPINGS}
+        self._own = own
         self._faces: dict[str, type[Face]] = {}
         self._io = calls.checkout.module("comfy_api.latest._io")
 
@@ -131,7 +134,7 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
         self._classes = classes
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
-        if name not in self._classes:
+        if name in OWN_CLASSES:
             return OWN_CLASSES[name]
         node_class: Any = self._classes.checkout.classes.get(name)
         if hasattr(node_class, "GET_NODE_INFO_V1"):

@@ -140,11 +140,6 @@ class V3Face(Face):
         clone, arguments = self._prepared(inputs)
         return self.calls.call(getattr(clone, clone.FUNCTION), arguments, self._translated)
 
-    def check_lazy_status(self, **inputs: Any) -> Any:
-        """Return which lazy inputs are needed."""
-        clone, arguments = self._prepared(inputs)
-        return clone.check_lazy_status(**arguments)
-
     @classmethod
     def _prepared(cls, inputs: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
         """Return a clone of the class, and the arguments; a class that wants nothing hidden needs one clone only."""
@@ -202,7 +197,15 @@ def _v3_attributes(node_class: Any, io: Any) -> dict[str, Any]:
     for key, own in (("IS_CHANGED", "fingerprint_inputs"), ("VALIDATE_INPUTS", "validate_inputs")):
         if getattr(node_class, own).__func__ is not getattr(base, own).__func__:
             attributes[key] = staticmethod(_asked(node_class, own, hidden, attributes["nest"]))
+    if node_class.check_lazy_status.__func__ is not base.check_lazy_status.__func__:
+        attributes["check_lazy_status"] = _ask_what_is_needed
     return attributes
+
+
+def _ask_what_is_needed(face: V3Face, **inputs: Any) -> Any:
+    """Return which lazy inputs are needed."""
+    clone, arguments = face._prepared(inputs)
+    return clone.check_lazy_status(**arguments)
 
 
 def _asked(node_class: Any, own: str, hidden: Mapping[str, str], nest: Any) -> Callable[..., Any]:
