@@ -87,9 +87,7 @@ def compile_subworkflow(source: os.PathLike[str], catalog: Catalog) -> Plan:
 def describe_ports(plan: Plan) -> dict[str, list[dict[str, Any]]]:
     """Return the ports of a workflow as an editor shows them: `inputs` and `outputs`, each with name and type."""
     return {
-        "inputs": [
-            {"name": port.name, "type": port.type, "required": port.required} for port in plan.inputs.values()
-        ],
+        "inputs": [{"name": port.name, "type": port.type, "required": port.required} for port in plan.inputs.values()],
         "outputs": [{"name": port.name, "type": port.type} for port in plan.outputs.values()],
     }
 

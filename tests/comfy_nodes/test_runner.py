@@ -1,0 +1,142 @@
+"""DiscomfortTestRunner as ComfyUI calls it; small stand-ins take ComfyUI's part."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from comfy_nodes.editor_routes import ports, workflows
+from comfy_nodes.runner import DiscomfortTestRunner, PortInputs
+
+PORTS = {
+    "1": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "photo", "tags": ""}},
+    "2": {"class_type": "Invert", "inputs": {"image": ["1", 0], "strength": "0.5"}},
+    "3": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "negative", "tags": "", "input": ["2", 0]}},
+}
+
+
+class Invert:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"image": ("IMAGE",), "strength": ("FLOAT", {"default": 1.0})}}
+
+
+class Prompt:
+    """A dynamic prompt in which no node was expanded from another."""
+
+    def get_parent_node_id(self, node_id: str) -> None:
+        return None
+
+
+@pytest.fixture(autouse=True)
+def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A ComfyUI with one class of its own and one saved workflow; answers with the workflow's file."""
+    folder = tmp_path / "user" / "default" / "workflows"
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "input").mkdir()
+    paths = SimpleNamespace(
+        get_user_directory=lambda: str(tmp_path / "user"), get_input_directory=lambda: str(tmp_path / "input")
+    )
+    classes = {"Invert": Invert, "DiscomfortPort": PortClass, "DiscomfortTestRunner": DiscomfortTestRunner}
+    monkeypatch.setitem(sys.modules, "folder_paths", paths)
+    monkeypatch.setitem(sys.modules, "nodes", SimpleNamespace(NODE_CLASS_MAPPINGS=classes))
+    path = folder / "deep" / "invert.json"
+    path.write_text(json.dumps(PORTS), encoding="utf-8")
+    return path
+
+
+class PortClass:
+    RETURN_TYPES = ("*",)
+    FUNCTION = "forward"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        text = ("STRING", {"default": ""})
+        return {"required": {"unique_id": text, "tags": text}, "optional": {"input": ("*",)}}
+
+
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "discomfort.compiler.subworkflow", None)
+
+
+def validated(**given: Any) -> bool | str:
+    types = {name: "IMAGE" for name in given}
+    return DiscomfortTestRunner.VALIDATE_INPUTS("deep/invert.json", types, **given)
+
+
+def test_it_expands_to_the_workflow_with_stable_ids_and_converted_literals() -> None:
+    runner = DiscomfortTestRunner()
+    expanded = runner.expand("deep/invert.json", "9", Prompt(), photo=["4", 1])
+    assert expanded == {
+        "result": (["9.invert/2", 0],),
+        "expand": {
+            "9.invert/2": {
+                "class_type": "Invert",
+                "inputs": {"image": ["4", 1], "strength": 0.5},
+                "_meta": {"title": "Invert"},
+            }
+        },
+    }
+    assert runner.expand("deep/invert", "9", Prompt(), photo=["4", 1]) == expanded
+
+
+def test_the_content_of_the_file_decides_whether_it_changed(saved: Path) -> None:
+    before = DiscomfortTestRunner.IS_CHANGED("deep/invert.json")
+    assert before == DiscomfortTestRunner.IS_CHANGED(str(saved))
+    saved.write_text(json.dumps({**PORTS, "4": PORTS["2"]}), encoding="utf-8")
+    assert before != DiscomfortTestRunner.IS_CHANGED("deep/invert.json")
+
+
+def test_it_is_refused_before_anything_runs_where_a_port_lacks_something() -> None:
+    assert validated(photo=["4", 1]) is True
+    assert "needs 'photo' (IMAGE): connect it" in str(validated())
+    assert "has no INPUT port 'foto'" in str(validated(photo=["4", 1], foto=["4", 1]))
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_without_the_compiler_it_says_so() -> None:
+    words = "DiscomfortTestRunner needs Discomfort's compiler, which cannot be imported here"
+    assert words in str(validated(photo=["4", 1]))
+    with pytest.raises(RuntimeError, match=words):
+        DiscomfortTestRunner().expand("deep/invert.json", "9", Prompt(), photo=["4", 1])
+
+
+def test_inputs_of_prompts_are_walked_through_but_not_listed() -> None:
+    message = {"prompt": {"9": {"class_type": "DiscomfortTestRunner", "inputs": {"workflow": "x", "photo": ["4", 1]}}}}
+    assert PortInputs.remember(message) is message
+    optional = DiscomfortTestRunner.INPUT_TYPES()["optional"]
+    assert set(optional) >= {"photo"}
+    assert "workflow" not in set(optional)
+    assert "anything" in optional
+    assert optional["anything"][1] == {"rawLink": True, "lazy": True}
+    assert json.dumps(optional) == "{}"
+    assert list(optional.keys()) == []
+
+
+async def answered(response: Any) -> tuple[int, Any]:
+    return response.status, json.loads(response.body)
+
+
+async def test_the_editor_is_told_the_workflows_and_their_ports() -> None:
+    assert await answered(await workflows(SimpleNamespace())) == (200, ["deep/invert.json"])  # type: ignore[arg-type]
+    request: Any = SimpleNamespace(query={"workflow": "deep/invert.json"})
+    assert await answered(await ports(request)) == (
+        200,
+        {
+            "inputs": [{"name": "photo", "type": "IMAGE", "required": True}],
+            "outputs": [{"name": "negative", "type": "IMAGE"}],
+        },
+    )
+    status, told = await answered(await ports(SimpleNamespace(query={"workflow": "none"})))  # type: ignore[arg-type]
+    assert status == 422
+    assert "there is no workflow 'none'" in told["error"]
