@@ -33,6 +33,7 @@ class Server:
         self.log = base / "log.txt"
         command = [python, "main.py", "--cpu", "--disable-api-nodes", "--base-directory", str(base)]
         command += ["--database-url", f"sqlite:///{base / 'comfyui.db'}", "--port", str(self.port), *arguments]
+        command.append("--cache-classic")  # the default of later versions gives way when the machine is short of memory
         with self.log.open("wb") as log:
             environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": ""}
             self.process = subprocess.Popen(

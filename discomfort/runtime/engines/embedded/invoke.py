@@ -140,15 +140,6 @@ def read_answer(definition: Definition, returned: Any) -> Answer:
     raise TypeError(f"{definition.function} returned {kind.__name__}; a node returns a tuple with an item an output")
 
 
-def plain_result(definition: Definition, returned: Sequence[Any]) -> NodeResult | None:
-    """Return the result of a node of a plain class that was called once and returned its tuple, else None."""
-    if definition.plain and len(returned) == 1:
-        values = returned[0]
-        if type(values) is tuple and len(values) == len(definition.output_types):
-            return NodeResult([[value] for value in values])
-    return None
-
-
 def blocked_values(definition: Definition, blocker: ExecutionBlocker) -> list[Any]:
     """Return `blocker` for every output."""
     return [blocker] * len(definition.output_types)

@@ -179,7 +179,11 @@ class Run:
             if node.definition.plain and (arguments := invoke.plain_arguments(node, self.results)) is not None:
                 self._started(node_id)
                 self._current.call = 0
-                self._called(node, [getattr(self._instance(node), node.definition.function)(**arguments)])
+                returned = getattr(self._instance(node), node.definition.function)(**arguments)
+                if type(returned) is tuple and len(returned) == len(node.definition.output_types):
+                    self._finish(node, NodeResult([[value] for value in returned]))
+                else:
+                    self._called(node, [returned])
                 return
             lists = invoke.gather(node, self.results, self._hidden)
             if node.lazy and (needed := self._needed(node, lists)):
@@ -266,10 +270,6 @@ class Run:
             raise self._fail(node_id, error) from error
 
     def _answered(self, node: PromptNode, returned: Sequence[Any]) -> None:
-        plain = invoke.plain_result(node.definition, returned)
-        if plain is not None:
-            self._finish(node, plain)
-            return
         answers = [invoke.read_answer(node.definition, value) for value in returned]
         if any(answer.graph is not None for answer in answers):
             self._expand(node, answers)

@@ -133,12 +133,16 @@ class V3Face(Face):
 
     hidden: ClassVar[Mapping[str, str]]
     clone: ClassVar[Any] = None
+    function: ClassVar[Callable[..., Any]]
     nest: ClassVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None]
 
     def call(self, **inputs: Any) -> Any:
         """Run the node."""
-        clone, arguments = self._prepared(inputs)
-        return self.calls.call(getattr(clone, clone.FUNCTION), arguments, self._translated)
+        cls = type(self)
+        if cls.clone is None:
+            clone, arguments = self._prepared(inputs)
+            return self.calls.call(getattr(clone, clone.FUNCTION), arguments, self._translated)
+        return self.calls.call(cls.function, inputs if cls.nest is None else cls.nest(inputs), self._translated)
 
     @classmethod
     def _prepared(cls, inputs: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
@@ -149,7 +153,7 @@ class V3Face(Face):
             data = {"hidden_inputs": hidden} if _takes_v3_data(cls.node_class.PREPARE_CLASS_CLONE) else hidden
             clone = cls.node_class.PREPARE_CLASS_CLONE(data)
             if not cls.hidden:
-                cls.clone = clone
+                cls.clone, cls.function = clone, staticmethod(getattr(clone, clone.FUNCTION))
         return clone, inputs if cls.nest is None else cls.nest(inputs)
 
     def _translated(self, returned: Any) -> Any:
