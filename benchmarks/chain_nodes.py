@@ -1,4 +1,4 @@
-"""The node of the chains that engines are measured with, in both of ComfyUI's protocols; ComfyUI loads this file too."""
+"""The node of the chains that engines are measured with, in both protocols; ComfyUI loads this file, too."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ turns them off.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from discomfort.runtime.engine import Event, NodeFinished, NodePlace, NodeProgre
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+logger = logging.getLogger("discomfort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,18 @@ class RunProgress:
         elif isinstance(event, NodeProgress) and event.maximum > 0:
             fraction = min(event.value / event.maximum, 1.0)
         if self._callback is not None:
-            self._callback(ProgressUpdate(self._iteration, self._iterations, self._done, self._total, place, fraction))
+            self._call(ProgressUpdate(self._iteration, self._iterations, self._done, self._total, place, fraction))
         if self._bars is not None:
             self._update_bars(event, place)
+
+    def _call(self, update: ProgressUpdate) -> None:
+        """Tell the program; a callback that raises is not called again, since the run itself is well."""
+        assert self._callback is not None
+        try:
+            self._callback(update)
+        except Exception:
+            logger.exception("the on_progress callback raised, and is not called again in this run")
+            self._callback = None
 
     def _draw(self) -> None:
         if self._bars is None:

@@ -222,6 +222,21 @@ def test_R8_a_program_can_follow_the_run(context: WorkflowContext, engine: Embed
     assert {update.place.title for update in updates if update.place} == {"my Add"}
 
 
+def test_R8_a_callback_that_raises_is_told_of_and_the_run_goes_on(
+    context: WorkflowContext, engine: EmbeddedEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = []
+
+    def fails(update: ProgressUpdate) -> None:
+        calls.append(update)
+        raise ValueError("no")
+
+    plan = compiled(engine, COUNTER)
+    assert plan.run(context, inputs={"count": 0}, iterations=2, engine=engine, on_progress=fails) == {"count": 2}
+    assert len(calls) == 1
+    assert "on_progress callback raised" in caplog.text
+
+
 def test_iterations_below_one_are_refused(context: WorkflowContext, engine: EmbeddedEngine) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         compiled(engine, ADDER).run(context, inputs={"x": 1}, iterations=0, engine=engine)

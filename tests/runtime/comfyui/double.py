@@ -263,7 +263,7 @@ class Worker:
         for name, kind in required.items():
             value = spec["inputs"].get(name)
             extra = {"input_name": name, "input_config": list(kind)}
-            if value is None:
+            if name not in spec["inputs"]:
                 yield {
                     "type": "required_input_missing",
                     "message": "Required input is missing",
