@@ -14,6 +14,8 @@ settings.register_profile("fast", max_examples=40, deadline=None, suppress_healt
 settings.register_profile("thorough", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
+os.environ["DISCOMFORT_VERIFY"] = "1"  # law L4: every graph between two passes is verified, in every test that compiles
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("discomfort")

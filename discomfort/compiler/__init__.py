@@ -15,12 +15,13 @@ from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Sev
 from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.frontend import FrontendOptions, load_workflow
 from discomfort.compiler.graph import CycleError
-from discomfort.compiler.passes import NEEDED, PASSES, Hook, run_passes
-from discomfort.compiler.passes.dump import dumping_hook
+from discomfort.compiler.passes import PASSES, Hook, Pass, run_passes
+from discomfort.compiler.passes.hooks import observers
 from discomfort.compiler.passes.rewrite import producers_first
 from discomfort.compiler.stitch import Program, order_units, stitch
 from discomfort.compiler.types import Signatures, Typing
 from discomfort.compiler.units import Unit, load_units, locator
+from discomfort.compiler.verify import require_sound
 from discomfort.rules import PassByRules, load_rules
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class CompileOptions:
     """How to compile: what chance and clock give, which passes run, and who looks on between them."""
 
     frontend: FrontendOptions = field(default_factory=FrontendOptions)
-    passes: tuple[str, ...] = tuple(name for name, _ in PASSES)
+    passes: tuple[Pass, ...] = PASSES
     hook: Hook | None = None
 
 
@@ -77,7 +78,8 @@ def compile(
         program = ask_for(program, outputs, findings)
         check(program, units, known, findings)
         stop_on_errors(findings)
-        graph = run_passes(program.graph, effects, (*chosen.passes, *NEEDED), dumping_hook(chosen.hook))
+        graph = run_passes(program.graph, effects, chosen.passes, observers(chosen.hook, known))
+        require_sound(graph)
         return assemble(graph, program, units, known, load_rules(rules), findings)
 
 

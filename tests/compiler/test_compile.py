@@ -179,8 +179,7 @@ def test_L4_passes_run_twice_change_nothing_and_none_of_them_changes_the_interfa
         compile([WRITER, CHANGER, READER]),
         compile([WRITER, CHANGER, READER], options=CompileOptions(passes=())),
     )
-    names = [name for name, _ in PASSES]
-    assert run_passes(plan.graph, EffectTable(default_catalog()), names) == plan.graph
+    assert run_passes(plan.graph, EffectTable(default_catalog()), PASSES) == plan.graph
     assert set(plain.outputs) == set(plan.outputs)
 
 

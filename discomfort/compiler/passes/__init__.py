@@ -1,42 +1,49 @@
-"""The passes, in the order in which they run. Each is a pure function `Graph → Graph` in a file of its own."""
+"""The passes, in the order in which they run: each a pure function of the graph, with a name and typed options."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.graph import Graph
-from discomfort.compiler.passes.dedup import merge_equal_nodes
-from discomfort.compiler.passes.fold import fold_constants
-from discomfort.compiler.passes.order import order_nodes
-from discomfort.compiler.passes.prune import remove_dead_nodes
+from discomfort.compiler.passes.dedup import Dedup
+from discomfort.compiler.passes.fold import Fold
+from discomfort.compiler.passes.order import Order
+from discomfort.compiler.passes.prune import Prune
 
-Pass: TypeAlias = Callable[[Graph, EffectTable], Graph]
+
+class Pass(Protocol):
+    """A frozen value whose fields are the pass's options; called, it returns a new graph and changes nothing."""
+
+    @property
+    def name(self) -> str:
+        """The word under which dumps, timings and goldens know the pass."""
+        ...
+
+    def __call__(self, graph: Graph, effects: EffectTable) -> Graph:
+        """Return the graph after the pass; `effects` says what running each node class does."""
+        ...
+
+
 Hook: TypeAlias = Callable[[str, Graph], None]
 
-PASSES: tuple[tuple[str, Pass], ...] = (
-    ("fold", fold_constants),
-    ("dedup", merge_equal_nodes),
-    ("prune", remove_dead_nodes),
-    ("order", order_nodes),
-)
-"""Name and function of each pass."""
+PASSES: tuple[Pass, ...] = (Fold(), Dedup(), Prune(), Order())
 
-NEEDED = ("prune", "order")
+NEEDED: tuple[Pass, ...] = (Prune(), Order())
 """The passes that a plan relies on; the others only make it better."""
 
 
-def run_passes(graph: Graph, effects: EffectTable, names: Sequence[str], hook: Hook | None = None) -> Graph:
-    """Return the graph after the passes in `names`.
+def run_passes(graph: Graph, effects: EffectTable, passes: Sequence[Pass], hook: Hook | None = None) -> Graph:
+    """Return the graph after `passes`, in their order, and after those of `NEEDED` that are not among them.
 
-    `hook` sees the graph before them all (as "stitch") and after each, to verify, time or dump it.
+    `hook` sees the graph before them all (as "stitch") and after each, to verify, time or dump it: see `hooks`.
     """
     if hook is not None:
         hook("stitch", graph)
-    for name, run in PASSES:
-        if name in names:
-            graph = run(graph, effects)
-            if hook is not None:
-                hook(name, graph)
+    given = {each.name for each in passes}
+    for each in (*passes, *(each for each in NEEDED if each.name not in given)):
+        graph = each(graph, effects)
+        if hook is not None:
+            hook(each.name, graph)
     return graph

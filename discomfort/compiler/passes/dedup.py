@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note
@@ -11,15 +12,30 @@ from discomfort.compiler.keys import literal_token
 from discomfort.compiler.passes.rewrite import producers_first, replace_names, with_inputs
 
 
-def merge_equal_nodes(graph: Graph, effects: EffectTable) -> Graph:
+@dataclass(frozen=True, slots=True)
+class Dedup:
+    """The pass. With `files` False, readers of files are left alone: two uses read their file twice."""
+
+    name: ClassVar[str] = "dedup"
+    files: bool = True
+
+    def __call__(self, graph: Graph, effects: EffectTable) -> Graph:
+        """Return the graph with equal nodes merged."""
+        names = {node.class_type for node in graph.nodes.values()}
+        rules = {name: effects.rule(name) for name in names}
+        mergeable = {name: rule.mergeable and (self.files or not rule.files) for name, rule in rules.items()}
+        return merge_equal_nodes(graph, mergeable)
+
+
+def merge_equal_nodes(graph: Graph, mergeable: Mapping[str | None, bool]) -> Graph:
     """Return the graph with nodes of one class and equal inputs merged into the first of them.
 
-    Nodes with effects, volatile ones and those of unknown class stay, and so does what they feed: two uses may differ.
+    Nodes with effects, volatile ones and those of unknown class (`mergeable` tells by class) stay, and so does what
+    they feed: two uses may differ.
     """
     nodes: dict[NodeId, Node] = {}
     first: dict[str, NodeId] = {}
     merged: dict[NodeId, NodeId] = {}
-    mergeable = {name: effects.rule(name).mergeable for name in {node.class_type for node in graph.nodes.values()}}
     kept = frozenset(graph.effects)
     for node_id in producers_first(graph):
         node = graph.nodes[node_id]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,28 +12,20 @@ from discomfort.compiler.graph import Graph, Input, Link, Literal
 if TYPE_CHECKING:
     from discomfort.compiler.passes import Hook
 
-VARIABLE = "DISCOMFORT_DUMP"
 
-
-def dumping_hook(inner: Hook | None) -> Hook | None:
-    """Return a hook that writes each graph into the folder `DISCOMFORT_DUMP` names, and then calls `inner`."""
-    folder = os.environ.get(VARIABLE)
-    if not folder:
-        return inner
+def dumping_hook(folder: Path) -> Hook:
+    """Return a hook that writes each graph into `folder`, as `01-stitch.txt`, `02-fold.txt`…"""
     number = itertools.count(1)
 
     def dump(name: str, graph: Graph) -> None:
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        (path / f"{next(number):02d}-{name}.txt").write_text(render_graph(graph), encoding="utf-8")
-        if inner is not None:
-            inner(name, graph)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{next(number):02d}-{name}.txt").write_text(render_graph(graph), encoding="utf-8")
 
     return dump
 
 
 def render_graph(graph: Graph) -> str:
-    """Return a graph as text: one line a node, then outputs, taps and effects."""
+    """Return a graph as text: one line a node, then outputs, taps and effects, then what passes did so far."""
     lines = []
     for node in graph.nodes.values():
         inputs = ", ".join(f"{name}={render_input(value)}" for name, value in node.inputs.items())
@@ -42,7 +33,12 @@ def render_graph(graph: Graph) -> str:
     lines += [f"output {name} = {render_input(value)}" for name, value in graph.outputs.items()]
     lines += [f"tap {name} = {render_input(value)}" for name, value in graph.taps.items()]
     lines += [f"effect {node_id}" for node_id in graph.effects]
+    lines += [f"# {note.kind} {', '.join(note.nodes)}: {note.why}{_standing(note.into)}" for note in graph.notes]
     return "\n".join(lines) + "\n"
+
+
+def _standing(into: Input | None) -> str:
+    return "" if into is None else f" -> {render_input(into)}"
 
 
 def render_input(value: Input) -> str:

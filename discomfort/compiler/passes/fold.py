@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
+from discomfort.compiler.catalog import Catalog
 from discomfort.compiler.effects import PORT_CLASS, EffectTable
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note, Param
 from discomfort.compiler.literals import literal_problem
@@ -26,18 +28,34 @@ PRIMITIVES: Mapping[str, str] = {
 }
 """Class → the type of the literal `value` that its only output repeats unchanged."""
 
-_FOLDABLE = frozenset((PORT_CLASS, REROUTE, SWITCH, *PRIMITIVES))
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The pass. `primitives` and `switches` say whether those disappear too; ports and reroutes always do."""
+
+    name: ClassVar[str] = "fold"
+    primitives: bool = True
+    switches: bool = True
+
+    def __call__(self, graph: Graph, effects: EffectTable) -> Graph:
+        """Return the graph with every value taken from where it is made."""
+        foldable = {PORT_CLASS, REROUTE}
+        if self.primitives:
+            foldable.update(PRIMITIVES)
+        if self.switches:
+            foldable.add(SWITCH)
+        return fold_constants(graph, effects.catalog, foldable)
 
 
-def fold_constants(graph: Graph, effects: EffectTable) -> Graph:
+def fold_constants(graph: Graph, catalog: Catalog, foldable: Collection[str | None]) -> Graph:
     """Return the graph with every value taken from where it is made.
 
     A literal goes into a consumer only where the server takes it as such: a linked value is not compared with the
     limits of its input, a written one is.
     """
-    if not any(node.class_type in _FOLDABLE for node in graph.nodes.values()):
+    if not any(node.class_type in foldable for node in graph.nodes.values()):
         return graph
-    folding = _Folding(Signatures(effects.catalog))
+    folding = _Folding(Signatures(catalog), foldable)
     nodes: dict[NodeId, Node] = {}
     for node_id in producers_first(graph):
         node = folding.rewrite(graph.nodes[node_id])
@@ -66,8 +84,9 @@ def fold_constants(graph: Graph, effects: EffectTable) -> Graph:
 class _Folding:
     """What the nodes seen so far stand for: `links` another value, `literals` a written one (some stand for both)."""
 
-    def __init__(self, signatures: Signatures) -> None:
+    def __init__(self, signatures: Signatures, foldable: Collection[str | None]) -> None:
         self._signatures = signatures
+        self._foldable = foldable
         self.links: dict[NodeId, Link | Param] = {}
         self.literals: dict[NodeId, Literal] = {}
         self.changed = False
@@ -98,7 +117,7 @@ class _Folding:
 
     def learn(self, node: Node) -> None:
         """Remember what `node` stands for, if it only hands something on."""
-        value = _handed_on(node)
+        value = _handed_on(node) if node.class_type in self._foldable else None
         if isinstance(value, Literal):
             self.literals[node.id] = value
         elif value is not None:
@@ -118,8 +137,6 @@ class _Folding:
 def _handed_on(node: Node) -> Input | None:
     """Return the value that the node's only output repeats, None where it does more."""
     name = node.class_type
-    if name is None or name not in _FOLDABLE:
-        return None
     inputs = node.inputs
     if name == PORT_CLASS:
         return inputs.get("input")
@@ -131,7 +148,7 @@ def _handed_on(node: Node) -> Input | None:
             return None
         return inputs.get("on_true" if side.value else "on_false")
     value = inputs.get("value")
-    return value if isinstance(value, Literal) and literal_type(value) == PRIMITIVES[name] else None
+    return value if isinstance(value, Literal) and literal_type(value) == PRIMITIVES.get(str(name)) else None
 
 
 def _why(node: Node) -> str:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.graph import Graph
 from discomfort.compiler.passes.rewrite import producers_first
 
 
-def order_nodes(graph: Graph, _: EffectTable) -> Graph:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The pass."""
+
+    name: ClassVar[str] = "order"
+
+    def __call__(self, graph: Graph, effects: EffectTable) -> Graph:
+        """Return the graph with producers first."""
+        return order_nodes(graph)
+
+
+def order_nodes(graph: Graph) -> Graph:
     """Return the graph with its nodes in producers-first order."""
     order = producers_first(graph)
     if order is graph.nodes:

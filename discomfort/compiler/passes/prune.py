@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.graph import Graph, Link, Note, ancestors
 
 
-def remove_dead_nodes(graph: Graph, _: EffectTable) -> Graph:
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """The pass."""
+
+    name: ClassVar[str] = "prune"
+
+    def __call__(self, graph: Graph, effects: EffectTable) -> Graph:
+        """Return the graph without dead nodes."""
+        return remove_dead_nodes(graph)
+
+
+def remove_dead_nodes(graph: Graph) -> Graph:
     """Return the graph without the nodes from which neither an output nor an effect is reachable.
 
     Taps that looked at such nodes go with them.

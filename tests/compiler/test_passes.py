@@ -1,0 +1,128 @@
+"""The list of passes and what stands between them: verification, timing, dumps (law L4)."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from discomfort.compiler import CompileError, CompileOptions, compile
+from discomfort.compiler.catalog import default_catalog
+from discomfort.compiler.effects import EffectTable
+from discomfort.compiler.graph import Graph, Link, Literal, Node, NodeId, Origin
+from discomfort.compiler.passes import PASSES, run_passes
+from discomfort.compiler.passes.dedup import Dedup
+from discomfort.compiler.passes.fold import Fold
+from discomfort.compiler.passes.hooks import Timings, verifying_hook
+from discomfort.compiler.verify import verify
+
+
+def node(name: str, class_type: str = "ImageInvert", **inputs: Any) -> Node:
+    return Node(NodeId(name), class_type, inputs, class_type, Origin("main", name))
+
+
+def link(name: str, slot: int = 0) -> Link:
+    return Link(NodeId(name), slot)
+
+
+def graph(*nodes: Node, **options: Any) -> Graph:
+    return Graph({each.id: each for each in nodes}, **options)
+
+
+IMAGE = node("1", "EmptyImage", width=Literal(8), height=Literal(8), batch_size=Literal(1), color=Literal(0))
+SOUND = graph(IMAGE, node("2", image=link("1")), outputs={"x": link("2")})
+PROGRAM: dict[str, Any] = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+    "2": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "x", "tags": "", "input": ["1", 0]}},
+}
+
+
+def test_every_pass_is_a_frozen_value_with_a_name_and_typed_options() -> None:
+    assert [each.name for each in PASSES] == list(dict.fromkeys(each.name for each in PASSES))
+    for each in PASSES:
+        options = fields(each)  # type: ignore[arg-type]
+        assert all(option.type in ("bool", "int", "float", "str") for option in options)
+        with pytest.raises((FrozenInstanceError, AttributeError, TypeError)):
+            each.name = "other"  # type: ignore[misc]
+
+
+def test_options_of_a_pass_change_what_it_does() -> None:
+    primitive = {"class_type": "PrimitiveInt", "inputs": {"value": 16}}
+    wide = {**PROGRAM, "1": {**PROGRAM["1"], "inputs": {**PROGRAM["1"]["inputs"], "width": ["3", 0]}}, "3": primitive}
+    assert len(compile([wide], options=CompileOptions(passes=(Fold(),))).graph.nodes) == 1
+    assert len(compile([wide], options=CompileOptions(passes=(Fold(primitives=False),))).graph.nodes) == 2
+    loads = {
+        str(number): {"class_type": "LoadImage", "inputs": {"image": "coffee.png"}, "_meta": {"title": "load"}}
+        for number in (1, 2)
+    }
+    ports = {
+        f"p{key}": {"class_type": "DiscomfortPort", "inputs": {"unique_id": f"p{key}", "tags": "", "input": [key, 0]}}
+        for key in loads
+    }
+    assert len(compile([{**loads, **ports}], options=CompileOptions(passes=(Dedup(),))).graph.nodes) == 1
+    assert len(compile([{**loads, **ports}], options=CompileOptions(passes=(Dedup(files=False),))).graph.nodes) == 2
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (Graph({NodeId("9"): IMAGE}), "kept under the id 9"),
+        (graph(node("2", image=link("1"))), "output 0 of node 1, which is not in the graph"),
+        (replace(SOUND, outputs={"x": link("7")}), "output 'x' comes from output 0 of node 7"),
+        (replace(SOUND, taps={"t": link("7")}), "tap 't' comes from"),
+        (replace(SOUND, effects=(NodeId("7"),)), "effect 7 is not in the graph"),
+        (replace(SOUND, effects=(NodeId("1"), NodeId("1"))), "listed twice"),
+        (graph(node("1", image=link("2")), node("2", image=link("1"))), "has a cycle"),
+        (
+            graph(IMAGE, node("2", "VAELoader", vae_name=link("1")), outputs={"x": link("2")}),
+            "expects COMBO, got",
+        ),
+        (graph(IMAGE, node("2", image=link("1", 5)), outputs={"x": link("2")}), "comes from output 5"),
+    ],
+)
+def test_L4_verify_finds_what_does_not_hold(broken: Graph, words: str) -> None:
+    assert verify(SOUND, default_catalog()) == []
+    findings = verify(broken, default_catalog())
+    assert any(words in finding.message for finding in findings), findings
+
+
+class Vandal:
+    """A pass that tears out the first node."""
+
+    name = "vandal"
+
+    def __call__(self, graph: Graph, effects: EffectTable) -> Graph:
+        return replace(graph, nodes=dict(list(graph.nodes.items())[1:]))
+
+
+def test_L4_a_pass_that_breaks_the_graph_is_caught_by_the_hook_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    effects = EffectTable(default_catalog())
+    with pytest.raises(CompileError, match="DF410"):
+        run_passes(SOUND, effects, (*PASSES, Vandal()), verifying_hook(default_catalog()))
+    monkeypatch.delenv("DISCOMFORT_VERIFY")
+    with pytest.raises(CompileError, match="DF410") as caught:
+        compile([PROGRAM], options=CompileOptions(passes=(*PASSES, Vandal())))
+    assert "report it" in str(caught.value)
+
+
+def test_timings_name_every_pass_that_ran() -> None:
+    timings = Timings()
+    compile([PROGRAM], options=CompileOptions(hook=timings))
+    assert list(timings.seconds) == [each.name for each in PASSES]
+    assert all(seconds >= 0 for seconds in timings.seconds.values())
+
+
+def test_dumps_are_written_after_each_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DISCOMFORT_DUMP", str(tmp_path / "dump"))
+    twice = {"1": PROGRAM["1"], "4": PROGRAM["1"], "2": PROGRAM["2"]}
+    compile([twice])
+    written = sorted((tmp_path / "dump").iterdir())
+    stages = ["stitch", *(each.name for each in PASSES)]
+    assert [path.name for path in written] == [f"{n:02d}-{stage}.txt" for n, stage in enumerate(stages, 1)]
+    assert written[-1].read_text().splitlines() == [
+        "workflow/1 = EmptyImage(width=8, height=8, batch_size=1, color=0)",
+        "output x = workflow/1.0",
+        "# merged workflow/4: an equal node stands already -> workflow/1.0",
+    ]
