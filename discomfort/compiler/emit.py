@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.graph import Graph, Json, Link, Literal, Node
 
 
@@ -19,7 +20,8 @@ def emit_prompt(graph: Graph) -> dict[str, Any]:
     Raises:
         ValueError: an input is a parameter: those are bound before a prompt is made.
     """
-    return {node.id: _emit_node(node) for node in graph.nodes.values()}
+    with paused_collector():
+        return {node.id: _emit_node(node) for node in graph.nodes.values()}
 
 
 def _emit_node(node: Node) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.diagnostics import Diagnostic
 from discomfort.compiler.graph import Graph, Input, Json, Link, NodeId, Origin, Param, ancestors
 
@@ -150,7 +151,8 @@ class Plan:
         """Return the plan as JSON-able data; equal input gives equal data, on every machine."""
         from discomfort.compiler.serialise import plan_to_json
 
-        return plan_to_json(self)
+        with paused_collector():
+            return plan_to_json(self)
 
     @classmethod
     def from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
@@ -161,7 +163,8 @@ class Plan:
         """
         from discomfort.compiler.serialise import plan_from_json
 
-        return plan_from_json(cls, data)
+        with paused_collector():
+            return plan_from_json(cls, data)
 
     def explain(self) -> str:
         """Return the plan in words: what it needs, gives and does, and what was optimised away and why."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
 
 
+ROWS_AT_A_TIME = 256
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """One workflow to compose: its name in the program, its lowered graph with effects, its ports, and itself."""
@@ -28,9 +32,17 @@ class Unit:
     workflow: Workflow
 
     def digest(self) -> str:
-        """Return a digest of the document as saved."""
-        text = json.dumps(self.workflow.document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        """Return a digest of the document as saved, whatever the order of keys.
+
+        The document is hashed in pieces, so that no second copy of it lies in memory.
+        """
+        hasher = hashlib.blake2b(digest_size=16)
+        for key, part in sorted(self.workflow.document.items(), key=lambda entry: str(entry[0])):
+            rows = part if isinstance(part, list) else [part]
+            hasher.update(f"{key}:{len(rows)}\n".encode("utf-8", "surrogatepass"))
+            for start in range(0, len(rows), ROWS_AT_A_TIME):
+                hasher.update(_canonical(rows[start : start + ROWS_AT_A_TIME]).encode())
+        return hasher.hexdigest()
 
 
 def load_units(
