@@ -11,7 +11,7 @@ from discomfort.compiler.effects import PORT_CLASS, EffectTable
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note, Param
 from discomfort.compiler.literals import literal_problem
 from discomfort.compiler.passes.rewrite import producers_first, replace_names, with_inputs
-from discomfort.compiler.types import Signatures, literal_type
+from discomfort.compiler.types import Signatures, accepts_value, literal_type, wanted_type
 
 REROUTE = "Reroute"
 """Gives what comes in by its only input, whatever that is called."""
@@ -131,7 +131,9 @@ class _Folding:
         if node_class is None or node.class_type == PORT_CLASS:
             return False
         spec = self._signatures.inputs(node_class, node.inputs).get(name)
-        return spec is not None and literal_problem(spec, literal.value) is None
+        if spec is None or not accepts_value(literal_type(literal), wanted_type(spec)):
+            return False
+        return literal_problem(spec, literal.value) is None
 
 
 def _handed_on(node: Node) -> Input | None:
