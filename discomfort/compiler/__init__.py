@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from discomfort.compiler.assemble import assemble
-from discomfort.compiler.check import Checker
+from discomfort.compiler.check import Checker, without_repeats
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, has_errors
 from discomfort.compiler.effects import EffectTable
@@ -19,7 +19,7 @@ from discomfort.compiler.passes import PASSES, Hook, Pass, run_passes
 from discomfort.compiler.passes.hooks import observers
 from discomfort.compiler.passes.rewrite import producers_first
 from discomfort.compiler.stitch import Program, order_units, stitch
-from discomfort.compiler.types import Signatures, Typing
+from discomfort.compiler.types import Signatures, Typing, near_misses
 from discomfort.compiler.units import Unit, load_units, locator
 from discomfort.compiler.verify import require_sound
 from discomfort.rules import PassByRules, load_rules
@@ -75,15 +75,19 @@ def compile(
         if order == "auto":
             units = order_units(units, findings)
         program = stitch(units)
-        program = ask_for(program, outputs, findings)
+        program = ask_for(program, outputs, units, findings)
         check(program, units, known, findings)
         stop_on_errors(findings)
         graph = run_passes(program.graph, effects, chosen.passes, observers(chosen.hook, known))
         require_sound(graph)
-        return assemble(graph, program, units, known, load_rules(rules), findings)
+        plan = assemble(graph, program, units, known, load_rules(rules), findings)
+        stop_on_errors(findings)
+        return replace(plan, diagnostics=tuple(without_repeats(findings)))
 
 
-def ask_for(program: Program, outputs: Sequence[str] | None, findings: list[Diagnostic]) -> Program:
+def ask_for(
+    program: Program, outputs: Sequence[str] | None, units: Sequence[Unit], findings: list[Diagnostic]
+) -> Program:
     """Return the program with only the results that were asked for; a PASSTHRU may be asked for too."""
     if outputs is None:
         return program
@@ -91,7 +95,10 @@ def ask_for(program: Program, outputs: Sequence[str] | None, findings: list[Diag
     for name in outputs:
         if name not in given:
             message = f"no port gives {name!r}; the workflows give {', '.join(given) or 'nothing'}"
-            findings.append(Diagnostic("DF207", Severity.ERROR, Place(input=name), message))
+            place = Place(", ".join(unit.workflow.source for unit in units))
+            near = near_misses(name, list(given))
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else None
+            findings.append(Diagnostic("DF207", Severity.ERROR, place, message, hint))
     asked = {name: given[name] for name in outputs if name in given}
     return replace(program, graph=replace(program.graph, outputs=asked))
 
@@ -114,7 +121,7 @@ def check(program: Program, units: Sequence[Unit], catalog: Catalog, findings: l
 def stop_on_errors(findings: Sequence[Diagnostic]) -> None:
     """Raise every finding where one of them is an error."""
     if has_errors(findings):
-        raise CompileError(findings)
+        raise CompileError(without_repeats(findings))
 
 
 __all__ = ["CompileError", "CompileOptions", "compile", "load_workflow"]

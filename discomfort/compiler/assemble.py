@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from discomfort.compiler.catalog import InputSpec
@@ -17,8 +17,9 @@ from discomfort.compiler.plan import (
     PortPlace,
     Step,
 )
-from discomfort.compiler.ports import Port
-from discomfort.compiler.types import ANY, UNKNOWN, Signatures, Typing, meet_value, wanted_type
+from discomfort.compiler.ports import PlaceOf, Port
+from discomfort.compiler.types import ANY, UNKNOWN, Signatures, Typing, accepts_value, meet_value, wanted_type
+from discomfort.compiler.units import place_in
 from discomfort.rules import PassByRules
 
 if TYPE_CHECKING:
@@ -38,10 +39,18 @@ def assemble(
     """Return the plan of an optimised graph, whose nodes lie with producers first."""
     signatures = Signatures(catalog)
     order = list(graph.nodes)
-    inputs = _inputs(graph, program, signatures, rules, findings)
+    where = {unit.name: place_in(unit.workflow) for unit in units}
+    inputs = _inputs(graph, program, signatures, rules, where, findings)
     typing = Typing(graph, order, signatures, {name: port.type for name, port in inputs.items()})
-    outputs = {name: _output(name, value, program, typing, rules, findings) for name, value in graph.outputs.items()}
-    taps = {name: _output(name, value, program, typing, rules, findings) for name, value in graph.taps.items()}
+    given = {**graph.taps, **graph.outputs}
+    made = {name: _output(name, value, program, typing, rules) for name, value in given.items()}
+    outputs = {name: made[name] for name in graph.outputs}
+    taps = {name: made[name] for name in graph.taps}
+    findings.extend(_output_findings(made, inputs, program, rules, where))
+    if not graph.nodes and not outputs:
+        message = "nothing is computed: no port gives a result and no node has an effect"
+        hint = "connect a DiscomfortPort to what you want, or a node such as SaveImage"
+        findings.append(Diagnostic("DF401", Severity.WARNING, Place(file=units[0].workflow.source), message, hint))
     return Plan(
         workflows=tuple(PlanWorkflow(unit.name, unit.workflow.source, unit.digest()) for unit in units),
         graph=graph,
@@ -50,10 +59,33 @@ def assemble(
         steps=(Step("1", tuple(order)),),
         bindings=program.bindings,
         taps=taps,
-        diagnostics=tuple(findings),
         rules=dict(rules.rules),
         catalog_digest=catalog.digest,
     )
+
+
+def _output_findings(
+    outputs: Mapping[str, PlanOutput],
+    inputs: Mapping[str, PlanInput],
+    program: Program,
+    rules: PassByRules,
+    where: Mapping[str, PlaceOf],
+) -> Iterator[Diagnostic]:
+    """Yield the types without a rule, and the loop-carried variables that the next iteration cannot read."""
+    for name, written in outputs.items():
+        definition = _definition(name, program)
+        place = where[definition.writer](definition.port.node, None)
+        if rules.rule(written.type) is None:
+            message = f"type {written.type} of output {name!r} has no pass-by rule and travels by reference"
+            yield Diagnostic("DF210", Severity.NOTE, place, message, "name it in pass_by_rules.json")
+        read = inputs.get(name)
+        if read is not None and written.kind == "output" and not accepts_value(written.type, read.type):
+            message = f"{name!r} is written as {written.type}, which the next iteration cannot read as {read.type}"
+            yield Diagnostic("DF211", Severity.WARNING, place, message, "give the two ports different names")
+
+
+def _definition(name: str, program: Program) -> Definition:
+    return program.writes[name] if name in program.writes else program.taps[name]
 
 
 def _inputs(
@@ -61,6 +93,7 @@ def _inputs(
     program: Program,
     signatures: Signatures,
     rules: PassByRules,
+    where: Mapping[str, PlaceOf],
     findings: list[Diagnostic],
 ) -> dict[str, PlanInput]:
     uses: dict[str, list[tuple[NodeId, str]]] = {name: [] for name in program.reads}
@@ -76,7 +109,7 @@ def _inputs(
     asked = {value.name for value in graph.outputs.values() if isinstance(value, Param)}
     inputs = {}
     for name, ports in program.reads.items():
-        kind = _common_type(name, specs[name], ports, findings)
+        kind = _common_type(name, specs[name], ports, where, findings)
         inputs[name] = PlanInput(
             name=name,
             type=kind,
@@ -91,7 +124,11 @@ def _inputs(
 
 
 def _common_type(
-    name: str, specs: Sequence[InputSpec], ports: Sequence[tuple[str, Port]], findings: list[Diagnostic]
+    name: str,
+    specs: Sequence[InputSpec],
+    ports: Sequence[tuple[str, Port]],
+    where: Mapping[str, PlaceOf],
+    findings: list[Diagnostic],
 ) -> str:
     """Return the type of the values that fit every consumer of a parameter."""
     common = ANY
@@ -100,7 +137,7 @@ def _common_type(
         met = meet_value(common, wanted)
         if met is None:
             workflow, port = ports[0]
-            place = Place(workflow, None, port.node.origin.node, port.node.title, name)
+            place = where[workflow](port.node, None)
             message = f"the consumers of {name!r} want types that do not fit together: {common} and {wanted}"
             findings.append(Diagnostic("DF313", Severity.ERROR, place, message, "use two ports"))
             return common
@@ -120,23 +157,10 @@ def _constraint(spec: InputSpec) -> Constraint:
     )
 
 
-def _output(
-    name: str,
-    value: Input,
-    program: Program,
-    typing: Typing,
-    rules: PassByRules,
-    findings: list[Diagnostic],
-) -> PlanOutput:
-    written: Mapping[str, Definition] = program.writes if name in program.writes else program.taps
-    definition = written[name]
+def _output(name: str, value: Input, program: Program, typing: Typing, rules: PassByRules) -> PlanOutput:
+    definition = _definition(name, program)
     kind = typing.of(value)
     kind = ANY if kind == UNKNOWN else kind
-    if rules.rule(kind) is None:
-        port = definition.port.node
-        place = Place(definition.writer, None, port.origin.node, port.title, name)
-        message = f"type {kind} of output {name!r} has no pass-by rule and travels by reference"
-        findings.append(Diagnostic("DF210", Severity.NOTE, place, message, "name it in pass_by_rules.json"))
     return PlanOutput(
         name=name,
         type=kind,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from discomfort.compiler.catalog import InputSpec
@@ -89,12 +89,7 @@ class Checker:
         )
 
     def _link(self, node: Node, spec: InputSpec, link: Link) -> Iterator[Diagnostic]:
-        source = self.graph.nodes.get(link.node)
-        if source is None:
-            message = f"input {spec.name!r} comes from node {link.node}, which does not exist"
-            place = self.locate(node, spec.name)
-            yield Diagnostic("DF302", Severity.ERROR, place, message, "connect the input again")
-            return
+        source = self.graph.nodes[link.node]
         count = self.typing.output_count(source.class_type)
         if count is not None and not 0 <= link.slot < count:
             message = f"input {spec.name!r} comes from output {link.slot} of {source.class_type}, which has {count}"
@@ -106,10 +101,16 @@ class Checker:
         if (node.id, spec.name) not in self.crossings or not accepts_value(received, wanted):
             yield self._mismatch(node, spec, source, received, wanted)
 
+    def _maker(self, source: Node) -> Node:
+        """Return the node that makes what `source` gives: PASSTHRU ports only hand on."""
+        while source.class_type == PORT_CLASS and isinstance(link := source.inputs.get("input"), Link):
+            source = self.graph.nodes[link.node]
+        return source
+
     def _mismatch(self, node: Node, spec: InputSpec, source: Node, received: str, wanted: str) -> Diagnostic:
         place = self.locate(node, spec.name)
         message = f"input {spec.name!r} of {node.class_type} expects {wanted}, got {received}"
-        related = ((f"{received} comes from", self.locate(source, None)),)
+        related = ((f"{received} comes from", self.locate(self._maker(source), None)),)
         crossing = self.crossings.get((node.id, spec.name))
         if crossing is not None:
             message += f", through the port {crossing[0]!r} of {crossing[1]}"
@@ -143,6 +144,22 @@ class Checker:
             listed = ", ".join(f"{name} is {kind}" for name, kind in found.items())
             message = f"inputs of {node.class_type} that must share one type ({template}) do not: {listed}"
             yield Diagnostic("DF314", Severity.ERROR, self.locate(node, next(iter(found), None)), message)
+
+
+def without_repeats(findings: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Return the findings with what is said twice of one node of unknown type (when read, when checked) said once."""
+    read = {(found.where.file, found.where.node): found for found in findings if found.code == "DF130"}
+    if not read:
+        return list(findings)
+    again = {(f.where.file, f.where.node) for f in findings if f.code in ("DF121", "DF122", "DF304", "DF305")}
+    told: list[Diagnostic] = []
+    for found in findings:
+        first = read.get((found.where.file, found.where.node))
+        if found.code == "DF305" and first is not None:
+            told.append(replace(found, where=first.where, message=f"{first.message} and it cannot run"))
+        elif found.code != "DF130" or (found.where.file, found.where.node) not in again:
+            told.append(found)
+    return told
 
 
 def _as_warning(finding: Diagnostic) -> Diagnostic:

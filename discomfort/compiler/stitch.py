@@ -201,7 +201,7 @@ def _cycle_finding(
     return Diagnostic(
         "DF208",
         Severity.ERROR,
-        Place(file=units[ring[0]].name),
+        Place(file=units[ring[0]].workflow.source),
         f"the workflows need each other: {'; '.join(steps)}",
         'give the workflows in the order in which they run and leave order="list"',
     )

@@ -167,6 +167,8 @@ def _read_graph(graph: SavedGraph, raw: dict[str, Any] | Mapping[str, Any], by_r
     for row, item in enumerate(_items(raw, "nodes", graph.path, findings)):
         node = read_node(item, row, graph, findings)
         if node is not None:
+            if node.id in graph.nodes:
+                _report_twin(graph.nodes[node.id], node, graph, findings)
             graph.nodes[node.id] = node
     links = graph.links
     for row, item in enumerate(_items(raw, "links", graph.path, findings)):
@@ -174,9 +176,20 @@ def _read_graph(graph: SavedGraph, raw: dict[str, Any] | Mapping[str, Any], by_r
         if link is None:
             shape = "a row [id, origin, origin slot, target, target slot, type]" if by_rows else "an object"
             path = f"{graph.path}.links[{row}]"
-            findings.error("DF112", f"a link is not {shape}", path=path, hint="the editor refuses the whole workflow")
+            findings.error("DF110", f"a link is not {shape}", path=path, hint="the editor refuses the whole workflow")
         else:
             links[link[0]] = link[1]
+
+
+def _report_twin(first: SavedNode, second: SavedNode, graph: SavedGraph, findings: Findings) -> None:
+    findings.warning(
+        "DF112",
+        f"nodes[{first.row}] ({first.title or first.type}) has the same id, and is left out",
+        path=f"{graph.path}.nodes[{second.row}]",
+        node=second.id,
+        title=second.title or second.type,
+        hint="open the workflow in the editor, which renumbers such nodes, and save it again",
+    )
 
 
 def _link_from_row(item: Any) -> tuple[LinkId, SavedLink] | None:

@@ -36,7 +36,7 @@ def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
     Hosts at the root that are muted or bypassed hold nothing; deeper ones keep what is in them, used or not.
     """
     definitions = workflow.definitions
-    containing = _self_containing(definitions)
+    sizes = _sizes(definitions)
     root = Scope(workflow.root, None, None, 0)
     scopes = [root]
     total = len(root.graph.nodes)
@@ -49,14 +49,16 @@ def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
             if definition is None or (scope.parent is None and (node.mode == MUTED or node.mode == BYPASSED)):
                 continue
             place = {"node": scope.prefix + node.id, "title": node.title or definition.name}
-            total += len(definition.nodes)
-            if definition.id in containing:
+            if scope.parent is None:
+                total += sizes.get(definition.id, 0)
+            if definition.id not in sizes:
                 findings.error("DF121", "this subgraph contains itself", **place, hint="the editor loads it as nothing")
             elif scope.depth >= DEEPEST:
                 findings.error("DF122", f"subgraphs are nested more than {DEEPEST} levels deep", **place)
             elif total > MOST_NODES:
-                findings.error("DF122", f"the subgraphs unfold to more than {MOST_NODES} nodes", **place)
-                return scopes
+                total -= sizes[definition.id]
+                message = f"with this subgraph, which unfolds to {sizes[definition.id]} nodes, there are too many"
+                findings.error("DF122", message, **place, hint=f"at most {MOST_NODES} nodes are unfolded")
             else:
                 child = Scope(definition, scope, node, len(scopes))
                 scope.children[node.id] = child
@@ -64,8 +66,8 @@ def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
     return scopes
 
 
-def _self_containing(definitions: dict[str, SavedGraph]) -> set[str]:
-    """Return the definitions that hold themselves, directly or through others, and those that hold such a one."""
+def _sizes(definitions: dict[str, SavedGraph]) -> dict[str, int]:
+    """Return to how many nodes each definition unfolds; those that hold themselves, or such a one, are left out."""
     holders: dict[str, list[str]] = {name: [] for name in definitions}
     waiting: dict[str, int] = {}
     for name, definition in definitions.items():
@@ -74,12 +76,15 @@ def _self_containing(definitions: dict[str, SavedGraph]) -> set[str]:
         for other in inner:
             holders[other].append(name)
     ready = [name for name, count in waiting.items() if count == 0]
+    sizes: dict[str, int] = {}
     while ready:
-        for holder in holders[ready.pop()]:
+        name = ready.pop()
+        sizes[name] = sum(1 + sizes.get(node.type, 0) for node in definitions[name].nodes.values())
+        for holder in holders[name]:
             waiting[holder] -= 1
             if waiting[holder] == 0:
                 ready.append(holder)
-    return {name for name, count in waiting.items() if count > 0}
+    return sizes
 
 
 def make_ids_unique(workflow: SavedWorkflow) -> None:
