@@ -23,6 +23,7 @@ from discomfort.commands.compiling import (
 if TYPE_CHECKING:
     from discomfort.compiler.graph import Graph
 
+TEXTS = (".dot", ".gv", ".txt")
 PICTURES = (".svg", ".png", ".pdf")
 
 
@@ -42,6 +43,9 @@ def dot(
     from discomfort.compiler import CompileOptions
     from discomfort.compiler.draw import draw
 
+    kind = "" if target is None else target.suffix.lower()
+    if kind not in ("", *TEXTS, *PICTURES):
+        raise typer.BadParameter(f"{kind} is none of {', '.join((*TEXTS, *PICTURES))}", param_hint="-o")
     stages: dict[str, Graph] = {}
     options = CompileOptions(hook=stages.__setitem__)
     known = open_catalog(catalog)
@@ -49,7 +53,7 @@ def dot(
         files, catalog=known, rules=rules, outputs=outputs, auto=auto, as_json=as_json, options=options
     )
     text = draw(plan, known, before=stages["stitch"] if show_all else None)
-    if target is not None and target.suffix.lower() in PICTURES:
+    if target is not None and kind in PICTURES:
         _draw_picture(text, target)
     else:
         write_text(json.dumps({"dot": text}) + "\n" if as_json else text, target)

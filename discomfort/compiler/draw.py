@@ -22,11 +22,12 @@ VALUE_COLOUR = "#5f6b7a"
 REFERENCE_COLOUR = "#d9730d"
 _HEAD = """digraph plan {
   rankdir=LR; newrank=true; ranksep=0.5; nodesep=0.2;
-  fontname="Helvetica"; fontsize=12;
+  fontname="Helvetica"; fontsize=12; labelloc=b; labeljust=l;
   node [fontname="Helvetica", fontsize=10, shape=box, style="filled,rounded", fillcolor="#eef3fa", color="#7f8ea3"];
   edge [fontname="Helvetica", fontsize=8, arrowsize=0.6];
 """
-_PORT_SHAPES = {"INPUT": "cds", "OUTPUT": "cds", "PASSTHRU": "diamond"}
+_LEGEND = "by value: solid · by reference: dashed orange · effect: pink · only for a recipe: dashed border"
+_PORT_SHAPES = {"INPUT": "cds", "OUTPUT": "cds", "PASSTHRU": "hexagon"}
 _PORT_FILLS = {"val": "#dff3e3", "ref": "#fde6cf"}
 
 
@@ -39,7 +40,9 @@ def draw(plan: Plan, catalog: Catalog, before: Graph | None = None) -> str:
         *drawing.edges(),
         *(drawing.grey_edges(before) if before is not None else ()),
     ]
-    return _HEAD + "".join(f"  {line}\n" for line in lines) + "}\n"
+    words = _LEGEND + (" · taken away by a pass: light grey" if before is not None else "")
+    legend = f'  label={_quote(words)}; fontcolor="{VALUE_COLOUR}"; fontsize=9;\n'
+    return _HEAD + "".join(f"  {line}\n" for line in lines) + legend + "}\n"
 
 
 class _Drawing:
@@ -48,6 +51,7 @@ class _Drawing:
     def __init__(self, plan: Plan, catalog: Catalog) -> None:
         self._plan = plan
         self._graph = plan.graph
+        self._catalog = catalog
         params = {name: port.type for name, port in plan.inputs.items()}
         self._typing = Typing(plan.graph, plan.graph.nodes, Signatures(catalog), params)
         self._rules = PassByRules(plan.rules)
@@ -65,7 +69,7 @@ class _Drawing:
         names = [workflow.name for workflow in self._plan.workflows]
         for index, name in enumerate(names):
             yield f"subgraph cluster_{index} {{"
-            yield f'  label={_quote(name)}; labeljust=l; style=rounded; color="#b8c2cf";'
+            yield f'  label={_quote(name)}; labelloc=t; style=rounded; color="#b8c2cf";'
             for node in self._graph.nodes.values():
                 if node.origin.workflow == name:
                     yield "  " + self._node(node)
@@ -85,20 +89,26 @@ class _Drawing:
                 yield _port(mode, port)
 
     def edges(self) -> Iterator[str]:
-        """Yield the links between nodes, from inputs, and to outputs and taps."""
+        """Yield the links between nodes, from inputs, and to outputs and taps; one line for all between two nodes."""
+        labels: dict[tuple[str, str, bool], list[str]] = {}
         for node in self._graph.nodes.values():
             for name, value in node.inputs.items():
                 if not isinstance(value, Literal):
-                    yield self._edge(_source(value), node.id, value, name)
+                    labels.setdefault((_source(value), node.id, self._by_reference(value)), []).append(name)
         for mode, table in (("OUTPUT", self._plan.outputs), ("PASSTHRU", self._plan.taps)):
             for port in table.values():
+                target = _port_id(mode, port.name)
                 if isinstance(port.source, Literal):
-                    literal = f"literal:{mode}:{port.name}"
+                    literal = f"literal:{target}"
                     words = _quote(_shown(port.source.value))
                     yield f"{_quote(literal)} [label={words}, shape=plaintext, style=solid];"
-                    yield f"{_quote(literal)} -> {_quote(_port_id(mode, port.name))};"
+                    labels[literal, target, False] = []
                 else:
-                    yield self._edge(_source(port.source), _port_id(mode, port.name), port.source, "")
+                    labels[_source(port.source), target, self._by_reference(port.source)] = []
+        for (source, target, reference), names in labels.items():
+            style = f'color="{REFERENCE_COLOUR}", style=dashed' if reference else f'color="{VALUE_COLOUR}"'
+            words = f", label={_quote(*names)}" if names else ""
+            yield f"{_quote(source)} -> {_quote(target)} [{style}{words}];"
 
     def grey_edges(self, before: Graph) -> Iterator[str]:
         """Yield the links that the passes took away, and where what they replaced went."""
@@ -116,24 +126,21 @@ class _Drawing:
                     )
 
     def _node(self, node: Node) -> str:
+        known = self._catalog.get(node.class_type or "")
         lines = [node.title or node.class_type or "?"]
-        if node.title and node.title != node.class_type:
+        if node.title and node.title not in (node.class_type, known.display_name if known else None):
             lines.append(node.class_type or "?")
         if len(self._plan.steps) > 1 and node.id in self._steps:
             lines.append(f"prompt {self._steps[node.id]}")
-        options = [f"label={_quote(*lines)}", f"tooltip={_quote(node.id)}"]
+        options = [f"label={_quote(*lines)}", f"tooltip={_quote(node.id, str(node.class_type))}"]
         if node.id in self._plan.effects:
             options.append('fillcolor="#f7e3f0"')
         if node.id not in self._running:
             options.append('style="filled,rounded,dashed", fillcolor="#fff7ee"')
         return f"{_quote(node.id)} [{', '.join(options)}];"
 
-    def _edge(self, source: str, target: str, value: Input, label: str) -> str:
-        kind = self._typing.of(value)
-        reference = self._rules.of(kind) == "ref"
-        style = f'color="{REFERENCE_COLOUR}", style=dashed' if reference else f'color="{VALUE_COLOUR}"'
-        words = f", label={_quote(label)}" if label else ""
-        return f"{_quote(source)} -> {_quote(target)} [{style}, tooltip={_quote(kind)}{words}];"
+    def _by_reference(self, value: Input) -> bool:
+        return self._rules.of(self._typing.of(value)) == "ref"
 
 
 def _port(mode: str, port: PlanInput | PlanOutput) -> str:
@@ -143,7 +150,8 @@ def _port(mode: str, port: PlanInput | PlanOutput) -> str:
     fill = _PORT_FILLS[port.pass_by]
     return (
         f"{_quote(_port_id(mode, port.name))} [label={label}, shape={_PORT_SHAPES[mode]}, "
-        f'style="{style}", fillcolor="{fill}", color="#4c7a57", tooltip={_quote(mode)}];'
+        f'margin="0.24,0.09", height=0.45, style="{style}", fillcolor="{fill}", color="#4c7a57", '
+        f"tooltip={_quote(mode)}];"
     )
 
 

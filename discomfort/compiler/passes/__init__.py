@@ -30,19 +30,23 @@ Hook: TypeAlias = Callable[[str, Graph], None]
 
 PASSES: tuple[Pass, ...] = (Fold(), Dedup(), Prune(), Order())
 
+NEEDED_FIRST: tuple[Pass, ...] = (Fold(primitives=False, switches=False),)
+"""What runs before all others where it is left out: no engine runs a PASSTHRU port or a reroute."""
+
 NEEDED: tuple[Pass, ...] = (Prune(), Order())
 """The passes that a plan relies on; the others only make it better."""
 
 
 def run_passes(graph: Graph, effects: EffectTable, passes: Sequence[Pass], hook: Hook | None = None) -> Graph:
-    """Return the graph after `passes`, in their order, and after those of `NEEDED` that are not among them.
+    """Return the graph after `passes`, in their order, and after those that are needed and not among them.
 
     `hook` sees the graph before them all (as "stitch") and after each, to verify, time or dump it: see `hooks`.
     """
     if hook is not None:
         hook("stitch", graph)
     given = {each.name for each in passes}
-    for each in (*passes, *(each for each in NEEDED if each.name not in given)):
+    first, last = ([each for each in needed if each.name not in given] for needed in (NEEDED_FIRST, NEEDED))
+    for each in (*first, *passes, *last):
         graph = each(graph, effects)
         if hook is not None:
             hook(each.name, graph)

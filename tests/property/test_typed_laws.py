@@ -1,0 +1,201 @@
+"""Laws L2 to L6 on random typed programs, run on the embedded engine where a result is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from discomfort import compiler
+from discomfort.compiler import CompileOptions
+from discomfort.compiler.effects import EffectTable
+from discomfort.compiler.frontend import load_workflow
+from discomfort.compiler.graph import Graph, Link, NodeId, ancestors
+from discomfort.compiler.keys import structural_keys
+from discomfort.compiler.passes import PASSES, Pass, run_passes
+from discomfort.compiler.passes.dump import render_graph
+from discomfort.compiler.recipe import Recipe, slice_recipe
+from discomfort.compiler.serialise import dumps
+from discomfort.compiler.verify import verify
+from discomfort.context.context import WorkflowContext
+from discomfort.editor import stitch_documents
+from discomfort.plan import compile
+from tests.compiler.graph_text import parse_graph
+from tests.property.typed import (
+    Tell,
+    Workflow,
+    catalog,
+    contents,
+    editor_document,
+    engine,
+    programs,
+    start,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*plans: list[Workflow], passes: tuple[Pass, ...] = PASSES) -> tuple[dict[str, Any], Counter[Any]]:
+    """Run lists of workflows one after another; return what the context holds then, and what was told."""
+    Tell.told.clear()
+    with WorkflowContext(max_ram_gb=0.01) as context:
+        start(context)
+        for workflows in plans:
+            options = CompileOptions(passes=passes)
+            compile(workflows, catalog=catalog(), options=options).run(context, engine=engine())
+        return contents(context), Counter(Tell.told)
+
+
+def stitched_graph(program: list[Workflow]) -> Graph:
+    """Return the graph of a program before the passes."""
+    seen: dict[str, Graph] = {}
+    compiler.compile(program, catalog=catalog(), options=CompileOptions(hook=seen.__setitem__))
+    return seen["stitch"]
+
+
+@given(programs)
+def test_L2_typed_programs_stitched_equal_one_after_another(program: list[Workflow]) -> None:
+    assert run(program) == run(*([workflow] for workflow in program))
+
+
+@given(st.lists(programs, min_size=3, max_size=3))
+def test_L2_stitching_is_associative_over_runs(parts: list[list[Workflow]]) -> None:
+    """(a b) c = a (b c) = a b c, whatever is in one plan and whatever in the next."""
+    first, second, third = parts
+    whole = run([*first, *second, *third])
+    assert run([*first, *second], third) == whole
+    assert run(first, [*second, *third]) == whole
+
+
+@given(st.lists(programs.map(lambda program: program[0]), min_size=3, max_size=3))
+def test_L2_stitching_documents_is_associative(program: list[Workflow]) -> None:
+    """Joined in either grouping, three documents compute the same results from the same parameters."""
+    documents = [editor_document(workflow, f"{number} ") for number, workflow in enumerate(program)]
+    left = joined([joined(documents[:2]), documents[2]])
+    right = joined([documents[0], joined(documents[1:])])
+    results = []
+    for document in (left, right):
+        plan = compiler.compile([document], catalog=catalog())
+        keys = structural_keys(plan.graph, plan.graph.nodes)
+        results.append(
+            (
+                {name: _identity(port.source, keys) for name, port in plan.outputs.items()},
+                set(plan.inputs),
+                Counter(keys[node] for node in plan.effects),
+            )
+        )
+    assert results[0] == results[1]
+
+
+def joined(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    return stitch_documents([load_workflow(document, catalog()) for document in documents]).document()
+
+
+def _identity(value: Any, keys: dict[NodeId, str]) -> Any:
+    return (keys[value.node], value.slot) if isinstance(value, Link) else value
+
+
+@pytest.mark.parametrize("alone", PASSES, ids=lambda each: str(each.name))
+@given(program=programs)
+@settings(max_examples=15)
+def test_L4_each_pass_alone_gives_the_naive_results(alone: Pass, program: list[Workflow]) -> None:
+    assert run(program, passes=(alone,)) == run(program, passes=())
+
+
+@given(programs)
+def test_L4_all_passes_give_the_naive_results(program: list[Workflow]) -> None:
+    assert run(program) == run(program, passes=())
+
+
+@given(programs)
+def test_L4_passes_are_pure_idempotent_and_leave_sound_graphs(program: list[Workflow]) -> None:
+    effects = EffectTable(catalog())
+    graph = stitched_graph(program)
+    before = render_graph(graph)
+    once = run_passes(graph, effects, PASSES)
+    assert render_graph(graph) == before, "a pass changed its input"
+    assert verify(once, catalog()) == []
+    again = run_passes(once, effects, PASSES)
+    assert again == once
+    assert [*again.nodes] == [*once.nodes]
+
+
+@given(programs)
+def test_L4_what_is_dumped_can_be_read_back(program: list[Workflow]) -> None:
+    graph = stitched_graph(program)
+    again = parse_graph(render_graph(graph))
+    assert render_graph(again) == render_graph(graph)
+    assert [(node.id, node.class_type, node.inputs) for node in again.nodes.values()] == [
+        (node.id, node.class_type, node.inputs) for node in graph.nodes.values()
+    ]
+
+
+@given(programs)
+def test_L5_plans_are_minimal(program: list[Workflow]) -> None:
+    """Without any one of its nodes, an output or an effect of a plan has lost an ancestor."""
+    graph = compiler.compile(program, catalog=catalog()).graph
+    needed = set(graph.roots())
+    for node in reversed(list(graph.nodes.values())):
+        assert node.id in needed
+        needed.update(link.node for _, link in node.links())
+
+
+@given(programs)
+def test_L5_recipes_hold_exactly_the_ancestors(program: list[Workflow]) -> None:
+    graph = compiler.compile(program, catalog=catalog()).graph
+    keys = structural_keys(graph, graph.nodes)
+    for value in graph.outputs.values():
+        if not isinstance(value, Link):
+            continue
+        kept = ancestors(graph, [value.node])
+        if any(not isinstance(v, Link) and hasattr(v, "name") for n in kept for v in graph.nodes[n].inputs.values()):
+            continue
+        recipe = slice_recipe(graph, value, "*")
+        assert set(structural_keys(recipe.graph, recipe.graph.nodes).values()) == {keys[node] for node in kept}
+        assert ancestors(recipe.graph, [recipe.output.node]) == set(recipe.graph.nodes)
+        assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+@given(programs)
+def test_L6_typed_plans_survive_json_byte_for_byte(program: list[Workflow]) -> None:
+    plan = compiler.compile(program, catalog=catalog())
+    text = dumps(plan.to_json())
+    again = type(plan).from_json(json.loads(text))
+    assert again == plan
+    assert dumps(again.to_json()) == text
+
+
+COMPILE_ALL = """
+import json, sys
+from discomfort.compiler import compile
+from discomfort.compiler.serialise import dumps
+from tests.property.typed import catalog
+for program in json.load(sys.stdin):
+    sys.stdout.write(dumps(compile(program, catalog=catalog()).to_json()))
+"""
+
+
+@given(st.lists(programs, min_size=25, max_size=25))
+@settings(max_examples=1)
+def test_L6_random_programs_give_the_same_bytes_under_three_hash_seeds(batch: list[list[Workflow]]) -> None:
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", COMPILE_ALL],
+            input=json.dumps(batch).encode(),
+            capture_output=True,
+            check=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(printed) == 1
+    assert printed.pop() == "".join(dumps(compiler.compile(p, catalog=catalog()).to_json()) for p in batch).encode()
