@@ -41,6 +41,8 @@ from tests.property.typed import (
 )
 
 ROOT = Path(__file__).parents[2]
+few = settings(max_examples=max(10, settings().max_examples // 4))
+"""For laws that run every example several times."""
 
 
 def run(*plans: list[Workflow], passes: tuple[Pass, ...] = PASSES) -> tuple[dict[str, Any], Counter[Any]]:
@@ -62,11 +64,13 @@ def stitched_graph(program: list[Workflow]) -> Graph:
 
 
 @given(programs)
+@few
 def test_L2_typed_programs_stitched_equal_one_after_another(program: list[Workflow]) -> None:
     assert run(program) == run(*([workflow] for workflow in program))
 
 
 @given(st.lists(programs, min_size=3, max_size=3))
+@few
 def test_L2_stitching_is_associative_over_runs(parts: list[list[Workflow]]) -> None:
     """(a b) c = a (b c) = a b c, whatever is in one plan and whatever in the next."""
     first, second, third = parts
@@ -105,12 +109,13 @@ def _identity(value: Any, keys: dict[NodeId, str]) -> Any:
 
 @pytest.mark.parametrize("alone", PASSES, ids=lambda each: str(each.name))
 @given(program=programs)
-@settings(max_examples=15)
+@few
 def test_L4_each_pass_alone_gives_the_naive_results(alone: Pass, program: list[Workflow]) -> None:
     assert run(program, passes=(alone,)) == run(program, passes=())
 
 
 @given(programs)
+@few
 def test_L4_all_passes_give_the_naive_results(program: list[Workflow]) -> None:
     assert run(program) == run(program, passes=())
 
