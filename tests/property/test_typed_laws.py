@@ -181,20 +181,23 @@ def test_L6_typed_plans_survive_json_byte_for_byte(program: list[Workflow]) -> N
 COMPILE_ALL = """
 import json, sys
 from discomfort.compiler import compile
+from discomfort.compiler.catalog import Catalog
 from discomfort.compiler.serialise import dumps
-from tests.property.typed import catalog
-for program in json.load(sys.stdin):
-    sys.stdout.write(dumps(compile(program, catalog=catalog()).to_json()))
+given = json.load(sys.stdin)
+catalog = Catalog(given["catalog"])
+for program in given["programs"]:
+    sys.stdout.write(dumps(compile(program, catalog=catalog).to_json()))
 """
 
 
 @given(st.lists(programs, min_size=25, max_size=25))
 @settings(max_examples=1)
 def test_L6_random_programs_give_the_same_bytes_under_three_hash_seeds(batch: list[list[Workflow]]) -> None:
+    raw = catalog().merged()._raw
     printed = {
         subprocess.run(
             [sys.executable, "-c", COMPILE_ALL],
-            input=json.dumps(batch).encode(),
+            input=json.dumps({"catalog": dict(raw), "programs": batch}).encode(),
             capture_output=True,
             check=True,
             cwd=ROOT,
