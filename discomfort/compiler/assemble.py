@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from discomfort.compiler.catalog import InputSpec
+from discomfort.compiler.demands import Demands
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
 from discomfort.compiler.graph import Graph, Input, NodeId, Origin, Param
 from discomfort.compiler.plan import (
@@ -18,7 +19,7 @@ from discomfort.compiler.plan import (
     Step,
 )
 from discomfort.compiler.ports import PlaceOf, Port
-from discomfort.compiler.types import ANY, UNKNOWN, Signatures, Typing, accepts_value, meet_value, wanted_type
+from discomfort.compiler.types import ANY, UNKNOWN, Signatures, Typing, accepts_value, meet_value
 from discomfort.compiler.units import place_in
 from discomfort.rules import PassByRules
 
@@ -98,6 +99,8 @@ def _inputs(
 ) -> dict[str, PlanInput]:
     uses: dict[str, list[tuple[NodeId, str]]] = {name: [] for name in program.reads}
     specs: dict[str, list[InputSpec]] = {name: [] for name in program.reads}
+    asked_types: dict[str, list[str]] = {name: [] for name in program.reads}
+    demands = Demands(graph, signatures)
     for node in graph.nodes.values():
         node_class = signatures.catalog.get(node.class_type) if node.class_type else None
         for name, value in node.inputs.items():
@@ -106,17 +109,18 @@ def _inputs(
                 spec = signatures.inputs(node_class, node.inputs).get(name) if node_class else None
                 if spec is not None:
                     specs[value.name].append(spec)
+                    asked_types[value.name].append(demands.of(node.id, spec))
     asked = {value.name for value in graph.outputs.values() if isinstance(value, Param)}
     inputs = {}
     for name, ports in program.reads.items():
-        kind = _common_type(name, specs[name], ports, where, findings)
+        kind = _common_type(name, asked_types[name], ports, where, findings)
         inputs[name] = PlanInput(
             name=name,
             type=kind,
             pass_by=rules.of(kind),
             required=bool(uses[name]) or name in asked,
             uses=tuple(uses[name]),
-            constraints=tuple(dict.fromkeys(_constraint(spec) for spec in specs[name])),
+            constraints=tuple(dict.fromkeys(map(_constraint, specs[name], asked_types[name]))),
             tags=tuple(dict.fromkeys(tag for _, port in ports for tag in port.tags)),
             ports=tuple(_port_place(workflow, port) for workflow, port in ports),
         )
@@ -125,15 +129,14 @@ def _inputs(
 
 def _common_type(
     name: str,
-    specs: Sequence[InputSpec],
+    asked: Sequence[str],
     ports: Sequence[tuple[str, Port]],
     where: Mapping[str, PlaceOf],
     findings: list[Diagnostic],
 ) -> str:
     """Return the type of the values that fit every consumer of a parameter."""
     common = ANY
-    for spec in specs:
-        wanted = wanted_type(spec)
+    for wanted in asked:
         met = meet_value(common, wanted)
         if met is None:
             workflow, port = ports[0]
@@ -145,10 +148,10 @@ def _common_type(
     return common
 
 
-def _constraint(spec: InputSpec) -> Constraint:
+def _constraint(spec: InputSpec, asked: str) -> Constraint:
     low, high, step = (spec.options.get(key) for key in ("min", "max", "step"))
     return Constraint(
-        type=wanted_type(spec),
+        type=asked,
         minimum=low if isinstance(low, (int, float)) else None,
         maximum=high if isinstance(high, (int, float)) else None,
         step=step if isinstance(step, (int, float)) else None,

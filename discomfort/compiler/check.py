@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from discomfort.compiler.catalog import InputSpec
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
 from discomfort.compiler.effects import LOADER_CLASS, PORT_CLASS, SAVER_CLASS
-from discomfort.compiler.graph import Graph, Link, Literal, Node, NodeId, Param, ancestors
+from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Param, ancestors
 from discomfort.compiler.literals import literal_problem
 from discomfort.compiler.types import (
     MATCH_TYPE,
@@ -17,6 +17,7 @@ from discomfort.compiler.types import (
     accepts,
     accepts_value,
     match_types,
+    meet,
     near_misses,
     wanted_type,
 )
@@ -116,6 +117,10 @@ class Checker:
             message += f", through the port {crossing[0]!r} of {crossing[1]}"
         return Diagnostic("DF306", Severity.ERROR, place, message, f"connect an output of type {wanted}", related)
 
+    def _mismatch_of(self, node: Node, spec: InputSpec, value: Input) -> Diagnostic:
+        source = self.graph.nodes[value.node] if isinstance(value, Link) else node
+        return self._mismatch(node, spec, source, self.typing.of(value), wanted_type(spec))
+
     def _literal(self, node: Node, spec: InputSpec, literal: Literal) -> Iterator[Diagnostic]:
         problem = literal_problem(spec, literal.value)
         if problem is None:
@@ -141,6 +146,10 @@ class Checker:
                 for name, spec in specs.items()
                 if spec.type == MATCH_TYPE and isinstance(value := node.inputs.get(name), (Link, Param))
             }
+            alone = [name for name, kind in found.items() if meet(wanted_type(specs[name]), kind) is None]
+            if alone:
+                yield from (self._mismatch_of(node, specs[name], node.inputs[name]) for name in alone)
+                continue
             listed = ", ".join(f"{name} is {kind}" for name, kind in found.items())
             message = f"inputs of {node.class_type} that must share one type ({template}) do not: {listed}"
             yield Diagnostic("DF314", Severity.ERROR, self.locate(node, next(iter(found), None)), message)
