@@ -107,7 +107,11 @@ def _identity(value: Any, keys: dict[NodeId, str]) -> Any:
     return (keys[value.node], value.slot) if isinstance(value, Link) else value
 
 
-@pytest.mark.parametrize("alone", PASSES, ids=lambda each: str(each.name))
+REWRITES = [each for each in PASSES if each.name in ("fold", "dedup", "prune", "order")]
+"""The passes that make sense alone; later ones rely on them."""
+
+
+@pytest.mark.parametrize("alone", REWRITES, ids=lambda each: str(each.name))
 @given(program=programs)
 @few
 def test_L4_each_pass_alone_gives_the_naive_results(alone: Pass, program: list[Workflow]) -> None:
