@@ -17,6 +17,7 @@ import torch
 from hypothesis import strategies as st
 
 from discomfort.compiler.catalog import Catalog
+from discomfort.compiler.types import MATCH_TYPE
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 
@@ -245,7 +246,7 @@ def editor_document(prompt: Workflow, mark: str) -> dict[str, Any]:
             if widget:
                 widgets.append(spec.options.get("default", 0) if isinstance(value, list) and spec else value)
             if isinstance(value, list) or not widget:
-                kind = spec.type if spec is not None else "*"
+                kind = "*" if spec is None or spec.type == MATCH_TYPE else spec.type
                 slot: dict[str, Any] = {"name": name, "type": kind, "link": None}
                 if widget:
                     slot["widget"] = {"name": name}
