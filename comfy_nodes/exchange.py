@@ -8,8 +8,15 @@ from comfy_nodes.anytype import ANY
 from comfy_nodes.registry import REGISTRY, running_context_key
 
 
+def values_type() -> type[list[Any]]:
+    """Return the type of a list of values; imported when first needed, as everything of the context is here."""
+    from discomfort.context.lists import ValueList
+
+    return ValueList
+
+
 class DiscomfortContextLoader:
-    """Gives the value with a content digest.
+    """Gives the value with a content digest; a list of values as several, so that what follows runs for each.
 
     The digest is all that the prompt holds, so ComfyUI's cache hits exactly when the content is equal.
     """
@@ -18,6 +25,7 @@ class DiscomfortContextLoader:
     DESCRIPTION = "Put in by Discomfort when it sends a prompt: gives a value of the running context."
     RETURN_TYPES = (ANY,)
     RETURN_NAMES = ("value",)
+    OUTPUT_IS_LIST = (True,)
     FUNCTION = "load"
 
     @classmethod
@@ -29,19 +37,20 @@ class DiscomfortContextLoader:
             }
         }
 
-    def load(self, digest: str, value_type: str) -> tuple[Any]:
-        """Return the value with this digest.
+    def load(self, digest: str, value_type: str) -> tuple[list[Any]]:
+        """Return the value with this digest, as a node does whose output is a list.
 
         Raises:
             RuntimeError: no attached context holds it.
         """
         try:
-            return (REGISTRY.value(digest, running_context_key()),)
+            value = REGISTRY.value(digest, running_context_key())
         except LookupError as error:
             raise RuntimeError(
                 f"DiscomfortContextLoader: {error} (expected type {value_type}). Prompts with this node run through "
                 "Discomfort.run() or plan.run(ctx), which attach the context first."
             ) from error
+        return (value if isinstance(value, values_type()) else [value],)
 
 
 class DiscomfortContextSaver:
@@ -73,5 +82,5 @@ class DiscomfortContextSaver:
 
     def save(self, value: list[Any], name: list[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
         """Store `value`, a list as every node output is one to ComfyUI; a list of one is stored as its item."""
-        digest = REGISTRY.store(running_context_key(), value[0] if len(value) == 1 else value)
+        digest = REGISTRY.store(running_context_key(), value[0] if len(value) == 1 else values_type()(value))
         return {"ui": {"discomfort": [{"name": name[0], "digest": digest}]}}

@@ -15,9 +15,10 @@ from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Sev
 from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.frontend import FrontendOptions, load_workflow
 from discomfort.compiler.graph import CycleError
-from discomfort.compiler.passes import PASSES, Hook, Pass, run_passes
+from discomfort.compiler.passes import PASSES, Hook, Pass, run_passes, under_rules
 from discomfort.compiler.passes.hooks import observers
 from discomfort.compiler.passes.rewrite import producers_first
+from discomfort.compiler.steps import step_findings
 from discomfort.compiler.stitch import Program, order_units, stitch
 from discomfort.compiler.types import Signatures, Typing, near_misses
 from discomfort.compiler.units import Unit, load_units, locator
@@ -69,6 +70,7 @@ def compile(
     known = catalog if catalog is not None else default_catalog()
     effects = EffectTable(known)
     findings: list[Diagnostic] = []
+    travel = load_rules(rules)
     with paused_collector():
         units = load_units(workflows, known, chosen.frontend, effects, findings)
         stop_on_errors(findings)
@@ -78,9 +80,11 @@ def compile(
         program = ask_for(program, outputs, units, findings)
         check(program, units, known, findings)
         stop_on_errors(findings)
-        graph = run_passes(program.graph, effects, chosen.passes, observers(chosen.hook, known))
+        passes = under_rules(chosen.passes, travel)
+        graph = run_passes(program.graph, effects, passes, observers(chosen.hook, known))
         require_sound(graph)
-        plan = assemble(graph, program, units, known, load_rules(rules), findings)
+        findings += step_findings(graph, locator(units))
+        plan = assemble(graph, program, units, known, travel, findings)
         stop_on_errors(findings)
         return replace(plan, diagnostics=tuple(without_repeats(findings)))
 

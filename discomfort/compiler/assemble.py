@@ -16,7 +16,6 @@ from discomfort.compiler.plan import (
     PlanOutput,
     PlanWorkflow,
     PortPlace,
-    Step,
 )
 from discomfort.compiler.ports import PlaceOf, Port
 from discomfort.compiler.types import ANY, UNKNOWN, Signatures, Typing, accepts_value, meet_value
@@ -57,7 +56,6 @@ def assemble(
         graph=graph,
         inputs=inputs,
         outputs=outputs,
-        steps=(Step("1", tuple(order)),),
         bindings=program.bindings,
         taps=taps,
         rules=dict(rules.rules),

@@ -6,8 +6,8 @@ Values are frozen and compare by content; a node never holds another node, so no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import NewType, TypeAlias
 
@@ -85,11 +85,27 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One prompt of a run: the `nodes` it is there for, producers first, the outputs of earlier steps it `reads`, and
+    those of its own that later steps need (`writes`). What crosses between steps is always a val.
+
+    Beside them the prompt holds what rebuilds the refs that its nodes use, wherever that stands: see `steps.py`.
+    """
+
+    id: str
+    nodes: tuple[NodeId, ...]
+    reads: tuple[Link, ...] = ()
+    writes: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """Nodes by id, the outputs asked for by name, and the nodes kept for their effects, in their order.
 
-    `taps` are names for values inside the graph (PASSTHRU ports) that keep nothing alive; `notes` is the record of
-    what passes did and takes no part in equality.
+    `taps` are names for values inside the graph (PASSTHRU ports) that keep nothing alive. `cuts` are the outputs whose
+    value, once known, may stand for the nodes behind them; `conversions` the inputs (node, name) that take a value of
+    another type than comes along their link, so that it must be known before the consumer's prompt is made; `steps`
+    the prompts of a run (none: one prompt). `notes` is the record of what passes did and takes no part in equality.
     """
 
     nodes: Mapping[NodeId, Node]
@@ -97,6 +113,9 @@ class Graph:
     effects: tuple[NodeId, ...] = ()
     taps: Mapping[str, Input] = field(default_factory=dict)
     notes: tuple[Note, ...] = field(default=(), compare=False)
+    cuts: tuple[Link, ...] = ()
+    conversions: tuple[tuple[NodeId, str], ...] = ()
+    steps: tuple[Step, ...] = ()
 
     def roots(self) -> Iterator[NodeId]:
         """Yield the nodes that must stay: those behind an output, then those with effects."""
@@ -160,6 +179,26 @@ def ancestors(graph: Graph, roots: Iterable[NodeId]) -> set[NodeId]:
             if type(value) is Link and value.node not in seen and value.node in graph.nodes:
                 stack.append(value.node)
     return seen
+
+
+def restricted(graph: Graph, kept: Collection[NodeId]) -> Graph:
+    """Return the graph with only the nodes in `kept`, and only what is said of them; `kept` holds their ancestors."""
+    steps = (
+        Step(
+            step.id,
+            tuple(node for node in step.nodes if node in kept),
+            tuple(link for link in step.reads if link.node in kept),
+            tuple(link for link in step.writes if link.node in kept),
+        )
+        for step in graph.steps
+    )
+    return replace(
+        graph,
+        nodes={node_id: node for node_id, node in graph.nodes.items() if node_id in kept},
+        cuts=tuple(link for link in graph.cuts if link.node in kept),
+        conversions=tuple(place for place in graph.conversions if place[0] in kept),
+        steps=tuple(step for step in steps if step.nodes),
+    )
 
 
 def _find_cycle(graph: Graph, stuck: set[NodeId]) -> tuple[NodeId, ...]:

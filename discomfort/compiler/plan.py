@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.diagnostics import Diagnostic
-from discomfort.compiler.graph import Graph, Input, Json, Link, NodeId, Origin, Param, ancestors
+from discomfort.compiler.graph import Graph, Input, Json, NodeId, Origin, Param, Step, ancestors, restricted
 
 PassBy: TypeAlias = Literal["val", "ref"]
 PlanType = TypeVar("PlanType", bound="Plan")
@@ -84,18 +84,6 @@ class PlanOutput:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One prompt of a run: its nodes with producers first, the outputs of earlier steps it `reads`, and those of
-    its own that later steps need (`writes`). What crosses between steps is always a val.
-    """
-
-    id: str
-    nodes: tuple[NodeId, ...]
-    reads: tuple[Link, ...] = ()
-    writes: tuple[Link, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Binding:
     """Which definition reached a use: workflow `reader` reads `name` from workflow `writer`, or from outside (None).
 
@@ -120,7 +108,6 @@ class Plan:
     graph: Graph
     inputs: Mapping[str, PlanInput]
     outputs: Mapping[str, PlanOutput]
-    steps: tuple[Step, ...]
     bindings: tuple[Binding, ...] = ()
     taps: Mapping[str, PlanOutput] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -132,6 +119,11 @@ class Plan:
     def effects(self) -> tuple[NodeId, ...]:
         """The nodes that are run for what they do, in their order."""
         return self.graph.effects
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The prompts of a run on a ComfyUI server, in their order; engines to which size costs nothing join them."""
+        return self.graph.steps or (Step("1", tuple(self.graph.nodes)),)
 
     @property
     def carried(self) -> tuple[str, ...]:
@@ -195,26 +187,11 @@ class Plan:
         return self._restricted(kept)
 
     def _restricted(self: PlanType, outputs: Mapping[str, PlanOutput]) -> PlanType:
-        asked = Graph(
-            self.graph.nodes,
-            {name: port.source for name, port in outputs.items()},
-            self.graph.effects,
-            self.graph.taps,
-            self.graph.notes,
-        )
+        asked = replace(self.graph, outputs={name: port.source for name, port in outputs.items()})
         alive = ancestors(asked, asked.roots())
-        graph = replace(asked, nodes={key: node for key, node in asked.nodes.items() if key in alive})
-        steps = tuple(
-            Step(
-                step.id,
-                tuple(node for node in step.nodes if node in alive),
-                tuple(link for link in step.reads if link.node in alive),
-                tuple(link for link in step.writes if link.node in alive),
-            )
-            for step in self.steps
-        )
+        graph = restricted(asked, alive)
         inputs = {name: _still_used(port, alive, outputs) for name, port in self.inputs.items()}
-        return replace(self, graph=graph, outputs=outputs, inputs=inputs, steps=steps)
+        return replace(self, graph=graph, outputs=outputs, inputs=inputs)
 
 
 def _still_used(port: PlanInput, alive: set[NodeId], outputs: Mapping[str, PlanOutput]) -> PlanInput:

@@ -25,6 +25,7 @@ from discomfort.compiler.graph import (
     topological_order,
 )
 from discomfort.compiler.keys import output_key, structural_keys
+from discomfort.compiler.serialise import read_link
 
 KEY_LETTERS = 24
 """How much of a key a node id shows: 96 bits, far beyond accidental collision."""
@@ -51,7 +52,15 @@ class Recipe:
             for node in self.graph.nodes.values()
         }
         output = [self.output.node, self.output.slot]
-        return {"kind": "recipe", "type": self.type, "key": self.key, "output": output, "nodes": nodes}
+        return {
+            "kind": "recipe",
+            "type": self.type,
+            "key": self.key,
+            "output": output,
+            "nodes": nodes,
+            "cuts": [f"{link.node}.{link.slot}" for link in self.graph.cuts],
+            "conversions": [list(place) for place in self.graph.conversions],
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
@@ -72,7 +81,12 @@ class Recipe:
                 for node_id, entry in data["nodes"].items()
             }
             output = Link(NodeId(data["output"][0]), int(data["output"][1]))
-            return cls(Graph(nodes), output, data["type"], data["key"])
+            graph = Graph(
+                nodes,
+                cuts=tuple(read_link(text) for text in data["cuts"]),
+                conversions=tuple((NodeId(node), name) for node, name in data["conversions"]),
+            )
+            return cls(graph, output, data["type"], data["key"])
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"this is no recipe: {error!r}") from error
 
@@ -93,8 +107,11 @@ def slice_recipe(graph: Graph, output: Link, type_name: str) -> Recipe:
         node = part.nodes[node_id]
         inputs = {name: _renamed(value, names, node) for name, value in node.inputs.items()}
         nodes.setdefault(names[node_id], Node(names[node_id], node.class_type, inputs, node.title, node.origin))
+    cuts = dict.fromkeys(Link(names[link.node], link.slot) for link in graph.cuts if link.node in kept)
+    conversions = dict.fromkeys((names[node_id], name) for node_id, name in graph.conversions if node_id in kept)
     renamed = Link(names[output.node], output.slot)
-    return Recipe(Graph(nodes), renamed, type_name, output_key(keys[output.node], output.slot))
+    made = Graph(nodes, cuts=tuple(cuts), conversions=tuple(conversions))
+    return Recipe(made, renamed, type_name, output_key(keys[output.node], output.slot))
 
 
 def splice_recipe(nodes: dict[NodeId, Node], recipe: Recipe) -> Link:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
-from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note, Origin, Param
+from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note, Origin, Param, Step
 
 if TYPE_CHECKING:
     from discomfort.compiler.plan import Plan, PlanInput, PlanOutput
@@ -29,8 +29,10 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "nodes": {node.id: _node(node) for node in graph.nodes.values()},
         "steps": [
             {"id": s.id, "nodes": list(s.nodes), "reads": _links(s.reads), "writes": _links(s.writes)}
-            for s in plan.steps
+            for s in graph.steps
         ],
+        "cuts": [f"{link.node}.{link.slot}" for link in graph.cuts],
+        "conversions": [list(place) for place in graph.conversions],
         "bindings": [{"name": b.name, "reader": b.reader, "writer": b.writer, "kind": b.kind} for b in plan.bindings],
         "notes": [_note(note) for note in graph.notes],
         "diagnostics": [_finding(finding) for finding in plan.diagnostics],
@@ -45,7 +47,7 @@ def plan_from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
     Raises:
         ValueError: the data is no plan, or one of another version.
     """
-    from discomfort.compiler.plan import PLAN_VERSION, Binding, PlanWorkflow, Step
+    from discomfort.compiler.plan import PLAN_VERSION, Binding, PlanWorkflow
 
     if data.get("kind") != "discomfort plan":
         raise ValueError("this is no Discomfort plan")
@@ -60,23 +62,25 @@ def plan_from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
             tuple(NodeId(node) for node in data["effects"]),
             {name: port.source for name, port in taps.items()},
             tuple(_read_note(note) for note in data["notes"]),
+            tuple(read_link(text) for text in data["cuts"]),
+            tuple((NodeId(node), name) for node, name in data["conversions"]),
+            tuple(
+                Step(s["id"], tuple(map(NodeId, s["nodes"])), _read_links(s["reads"]), _read_links(s["writes"]))
+                for s in data["steps"]
+            ),
         )
         return cls(
             workflows=tuple(PlanWorkflow(w["name"], w["source"], w["digest"]) for w in data["workflows"]),
             graph=graph,
             inputs={name: _read_in(name, port) for name, port in data["inputs"].items()},
             outputs=outputs,
-            steps=tuple(
-                Step(s["id"], tuple(map(NodeId, s["nodes"])), _read_links(s["reads"]), _read_links(s["writes"]))
-                for s in data["steps"]
-            ),
             bindings=tuple(Binding(b["name"], b["reader"], b["writer"], b["kind"]) for b in data["bindings"]),
             taps=taps,
             diagnostics=tuple(_read_finding(finding) for finding in data["diagnostics"]),
             rules=dict(data["rules"]),
             catalog_digest=data["catalog"],
         )
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise ValueError(f"this plan is damaged: {error!r}") from error
 
 
@@ -95,6 +99,16 @@ def _read_input(data: Mapping[str, Any]) -> Input:
     if "link" in data:
         return Link(NodeId(data["link"][0]), data["link"][1])
     return Param(data["param"]) if "param" in data else Literal(data["value"])
+
+
+def read_link(text: str) -> Link:
+    """Return the link that is written as `node.slot`.
+
+    Raises:
+        ValueError: it is not.
+    """
+    node, _, slot = text.rpartition(".")
+    return Link(NodeId(node), int(slot))
 
 
 def _links(links: Iterable[Link]) -> list[list[Any]]:

@@ -97,15 +97,17 @@ def _free_name(name: str, taken: set[str]) -> str:
 def _effects(graph: Graph, effects: EffectTable) -> tuple[NodeId, ...]:
     """Return the nodes to run for what they do, in file order.
 
-    A node of unknown class that feeds nothing may be one of them, so it stays.
+    A node of a class that no catalog describes and that feeds nothing may be one of them, so it stays.
     """
     kinds = {name: effects.rule(name).effect for name in {node.class_type for node in graph.nodes.values()}}
     kinds[PORT_CLASS] = Effect.PURE
     fed: set[NodeId] = set()
-    if Effect.UNKNOWN in kinds.values():
+    undescribed = {name for name in kinds if name is None or name not in effects.catalog}
+    if undescribed:
         fed.update(link.node for node in graph.nodes.values() for _, link in node.links())
     return tuple(
         node.id
         for node in graph.nodes.values()
-        if (kind := kinds[node.class_type]) is Effect.EFFECT or (kind is Effect.UNKNOWN and node.id not in fed)
+        if kinds[node.class_type] is Effect.EFFECT
+        or (node.class_type in undescribed and kinds[node.class_type] is Effect.UNKNOWN and node.id not in fed)
     )

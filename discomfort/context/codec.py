@@ -27,6 +27,7 @@ from discomfort.context.decoding import (
 from discomfort.context.digest import hash_chunks, hash_view
 from discomfort.context.errors import EncodingError
 from discomfort.context.leaves import Leaf, Tag
+from discomfort.context.lists import ValueList
 from discomfort.context.objects import pickle_value
 
 _MAX_DEPTH = 200
@@ -67,7 +68,11 @@ class Encoded:
         kind = tag["$"]
         if kind in ("tensor", "array"):
             return kind, str(tag["dtype"]), tuple(tag["shape"])
-        return ("tree" if kind in ("tuple", "dict") else "pickle" if kind == "pickle" else "bytes"), None, None
+        return (
+            ("tree" if kind in ("tuple", "dict", "values") else "pickle" if kind == "pickle" else "bytes"),
+            None,
+            None,
+        )
 
     def header(self) -> bytes:
         """Everything before the leaves, padded so that the first of them is aligned."""
@@ -156,7 +161,7 @@ class _Walker:
             return {"$": "tuple", "v": [self.walk(item, depth + 1) for item in value]}
         if kind is dict:
             return self._dict(value, depth)
-        return self._special(value)
+        return self._special(value, depth)
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Any:
         if "$" not in value and all(type(key) is str for key in value):
@@ -164,7 +169,9 @@ class _Walker:
         pairs = [[self.walk(key, depth + 1), self.walk(item, depth + 1)] for key, item in value.items()]
         return {"$": "dict", "v": pairs}
 
-    def _special(self, value: Any) -> Tag:
+    def _special(self, value: Any, depth: int) -> Tag:
+        if type(value) is ValueList:
+            return {"$": "values", "v": [self.walk(item, depth + 1) for item in value]}
         if type(value) is complex:
             return {"$": "complex", "v": [value.real, value.imag]}
         if lv.is_scalar(value):
@@ -231,7 +238,7 @@ def describe_value(value: Any) -> str:
     if lv.is_array(value):
         return f"numpy.{value.dtype} {list(value.shape)}"
     kind = describe_type(value)
-    if type(value) in (dict, list, tuple, set, frozenset):
+    if type(value) in (dict, list, tuple, set, frozenset, ValueList):
         return f"{kind} of {len(value)}"
     if type(value) in (str, bytes, bytearray):
         return f"{kind} [{len(value)}]"

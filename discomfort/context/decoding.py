@@ -12,6 +12,7 @@ from discomfort.context import leaves as lv
 from discomfort.context.digest import hash_view, value_digest
 from discomfort.context.errors import CorruptValueError
 from discomfort.context.leaves import Tag
+from discomfort.context.lists import ValueList
 from discomfort.context.objects import unpickle_value
 
 ALIGNMENT = 64
@@ -101,6 +102,8 @@ class Decoder:
             return {key: self.decode(item) for key, item in node.items()}
         if tag == "tuple":
             return tuple(self.decode(item) for item in node["v"])
+        if tag == "values":
+            return ValueList(self.decode(item) for item in node["v"])
         if tag == "dict":
             return {self.decode(key): self.decode(item) for key, item in node["v"]}
         if tag == "int":

@@ -13,7 +13,7 @@ from discomfort.context import codec, decoding
 from discomfort.context import leaves as lv
 from discomfort.context.errors import ContextError, WireError
 
-_TAGS = frozenset({"tuple", "dict", "int", "complex", "scalar", "tensor", "array", "bytes", "bytearray"})
+_TAGS = frozenset({"tuple", "values", "dict", "int", "complex", "scalar", "tensor", "array", "bytes", "bytearray"})
 _MAX_DEPTH = 256
 
 

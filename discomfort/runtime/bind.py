@@ -1,43 +1,33 @@
-"""A plan + a context → a bound run: parameters resolved, recipes spliced in, known results cut out.
+"""A plan + a context → a bound run: parameters resolved, recipes spliced in, steps as the engine wants them.
 
-Binding happens anew for every run, because what a parameter holds and what is already known differ each time. It
-reads values and remembers nothing; the executor runs what it returns.
+Binding happens anew for every run, because what a parameter holds differs each time. It reads values and remembers
+nothing; `prompts` makes the prompts of what it returns, and the executor runs them.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError, Place, Severity, render
-from discomfort.compiler.effects import LOADER_CLASS, EffectTable
-from discomfort.compiler.emit import emit_prompt
-from discomfort.compiler.graph import (
-    Graph,
-    Input,
-    Link,
-    Literal,
-    Node,
-    NodeId,
-    Origin,
-    Param,
-    ancestors,
-    topological_order,
-)
-from discomfort.compiler.keys import Stamp, node_keys, output_key
-from discomfort.compiler.plan import Plan, PlanInput, PlanOutput, Step
+from discomfort.compiler.effects import LOADER_CLASS, Effect, EffectTable
+from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Param, Step, ancestors, restricted
+from discomfort.compiler.keys import Stamp, node_keys
+from discomfort.compiler.passes.order import order_nodes
+from discomfort.compiler.passes.partition import Partition
+from discomfort.compiler.plan import Plan, PlanInput, PlanOutput
 from discomfort.compiler.recipe import Recipe, slice_recipe, splice_recipe
+from discomfort.compiler.steps import step_findings
+from discomfort.compiler.types import Signatures
 from discomfort.runtime.check import check_value, fit_value
-from discomfort.runtime.engine import SAVER_CLASS, NodePlace, Prompt
+from discomfort.runtime.engine import Splitting
+from discomfort.runtime.prompts import SCALARS, BoundRun, add_loader
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
     from discomfort.context.context import WorkflowContext
-
-SCALARS = (bool, int, float, str, type(None))
-"""Values that go into a prompt as literals; everything else goes through a loader node (law R4)."""
 
 
 class BindError(DiscomfortError, ValueError):
@@ -48,44 +38,6 @@ class BindError(DiscomfortError, ValueError):
         super().__init__("\n" + render(self.diagnostics))
 
 
-@dataclass(frozen=True, slots=True)
-class BoundPrompt:
-    """One prompt ready for an engine: `outputs` maps the names it delivers to saver nodes, `links` to what they are."""
-
-    prompt: Prompt
-    outputs: Mapping[str, str]
-    links: Mapping[str, Link]
-    places: Mapping[str, NodePlace]
-    keys: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class BoundRun:
-    """A plan whose parameters have values.
-
-    `wanted` maps outputs to the links that compute them, `known` to digests that need no computing, `recipes` to how
-    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered).
-    """
-
-    graph: Graph
-    steps: tuple[Step, ...]
-    wanted: Mapping[str, Link]
-    known: Mapping[str, str]
-    recipes: Mapping[str, Recipe]
-    effects: tuple[NodeId, ...]
-    keys: Mapping[NodeId, str | None]
-
-    def memo_key(self, link: Link) -> str | None:
-        """Return the key under which the value of `link` is remembered, or None where it must not be."""
-        key = self.keys.get(link.node)
-        return None if key is None else output_key(key, link.slot)
-
-    def loose_nodes(self) -> set[NodeId]:
-        """Return the nodes behind wanted outputs that no step of the plan holds: those that recipes brought in."""
-        planned = {node for step in self.steps for node in step.nodes}
-        return {link.node for link in self.wanted.values() if link.node not in planned}
-
-
 def bind(
     plan: Plan,
     context: WorkflowContext,
@@ -94,6 +46,7 @@ def bind(
     stamp: Stamp | None = None,
     effects: bool = True,
     digest_of: Callable[[Any], str],
+    splitting: Splitting = Splitting.NEVER,
 ) -> BoundRun:
     """Return `plan` bound to what `context` holds.
 
@@ -104,32 +57,65 @@ def bind(
         stamp: tells the content of the files that nodes read (see `keys.Stamp`).
         effects: whether nodes run for their effects are part of the run.
         digest_of: stores a value and returns its digest.
+        splitting: when several prompts are better than one on the engine about to run.
 
     Raises:
-        BindError: values are missing or do not fit their ports; lists all of them.
+        BindError: values are missing or do not fit their ports; lists all of them. Or a prompt is too deep.
     """
-    binder = _Binder(plan, context, catalog)
+    binder = _Binder(plan, context, catalog, digest_of)
     values = binder.resolve_inputs()
     graph = binder.substitute(values)
     outputs = {name: _resolve(output.source, values) for name, output in plan.outputs.items()}
-    kept_effects = plan.effects if effects else ()
+    kept_effects = tuple(node for node in plan.effects if effects and _can_act(plan.graph.nodes[node], catalog))
     wanted, known, refs = _sort_outputs(plan.outputs, outputs, graph, digest_of)
     roots = [link.node for link in (*wanted.values(), *refs.values())] + list(kept_effects)
-    reached = ancestors(graph, roots)
-    needed = Graph({node_id: node for node_id, node in graph.nodes.items() if node_id in reached})
-    keys = node_keys(needed, topological_order(needed), {}, EffectTable(catalog), stamp)
+    table = EffectTable(catalog)
+    asked = replace(restricted(graph, ancestors(graph, roots)), outputs=wanted, effects=kept_effects)
+    needed = order_nodes(asked)
+    needed = replace(needed, steps=_steps(needed, table, splitting, binder.spliced))
+    keys = node_keys(needed, needed.nodes, {}, table, stamp)
     recipes = {name: slice_recipe(needed, link, plan.outputs[name].type) for name, link in refs.items()}
-    steps = plan.steps or (Step("1", ()),)
-    return BoundRun(needed, steps, wanted, known, recipes, kept_effects, keys)
+    return BoundRun(needed, wanted, known, recipes, keys, Signatures(catalog))
+
+
+def _can_act(node: Node, catalog: Catalog) -> bool:
+    """Return whether the engine runs a node for what it does; it may know a class that the compiler did not."""
+    node_class = catalog.get(node.class_type) if node.class_type else None
+    return node_class is None or node_class.output_node or node_class.effect == Effect.EFFECT.value
+
+
+def _steps(graph: Graph, effects: EffectTable, splitting: Splitting, spliced: bool) -> tuple[Step, ...]:
+    """Return the prompts of a run: the plan's own, unless recipes made them larger or the engine wants others.
+
+    Raises:
+        BindError: one is too deep for the engine.
+    """
+    if splitting is Splitting.NEVER:
+        partition = Partition(depth=0, for_speed=False)
+        return partition(graph, effects).steps if graph.conversions else (Step("1", tuple(graph.nodes)),)
+    if splitting is Splitting.FOR_DEPTH:
+        graph = Partition(for_speed=False)(graph, effects)
+    elif spliced:
+        graph = Partition()(graph, effects)
+    findings = list(step_findings(graph, _written_at))
+    if findings:
+        raise BindError(replace(finding, severity=Severity.ERROR) for finding in findings)
+    return graph.steps
+
+
+def _written_at(node: Node, input_name: str | None) -> Place:
+    return Place(node.origin.workflow, None, node.origin.node, node.title, input_name)
 
 
 class _Binder:
     """Resolves the parameters of one plan and puts their values into its graph."""
 
-    def __init__(self, plan: Plan, context: WorkflowContext, catalog: Catalog) -> None:
+    def __init__(self, plan: Plan, context: WorkflowContext, catalog: Catalog, digest_of: Callable[[Any], str]) -> None:
         self._plan = plan
         self._context = context
         self._catalog = catalog
+        self._digest_of = digest_of
+        self._recipes: list[Graph] = []
         self._nodes: dict[NodeId, Node] = dict(plan.graph.nodes)
         self._findings: list[Diagnostic] = []
 
@@ -154,21 +140,36 @@ class _Binder:
             for node_id, input_name in self._plan.inputs[name].uses:
                 node = self._nodes[node_id]
                 self._nodes[node_id] = replace(node, inputs={**node.inputs, input_name: value})
-        return Graph(self._nodes)
+        graphs = [self._plan.graph, *self._recipes]
+        return replace(
+            self._plan.graph,
+            nodes=self._nodes,
+            cuts=tuple(dict.fromkeys(link for graph in graphs for link in graph.cuts)),
+            conversions=tuple(dict.fromkeys(place for graph in graphs for place in graph.conversions)),
+        )
+
+    @property
+    def spliced(self) -> bool:
+        """Whether recipes are part of the graph."""
+        return bool(self._recipes)
 
     def _is_ref(self, name: str) -> bool:
         info = self._context.get_storage_info(name)
         return info is not None and info["pass_by"] == "ref"
 
     def _resolve_ref(self, name: str) -> Input:
-        return splice_recipe(self._nodes, read_recipe(self._context.recipe(name), name, self._catalog))
+        recipe = read_recipe(self._context.recipe(name), name, self._catalog)
+        self._recipes.append(recipe.graph)
+        return splice_recipe(self._nodes, recipe)
 
     def _resolve_value(self, port: PlanInput) -> Input:
-        value = fit_value(self._context.load(port.name), port)
+        stored = self._context.load(port.name)
+        value = fit_value(stored, port)
         self._findings += check_value(value, port, self._plan.graph, self._catalog)
         if isinstance(value, SCALARS):
             return Literal(value)
-        return add_loader(self._nodes, self._context.digest(port.name), port.type)
+        digest = self._context.digest(port.name) if value is stored else self._digest_of(value)
+        return add_loader(self._nodes, digest, port.type)
 
 
 def read_recipe(stored: Mapping[str, Any], name: str, catalog: Catalog) -> Recipe:
@@ -195,82 +196,6 @@ def read_recipe(stored: Mapping[str, Any], name: str, catalog: Catalog) -> Recip
         )
         raise BindError([Diagnostic("DF505", Severity.ERROR, Place(input=name), message)])
     return slice_recipe(plan.graph, output.source, output.type)
-
-
-def add_loader(nodes: dict[NodeId, Node], digest: str, value_type: str) -> Link:
-    """Add the node that brings a stored value into a prompt, named by the value's content; return its output."""
-    node_id = NodeId(f"value/{digest[:24]}")
-    inputs = {"digest": Literal(digest), "value_type": Literal(value_type)}
-    nodes[node_id] = Node(node_id, LOADER_CLASS, inputs, "Stored value", Origin("context", digest[:24]))
-    return Link(node_id, 0)
-
-
-def cut_prompt(
-    run: BoundRun, step: Step, edges: Mapping[Link, str], remembered: Callable[[str], str | None]
-) -> BoundPrompt | None:
-    """Return the prompt of one step, None when there is nothing left to run in it.
-
-    `edges` gives the digests of what earlier steps delivered, `remembered` the digest of a memo key. Whatever is
-    known is loaded instead of computed, and only what a wanted output or an effect still needs is kept.
-    """
-    inside = set(step.nodes)
-    targets = [
-        link for link in (*run.wanted.values(), *step.writes) if link.node in inside or link.node not in run.keys
-    ]
-    targets = [link for link in dict.fromkeys(targets) if link not in edges]
-    roots = [link.node for link in targets] + [node for node in run.effects if node in inside]
-    if not roots:
-        return None
-    nodes = _cut(run, roots, edges, remembered)
-    return _prompt(nodes, targets, run.keys)
-
-
-def recipe_prompt(recipe: Recipe) -> BoundPrompt:
-    """Return the prompt that rebuilds a ref and delivers it."""
-    return _prompt(recipe.graph.nodes, [recipe.output], {})
-
-
-def _prompt(
-    nodes: Mapping[NodeId, Node], targets: Iterable[Link], known_keys: Mapping[NodeId, str | None]
-) -> BoundPrompt:
-    links = {f"{link.node}.{link.slot}": link for link in targets}
-    prompt = emit_prompt(Graph(nodes))
-    outputs = {}
-    for name, link in links.items():
-        outputs[name] = saver = f"save/{name}"
-        inputs = {"value": [link.node, link.slot], "name": name}
-        prompt[saver] = {"class_type": SAVER_CLASS, "inputs": inputs, "_meta": {"title": "Store value"}}
-    places: dict[str, NodePlace] = {
-        node.id: NodePlace(node.origin.workflow, node.origin.node, node.title, node.class_type or "unknown")
-        for node in nodes.values()
-    }
-    keys: dict[str, str] = {node_id: key for node_id in nodes if (key := known_keys.get(node_id)) is not None}
-    return BoundPrompt(prompt, outputs, links, places, keys)
-
-
-def _cut(
-    run: BoundRun, roots: Iterable[NodeId], edges: Mapping[Link, str], remembered: Callable[[str], str | None]
-) -> dict[NodeId, Node]:
-    """Return the nodes behind `roots`, with a loader in the place of every value that is known."""
-    kept: dict[NodeId, Node] = {}
-    stack = list(roots)
-    while stack:
-        node_id = stack.pop()
-        if node_id in kept:
-            continue
-        node = run.graph.nodes[node_id]
-        replaced: dict[str, Input] = {}
-        for name, link in node.links():
-            key = run.memo_key(link)
-            digest = edges.get(link) or (remembered(key) if key is not None else None)
-            if digest is None:
-                stack.append(link.node)
-            elif run.graph.nodes[link.node].class_type != LOADER_CLASS:
-                replaced[name] = add_loader(kept, digest, "*")
-            else:
-                stack.append(link.node)
-        kept[node_id] = replace(node, inputs={**node.inputs, **replaced}) if replaced else node
-    return kept
 
 
 def _sort_outputs(

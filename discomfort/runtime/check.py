@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+from discomfort.context.lists import ValueList
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
@@ -26,8 +27,12 @@ NUMBERS = ("INT", "FLOAT")
 def check_value(value: Any, port: PlanInput, graph: Graph, catalog: Catalog) -> list[Diagnostic]:
     """Return every way in which `value` does not fit `port`, each once.
 
-    `catalog` is that of the engine about to run: the options of a combo (installed model files) are its own.
+    Of a list of values each is checked. `catalog` is that of the engine about to run: the options of a combo
+    (installed model files) are its own.
     """
+    if isinstance(value, ValueList):
+        listed = {finding.message: finding for item in value for finding in check_value(item, port, graph, catalog)}
+        return list(listed.values())
     place = _place(port)
     found: dict[str, Diagnostic] = {}
     constraints = [*port.constraints, *([] if port.constraints else [_bare(port)])]
@@ -42,13 +47,24 @@ def check_value(value: Any, port: PlanInput, graph: Graph, catalog: Catalog) -> 
 
 
 def fit_value(value: Any, port: PlanInput) -> Any:
-    """Return `value` as its port takes it: whole floats become ints where an INT is asked for, numpy scalars plain."""
+    """Return `value` as its port takes it: whole floats become ints where an INT is asked for, numpy scalars plain.
+
+    Of a list of values each is fitted; what fits already is returned itself.
+    """
+    types = {constraint.type for constraint in port.constraints} or {port.type}
+    return convert(value, types.pop() if len(types) == 1 else "*")
+
+
+def convert(value: Any, wanted: str) -> Any:
+    """Return `value`, or each of a list of values, as an input of type `wanted` takes it."""
+    if isinstance(value, ValueList):
+        fitted = ValueList(convert(item, wanted) for item in value)
+        return value if all(new is old for new, old in zip(fitted, value, strict=True)) else fitted
     if type(value).__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
-    types = {constraint.type for constraint in port.constraints} or {port.type}
-    if types == {"INT"} and isinstance(value, float) and value.is_integer():
+    if wanted == "INT" and isinstance(value, float) and value.is_integer():
         return int(value)
-    if types == {"FLOAT"} and isinstance(value, int) and not isinstance(value, bool):
+    if wanted == "FLOAT" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError
@@ -37,11 +38,23 @@ class NodePlace:
     class_type: str
 
 
+class Splitting(Enum):
+    """When an engine wants a plan as several prompts; where a value is converted on its way, every engine does."""
+
+    NEVER = "never"
+    """Size and depth cost nothing, as where no server is between us and the nodes."""
+    FOR_DEPTH = "for depth"
+    """A prompt must not be too deep, but values cross slowly."""
+    FOR_SPEED = "for speed"
+    """As the plan says: several prompts cost less than a large one."""
+
+
 @dataclass(frozen=True, slots=True)
 class PromptRequest:
     """One prompt to run.
 
-    `outputs` maps a name to the id of the saver node that delivers it; `places` maps prompt node ids to where they
+    `outputs` maps a name to the id of the saver node that delivers it, `optional` are those that an execution blocker
+    may stop without the prompt failing; `places` maps prompt node ids to where they
     were written; `keys` maps prompt node ids to their Merkle keys (absent: not memoisable); `context` is where
     loaders find values by digest and where an engine in another process stores what savers deliver;
     `extra_pnginfo` (with the editor's `workflow`) ends up in images that the prompt saves.
@@ -53,6 +66,7 @@ class PromptRequest:
     places: Mapping[str, NodePlace] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     extra_pnginfo: Mapping[str, Any] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,10 @@ class Engine(Protocol):
     """Whether `Delivered.value` can be any live Python object (a model), so that `ctx.load` of a ref can run it."""
     pipelined: bool
     """Whether `run` may be called again before the first call returned (prompts queue up in order)."""
+
+    @property
+    def splitting(self) -> Splitting:
+        """When several prompts are better than one; known once the engine has started."""
 
     async def start(self) -> None:
         """Get ready to run; does nothing when ready already. Raises EngineError with what to do when it cannot."""

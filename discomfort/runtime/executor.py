@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from discomfort.compiler.graph import Link
-from discomfort.compiler.plan import Plan, Step
+from discomfort.compiler.effects import EffectTable
+from discomfort.compiler.passes.partition import Partition
+from discomfort.compiler.plan import Plan
 from discomfort.compiler.recipe import Recipe
-from discomfort.runtime.bind import BoundPrompt, BoundRun, bind, cut_prompt, read_recipe, recipe_prompt
-from discomfort.runtime.engine import Delivered, Engine, EngineLost, PromptRequest, PromptResult
+from discomfort.runtime.bind import bind, read_recipe
+from discomfort.runtime.engine import Engine, EngineLost, PromptRequest, PromptResult
 from discomfort.runtime.progress import RunProgress
+from discomfort.runtime.prompts import BoundRun, recipe_run
+from discomfort.runtime.stepping import RunReport, StepRunner
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
@@ -44,23 +47,6 @@ class Reference:
 
     def __repr__(self) -> str:
         return f"<Reference {self.unique_id}: {self.type} rebuilt by {len(self.recipe.graph.nodes)} nodes>"
-
-
-@dataclass(slots=True)
-class RunReport:
-    """What one run did: how many prompts were submitted, which nodes ran and which were cached, and `ui` answers."""
-
-    prompts: int = 0
-    executed: list[str] = field(default_factory=list)
-    cached: list[str] = field(default_factory=list)
-    ui: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def add(self, result: PromptResult) -> None:
-        """Count one prompt's result in."""
-        self.prompts += 1
-        self.executed += result.executed
-        self.cached += result.cached
-        self.ui.update(result.ui)
 
 
 class Executor:
@@ -106,13 +92,16 @@ class Executor:
             EngineError: see `Engine.run`.
         """
         await self.engine.start()
-        recipe = read_recipe(stored, unique_id, await self.engine.catalog())
-        bound = recipe_prompt(recipe)
+        catalog = await self.engine.catalog()
+        recipe = read_recipe(stored, unique_id, catalog)
+        run = recipe_run(recipe, Partition(0, for_speed=False)(recipe.graph, EffectTable(catalog)).steps, catalog)
         with RunProgress() as progress:
-            request = PromptRequest(bound.prompt, bound.outputs, context, bound.places)
-            result = await self.submit(request, progress)
-        (delivered,) = result.outputs.values()
-        return delivered.value
+            steps = StepRunner(self, context, progress, RunReport(), live=recipe.output)
+            try:
+                await steps.run(run)
+            finally:
+                steps.release()
+        return steps.live_value
 
     async def submit(self, request: PromptRequest, progress: RunProgress) -> PromptResult:
         """Run one prompt, again with back-off when the engine is lost; in turn where the engine takes one at a time."""
@@ -135,7 +124,7 @@ class Executor:
 
 
 class _OneRun:
-    """One iteration: the bound run, what its steps have delivered so far, and its commit."""
+    """One iteration: the bound run, its steps, and its commit."""
 
     def __init__(
         self,
@@ -147,103 +136,31 @@ class _OneRun:
         report: RunReport,
         extra_pnginfo: Mapping[str, Any],
     ) -> None:
-        self._executor = executor
+        self._engine = executor.engine
         self._plan = plan
         self._context = context
-        self._use_ram = use_ram
-        self._progress = progress
-        self._report = report
-        self._extra_pnginfo = extra_pnginfo
-        self._edges: dict[Link, str] = {}
-        self._held: list[str] = []
+        self._steps = StepRunner(executor, context, progress, report, use_ram, extra_pnginfo)
 
     async def finish(self, effects: EffectsMode) -> dict[str, Any]:
         """Run every step, commit, and return the results by name."""
         try:
-            return await self._finish(effects)
+            run = bind(
+                self._plan,
+                self._context,
+                await self._engine.catalog(),
+                stamp=getattr(self._engine, "stamp", None),
+                effects=effects == "run",
+                digest_of=self._steps.store,
+                splitting=self._engine.splitting,
+            )
+            await self._steps.run(run)
+            return self._commit(run)
         finally:
-            for digest in self._held:
-                self._context.release_value(digest)
-
-    async def _finish(self, effects: EffectsMode) -> dict[str, Any]:
-        engine = self._executor.engine
-        run = bind(
-            self._plan,
-            self._context,
-            await engine.catalog(),
-            stamp=getattr(engine, "stamp", None),
-            effects=effects == "run",
-            digest_of=self._store,
-        )
-        for link in run.wanted.values():
-            self._recall(run, link)
-        await self._run_steps(run)
-        return self._commit(run)
-
-    async def _run_steps(self, run: BoundRun) -> None:
-        """Start each step as soon as the steps it reads from are done; the first failure cancels the rest."""
-        writer = {link: step.id for step in run.steps for link in step.writes}
-        tasks: dict[str, asyncio.Task[None]] = {}
-        for step in run.steps:
-            needs = [tasks[writer[link]] for link in step.reads]
-            tasks[step.id] = asyncio.ensure_future(self._run_step(run, step, needs))
-        try:
-            await asyncio.gather(*tasks.values())
-        finally:
-            for task in tasks.values():
-                task.cancel()
-            await asyncio.gather(*tasks.values(), return_exceptions=True)
-
-    async def _run_step(self, run: BoundRun, step: Step, needs: list[asyncio.Task[None]]) -> None:
-        if needs:
-            await asyncio.gather(*(asyncio.shield(task) for task in needs))
-        for link in step.writes:
-            self._recall(run, link)
-        bound = cut_prompt(run, step, self._edges, self._remembered)
-        if bound is None:
-            return
-        self._progress.add_prompt(bound.places, len(bound.prompt))
-        result = await self._executor.submit(self._request(bound), self._progress)
-        self._report.add(result)
-        for name, link in bound.links.items():
-            digest = self._keep(result.outputs[name])
-            self._edges[link] = digest
-            key = run.memo_key(link)
-            if key is not None:
-                self._context.memo_put(key, {"value": digest})
-
-    def _request(self, bound: BoundPrompt) -> PromptRequest:
-        return PromptRequest(bound.prompt, bound.outputs, self._context, bound.places, bound.keys, self._extra_pnginfo)
-
-    def _recall(self, run: BoundRun, link: Link) -> None:
-        """Take the value of `link` from the memo where it is there."""
-        key = run.memo_key(link)
-        digest = self._remembered(key) if key is not None else None
-        if digest is not None:
-            self._edges[link] = digest
-
-    def _remembered(self, key: str) -> str | None:
-        """Return the digest of a remembered value, which stays from here on until this run has ended."""
-        record = self._context.memo_get(key)
-        if record is None or not self._context.hold_value(record["value"]):
-            return None
-        self._held.append(record["value"])
-        return str(record["value"])
-
-    def _keep(self, delivered: Delivered) -> str:
-        if delivered.digest is None:
-            return self._store(delivered.value)
-        self._held.append(delivered.digest)
-        return delivered.digest
-
-    def _store(self, value: Any) -> str:
-        digest = self._context.put_value(value, use_ram=self._use_ram)
-        self._held.append(digest)
-        return digest
+            self._steps.release()
 
     def _commit(self, run: BoundRun) -> dict[str, Any]:
         """Make the results visible together, and return them."""
-        digests = {**run.known, **{name: self._edges[link] for name, link in run.wanted.items()}}
+        digests = {**run.known, **{name: self._steps.digests[link] for name, link in run.wanted.items()}}
         with self._context.transaction():
             for name, digest in digests.items():
                 self._context.save_digest(name, digest)

@@ -69,12 +69,15 @@ class RunProgress:
         self._iteration += 1
         self._done = self._total = 0
 
-    def add_prompt(self, places: Mapping[str, NodePlace], nodes: int) -> None:
+    def add_prompt(self, nodes: int) -> None:
         """Add a prompt of `nodes` nodes to what there is to do."""
-        self._places.update(places)
         self._total += nodes
         if self._show:
             self._draw()
+
+    def name_places(self, places: Mapping[str, NodePlace]) -> None:
+        """Tell where the nodes of a prompt were written; events name them by their ids in it."""
+        self._places.update(places)
 
     def listen(self, event: Event) -> None:
         """Take in what an engine says; this is the engine's listener."""

@@ -7,10 +7,13 @@ from typing import Protocol, TypeAlias
 
 from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.graph import Graph
+from discomfort.compiler.passes.cut import Cut, cut_under
 from discomfort.compiler.passes.dedup import Dedup
 from discomfort.compiler.passes.fold import Fold
 from discomfort.compiler.passes.order import Order
+from discomfort.compiler.passes.partition import Partition
 from discomfort.compiler.passes.prune import Prune
+from discomfort.rules import PassByRules
 
 
 class Pass(Protocol):
@@ -28,13 +31,20 @@ class Pass(Protocol):
 
 Hook: TypeAlias = Callable[[str, Graph], None]
 
-PASSES: tuple[Pass, ...] = (Fold(), Dedup(), Prune(), Order())
+PASSES: tuple[Pass, ...] = (Fold(), Dedup(), Prune(), Order(), Cut(), Partition())
 
 NEEDED_FIRST: tuple[Pass, ...] = (Fold(primitives=False, switches=False),)
 """What runs before all others where it is left out: no engine runs a PASSTHRU port or a reroute."""
 
-NEEDED: tuple[Pass, ...] = (Prune(), Order())
+NEEDED: tuple[Pass, ...] = (Prune(), Order(), Cut(), Partition(for_speed=False))
 """The passes that a plan relies on; the others only make it better."""
+
+
+def under_rules(passes: Sequence[Pass], rules: PassByRules) -> tuple[Pass, ...]:
+    """Return `passes` and those of `NEEDED` that are not among them, with `cut` following pass-by rules."""
+    given = {each.name for each in passes}
+    every = (*passes, *(each for each in NEEDED if each.name not in given))
+    return tuple(cut_under(rules) if each == Cut() else each for each in every)
 
 
 def run_passes(graph: Graph, effects: EffectTable, passes: Sequence[Pass], hook: Hook | None = None) -> Graph:

@@ -46,7 +46,7 @@ class NodesChannel:
 
     def __init__(self, transport: Transport, local: bool) -> None:
         self._transport = transport
-        self._local = local
+        self.local = local
         self._attached: dict[str, tuple[weakref.ref[WorkflowContext], bool]] = {}
         self._lock = asyncio.Lock()
 
@@ -89,7 +89,7 @@ class NodesChannel:
                     return key, shared
             await self._forget_closed()
             key = uuid.uuid4().hex
-            shared = self._local and await self._offer(key, context.handle())
+            shared = self.local and await self._offer(key, context.handle())
             if not shared and not await self._offer(key, None):
                 raise EngineError(f"ComfyUI at {self._transport.url} cannot open a Discomfort context; see its log")
             self._attached[key] = (weakref.ref(context), shared)

@@ -16,7 +16,7 @@ from typing import Any
 from comfy_nodes.routes import PROTOCOL
 from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
 from discomfort.compiler.catalog import Catalog
-from discomfort.runtime.engine import EngineError, EngineLost, Listener, Prompt, PromptRequest, PromptResult
+from discomfort.runtime.engine import EngineError, EngineLost, Listener, Prompt, PromptRequest, PromptResult, Splitting
 from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
 from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
@@ -67,6 +67,12 @@ class Connection:
         self._tasks: list[asyncio.Task[None]] = []
         self._settled = asyncio.Event()
 
+    @property
+    def splitting(self) -> Splitting:
+        """Whether values cross between prompts at little cost: through memory that the server shares with us."""
+        shared = isinstance(self._channel, NodesChannel) and self._channel.local
+        return Splitting.FOR_SPEED if shared else Splitting.FOR_DEPTH
+
     async def open(self) -> None:
         """Connect, and find out how values can travel.
 
@@ -114,7 +120,7 @@ class Connection:
         run = PromptRun(str(uuid.uuid4()), request.places, listener)
         await self._finish(run, prompt, extra_data)
         outputs = await channel.deliver(request, run.ui)
-        missing = sorted(set(request.outputs) - set(outputs))
+        missing = sorted(request.outputs.keys() - outputs.keys() - request.optional)
         if missing:
             raise EngineError(f"the prompt ended without {', '.join(missing)}: a node before it blocked its execution")
         return PromptResult(outputs, run.ui, run.executed, run.cached)

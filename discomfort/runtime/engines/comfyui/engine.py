@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from discomfort.runtime.engine import EngineError, EngineLost, Listener, PromptRequest, PromptResult
+from discomfort.runtime.engine import EngineError, EngineLost, Listener, PromptRequest, PromptResult, Splitting
 from discomfort.runtime.engines.comfyui.config import ServerConfig, find_config
 from discomfort.runtime.engines.comfyui.connection import Connection, Patience
 from discomfort.runtime.engines.comfyui.server import ManagedServer
@@ -102,6 +102,11 @@ class ComfyUIEngine:
         if self._server is None:
             return self._url
         return self._server.url if self._server.port else None
+
+    @property
+    def splitting(self) -> Splitting:
+        """When several prompts are better than one: see `Connection.splitting`; not known before `start`."""
+        return Splitting.FOR_DEPTH if self._connection is None else self._connection.splitting
 
     @property
     def server(self) -> ManagedServer | None:

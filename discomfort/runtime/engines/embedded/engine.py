@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from discomfort.compiler.catalog import Catalog, default_catalog, own_catalog
 from discomfort.compiler.graph import Literal, Node
-from discomfort.runtime.engine import Listener, PromptRequest, PromptResult
+from discomfort.runtime.engine import Listener, PromptRequest, PromptResult, Splitting
 from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import ResultCache
 from discomfort.runtime.engines.embedded.describe import describe_class
@@ -38,6 +38,7 @@ class EmbeddedEngine:
     name = "embedded"
     hands_over_live_objects = True
     pipelined = False
+    splitting = Splitting.NEVER
 
     def __init__(self, folders: Folders | None = None) -> None:
         """Use `folders` for the files that nodes read and write; default: those in use where `run` is called."""

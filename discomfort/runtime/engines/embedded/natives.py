@@ -18,17 +18,19 @@ from discomfort.compiler.subworkflow import (
     input_problems,
     refuse_recursion,
 )
+from discomfort.context.lists import ValueList
 from discomfort.runtime.engine import LOADER_CLASS, SAVER_CLASS
 from discomfort.runtime.engines.embedded.folders import current_folders
 from discomfort.runtime.engines.embedded.hooks import context_value, current
 
 
 class ContextLoader:
-    """Gives the value with a content digest from the context of the run."""
+    """Gives the value with a content digest from the context of the run; a list of values as several."""
 
     CATEGORY = "discomfort/internal"
     RETURN_TYPES = ("*",)
     RETURN_NAMES = ("value",)
+    OUTPUT_IS_LIST = (True,)
     FUNCTION = "load"
     KEEP_RESULTS = False  # a kept value would keep the context's memory in use after its shutdown
 
@@ -37,9 +39,10 @@ class ContextLoader:
         """Return the inputs, as the V1 protocol wants them."""
         return {"required": {"digest": ("STRING", {}), "value_type": ("STRING", {"default": "*"})}}
 
-    def load(self, digest: str, value_type: str) -> tuple[Any]:
-        """Return the value."""
-        return (context_value(digest),)
+    def load(self, digest: str, value_type: str) -> tuple[list[Any]]:
+        """Return the value, as a node does whose output is a list."""
+        value = context_value(digest)
+        return (value if isinstance(value, ValueList) else [value],)
 
 
 class ContextSaver:
@@ -61,7 +64,7 @@ class ContextSaver:
         """Deliver the value."""
         running = current.get()
         assert running is not None, "the scheduler runs this"
-        running.run.deliver(name[0], value[0] if len(value) == 1 else value)
+        running.run.deliver(name[0], value[0] if len(value) == 1 else ValueList(value))
         return ()
 
 

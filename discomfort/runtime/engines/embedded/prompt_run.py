@@ -115,13 +115,13 @@ def _validate(request: PromptRequest, graph: PromptGraph, order: list[PromptNode
 
 def _result(request: PromptRequest, run: Run, outputs: list[str]) -> PromptResult:
     for name, node_id in request.outputs.items():
-        if name not in run.delivered:
+        if name not in run.delivered and name not in request.optional:
             raise failure(
                 request, node_id, LookupError(f"nothing arrived for {name!r}: an ExecutionBlocker stopped it")
             )
     shown = {node_id: run.results[node_id].ui for node_id in run.graph.prompt if node_id in run.results}
     return PromptResult(
-        outputs={name: Delivered(value=run.delivered[name]) for name in request.outputs},
+        outputs={name: Delivered(value=run.delivered[name]) for name in request.outputs if name in run.delivered},
         ui={node_id: ui for node_id, ui in shown.items() if ui},
         executed=tuple(run.executed),
         cached=tuple(run.cached),

@@ -1,0 +1,77 @@
+"""What the prompt of a step holds: its own nodes, and those of earlier steps that rebuild the refs it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+from discomfort.compiler.cost import SAFE_DEPTH
+from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+from discomfort.compiler.graph import Graph, Link, Node, NodeId, Step
+
+
+def step_roots(graph: Graph, step: Step) -> list[NodeId]:
+    """Return the nodes of a step that something outside it needs: results, values for later steps, effects."""
+    inside = set(step.nodes)
+    wanted = [value for value in graph.outputs.values() if isinstance(value, Link)]
+    roots = [link.node for link in (*wanted, *step.writes) if link.node in inside]
+    return [*roots, *(node_id for node_id in graph.effects if node_id in inside)]
+
+
+def prompt_nodes(graph: Graph, roots: Iterable[NodeId], loaded: Collection[Link]) -> dict[NodeId, None]:
+    """Return the nodes behind `roots`, stopping at the outputs in `loaded`, which come from the context."""
+    kept: dict[NodeId, None] = {}
+    stack = list(roots)
+    while stack:
+        node_id = stack.pop()
+        if node_id in kept:
+            continue
+        kept[node_id] = None
+        stack += [link.node for _, link in graph.nodes[node_id].links() if link not in loaded]
+    return kept
+
+
+def prompt_depths(
+    nodes: Mapping[NodeId, Node], order: Iterable[NodeId], kept: Collection[NodeId], loaded: Collection[Link]
+) -> dict[NodeId, int]:
+    """Return for each node in `kept` how many nodes lie on the longest way to it, itself and a loader included.
+
+    `order` lists at least the nodes in `kept`, producers first.
+    """
+    depths: dict[NodeId, int] = {}
+    for node_id in order:
+        if node_id in kept:
+            links = nodes[node_id].links()
+            depths[node_id] = 1 + max((1 if link in loaded else depths[link.node] for _, link in links), default=0)
+    return depths
+
+
+def step_findings(graph: Graph, locate: Callable[[Node, str | None], Place]) -> Iterator[Diagnostic]:
+    """Yield what partition could not do: keep a prompt at a safe depth, convert a value between two prompts."""
+    conversions = set(graph.conversions)
+    for step in graph.steps:
+        loaded = set(step.reads)
+        for node_id in step.nodes if conversions else ():
+            node = graph.nodes[node_id]
+            for name, link in node.links():
+                if (node_id, name) in conversions and link not in loaded:
+                    message = (
+                        f"input {name!r} of {node.class_type} takes another type than comes, and no prompt can end"
+                    )
+                    hint = "put a node between them that converts the value"
+                    yield Diagnostic(
+                        "DF306", Severity.ERROR, locate(node, name), f"{message}, and no prompt can end before it", hint
+                    )
+        kept = prompt_nodes(graph, step_roots(graph, step), loaded)
+        if len(kept) < SAFE_DEPTH:
+            continue
+        depths = prompt_depths(graph.nodes, graph.nodes, kept, loaded)
+        deepest = max(depths, key=depths.__getitem__)
+        if depths[deepest] >= SAFE_DEPTH:
+            yield too_deep(depths[deepest] + 1, locate(graph.nodes[deepest], None), Severity.WARNING)
+
+
+def too_deep(depth: int, place: Place, severity: Severity) -> Diagnostic:
+    """Return the finding about a prompt with `depth` nodes in a row, the last of them at `place`."""
+    message = f"{depth} nodes in a row must run in one prompt; a ComfyUI server bears {SAFE_DEPTH} for certain"
+    hint = 'nothing on the way travels by value; set a type to "val" in the rules, or use the embedded engine'
+    return Diagnostic("DF402", severity, place, message, hint)

@@ -1,0 +1,237 @@
+"""A bound run → the prompts that are left of it: what is known is loaded instead of computed (law R2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from discomfort.compiler.effects import LOADER_CLASS
+from discomfort.compiler.emit import emit_prompt
+from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, Step
+from discomfort.compiler.keys import output_key
+from discomfort.compiler.literals import literal_problem
+from discomfort.compiler.recipe import Recipe
+from discomfort.compiler.steps import prompt_nodes
+from discomfort.compiler.types import Signatures, wanted_type
+from discomfort.runtime.check import convert
+from discomfort.runtime.engine import SAVER_CLASS, NodePlace, Prompt
+
+if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog
+
+SCALARS = (bool, int, float, str, type(None))
+"""Values that go into a prompt as literals; everything else goes through a loader node (law R4)."""
+
+_LITERAL_TYPES: Mapping[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "COMBO": str, "BOOLEAN": bool}
+"""ComfyUI's type → the Python type whose values a server takes as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPrompt:
+    """One prompt ready for an engine: `outputs` maps the names it delivers to saver nodes, `links` to what they are.
+
+    `optional` names those that nobody outside the run waits for: a blocker may stop them.
+    """
+
+    prompt: Prompt
+    outputs: Mapping[str, str]
+    links: Mapping[str, Link]
+    places: Mapping[str, NodePlace]
+    keys: Mapping[str, str]
+    optional: frozenset[str]
+
+
+@dataclass(frozen=True)
+class BoundRun:
+    """A plan whose parameters have values; its graph has the steps to run.
+
+    `wanted` maps outputs to the links that compute them, `known` to digests that need no computing, `recipes` to how
+    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered).
+    """
+
+    graph: Graph
+    wanted: Mapping[str, Link]
+    known: Mapping[str, str]
+    recipes: Mapping[str, Recipe]
+    keys: Mapping[NodeId, str | None]
+    signatures: Signatures
+
+    def memo_key(self, link: Link) -> str | None:
+        """Return the key under which the value of `link` is remembered, or None where it must not be."""
+        key = self.keys.get(link.node)
+        return None if key is None else output_key(key, link.slot)
+
+    @cached_property
+    def place(self) -> Mapping[NodeId, int]:
+        """Where each node lies in the order of the graph."""
+        return {node_id: place for place, node_id in enumerate(self.graph.nodes)}
+
+    @cached_property
+    def results(self) -> frozenset[Link]:
+        """The links whose values are asked for."""
+        return frozenset(self.wanted.values())
+
+    @cached_property
+    def conversions(self) -> frozenset[tuple[NodeId, str]]:
+        """The inputs that take another type than comes along their link."""
+        return frozenset(self.graph.conversions)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is left of one step: the `nodes` its prompt holds, the `loads` that stand for others, and its `targets`,
+    the values it must deliver.
+    """
+
+    step: Step
+    roots: tuple[NodeId, ...]
+    nodes: Mapping[NodeId, None]
+    loads: frozenset[Link]
+    targets: tuple[Link, ...]
+
+
+def remaining_work(run: BoundRun, known: Callable[[Link], str | None]) -> list[Work]:
+    """Return what is left to run, in the order of the steps; a step of which nothing is needed is left out.
+
+    `known` gives the digest of a value that need not be computed. The steps are gone through from the last to the
+    first, so that each is asked only for what the ones behind it still need.
+    """
+    left: list[Work] = []
+    demanded: dict[Link, None] = {}
+    cuts = frozenset(run.graph.cuts)
+    planned = {node_id for step in run.graph.steps for node_id in step.nodes}
+    missing = [link for link in dict.fromkeys(run.wanted.values()) if known(link) is None]
+    for number in range(len(run.graph.steps) - 1, -1, -1):
+        step = run.graph.steps[number]
+        inside = frozenset(step.nodes)
+        asked = [link for link in missing if link.node in inside or (number == 0 and link.node not in planned)]
+        asked += [link for link in demanded if link.node in inside]
+        targets = tuple(dict.fromkeys(asked))
+        roots = (*(link.node for link in targets), *(node for node in run.graph.effects if node in inside))
+        if not roots:
+            continue
+        nodes, loads = _behind(run.graph, roots, frozenset(step.reads), cuts, known)
+        demanded.update(dict.fromkeys(link for link in loads if known(link) is None))
+        left.append(Work(step, roots, nodes, frozenset(loads), targets))
+    left.reverse()
+    return left
+
+
+def _behind(
+    graph: Graph,
+    roots: Iterable[NodeId],
+    reads: frozenset[Link],
+    cuts: frozenset[Link],
+    known: Callable[[Link], str | None],
+) -> tuple[dict[NodeId, None], dict[Link, None]]:
+    """Return the nodes behind `roots`, and the values that stand for further ones."""
+    nodes: dict[NodeId, None] = {}
+    loads: dict[Link, None] = {}
+    stack = list(roots)
+    while stack:
+        node_id = stack.pop()
+        if node_id in nodes:
+            continue
+        nodes[node_id] = None
+        for _, link in graph.nodes[node_id].links():
+            if link in reads or (link in cuts and known(link) is not None):
+                loads[link] = None
+            else:
+                stack.append(link.node)
+    return nodes, loads
+
+
+def make_prompt(
+    run: BoundRun,
+    work: Work,
+    digests: Mapping[Link, str],
+    read: Callable[[str], Any],
+    store: Callable[[Any], str],
+) -> BoundPrompt:
+    """Return the prompt of what is left of a step.
+
+    Args:
+        run: what runs.
+        work: the step, from `remaining_work`.
+        digests: what earlier steps delivered and what was known; a value that is not here was stopped by a blocker,
+            and the nodes behind it are part of this prompt, so that the blocker reaches it too.
+        read: gives the value of a digest.
+        store: stores a value and returns its digest.
+    """
+    stopped = any(link not in digests for link in work.loads)
+    kept: Iterable[NodeId] = prompt_nodes(run.graph, work.roots, digests.keys()) if stopped else work.nodes
+    loads = digests if stopped else work.loads
+    nodes: dict[NodeId, Node] = {}
+    for node_id in sorted(kept, key=run.place.__getitem__):
+        node = run.graph.nodes[node_id]
+        replaced: dict[str, Input] = {}
+        for name, link in node.links():
+            if link in loads:
+                replaced[name] = _stand_in(run, nodes, node, name, digests[link], read, store)
+        nodes[node_id] = replace(node, inputs={**node.inputs, **replaced}) if replaced else node
+    return emit_bound(nodes, work.targets, run.keys, run.results)
+
+
+def recipe_run(recipe: Recipe, steps: tuple[Step, ...], catalog: Catalog) -> BoundRun:
+    """Return the run that rebuilds a ref; nothing of it is remembered."""
+    return BoundRun(replace(recipe.graph, steps=steps), {"": recipe.output}, {}, {}, {}, Signatures(catalog))
+
+
+def add_loader(nodes: dict[NodeId, Node], digest: str, value_type: str) -> Link:
+    """Add the node that brings a stored value into a prompt, named by the value's content; return its output."""
+    node_id = NodeId(f"value/{digest[:24]}")
+    inputs = {"digest": Literal(digest), "value_type": Literal(value_type)}
+    nodes[node_id] = Node(node_id, LOADER_CLASS, inputs, "Stored value", Origin("context", digest[:24]))
+    return Link(node_id, 0)
+
+
+def _stand_in(
+    run: BoundRun,
+    nodes: dict[NodeId, Node],
+    node: Node,
+    name: str,
+    digest: str,
+    read: Callable[[str], Any],
+    store: Callable[[Any], str],
+) -> Input:
+    """Return what stands for a known value: a literal where that is the same to the node, else a loader."""
+    node_class = run.signatures.catalog.get(node.class_type) if node.class_type else None
+    spec = run.signatures.inputs(node_class, node.inputs).get(name) if node_class is not None else None
+    if spec is None or wanted_type(spec) not in _LITERAL_TYPES:
+        return add_loader(nodes, digest, "*")
+    value = read(digest)
+    if (node.id, name) in run.conversions:
+        converted = convert(value, wanted_type(spec))
+        if isinstance(converted, SCALARS):
+            return Literal(converted)
+        return add_loader(nodes, digest if converted is value else store(converted), "*")
+    same = type(value) is _LITERAL_TYPES[wanted_type(spec)] and not (type(value) is float and not math.isfinite(value))
+    if same and literal_problem(spec, value) is None:
+        return Literal(value)
+    return add_loader(nodes, digest, "*")
+
+
+def emit_bound(
+    nodes: Mapping[NodeId, Node],
+    targets: Iterable[Link],
+    known_keys: Mapping[NodeId, str | None],
+    results: frozenset[Link],
+) -> BoundPrompt:
+    """Return the prompt of `nodes` with a saver for each of `targets`."""
+    links = {f"{link.node}.{link.slot}": link for link in targets}
+    prompt = emit_prompt(Graph(nodes))
+    outputs = {}
+    for name, link in links.items():
+        outputs[name] = saver = f"save/{name}"
+        inputs = {"value": [link.node, link.slot], "name": name}
+        prompt[saver] = {"class_type": SAVER_CLASS, "inputs": inputs, "_meta": {"title": "Store value"}}
+    places: dict[str, NodePlace] = {
+        node.id: NodePlace(node.origin.workflow, node.origin.node, node.title, node.class_type or "unknown")
+        for node in nodes.values()
+    }
+    keys: dict[str, str] = {node_id: key for node_id in nodes if (key := known_keys.get(node_id)) is not None}
+    optional = frozenset(name for name, link in links.items() if link not in results)
+    return BoundPrompt(prompt, outputs, links, places, keys, optional)

@@ -1,0 +1,155 @@
+"""The steps of one run: each starts as soon as what it reads is there, and what it delivers is remembered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from discomfort.compiler.graph import Link
+from discomfort.runtime.engine import Delivered, PromptRequest, PromptResult
+from discomfort.runtime.progress import RunProgress
+from discomfort.runtime.prompts import BoundRun, Work, make_prompt, remaining_work
+
+if TYPE_CHECKING:
+    from discomfort.context.context import WorkflowContext
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What one run did: how many prompts were submitted, which nodes ran and which were cached, and `ui` answers."""
+
+    prompts: int = 0
+    executed: list[str] = field(default_factory=list)
+    cached: list[str] = field(default_factory=list)
+    ui: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def add(self, result: PromptResult) -> None:
+        """Count one prompt's result in."""
+        self.prompts += 1
+        self.executed += result.executed
+        self.cached += result.cached
+        self.ui.update(result.ui)
+
+
+class Submitter(Protocol):
+    """What runs one prompt."""
+
+    async def submit(self, request: PromptRequest, progress: RunProgress) -> PromptResult:
+        """Run one prompt to its end, again where the engine is lost."""
+
+
+class StepRunner:
+    """Runs the steps of one bound run.
+
+    `digests` holds what is known of its values: delivered by a step, or remembered from before. `live` is a link
+    whose value is kept as it is delivered, in `live_value`, and not stored.
+    """
+
+    def __init__(
+        self,
+        submitter: Submitter,
+        context: WorkflowContext,
+        progress: RunProgress,
+        report: RunReport,
+        use_ram: bool = True,
+        extra_pnginfo: Mapping[str, Any] | None = None,
+        live: Link | None = None,
+    ) -> None:
+        self.digests: dict[Link, str] = {}
+        self.live_value: Any = None
+        self._submitter = submitter
+        self._context = context
+        self._progress = progress
+        self._report = report
+        self._use_ram = use_ram
+        self._extra_pnginfo = dict(extra_pnginfo or {})
+        self._live = live
+        self._held: list[str] = []
+        self._unknown: set[Link] = set()
+
+    async def run(self, run: BoundRun) -> None:
+        """Run what is left of every step; the first failure cancels the rest.
+
+        A step waits for those whose values it reads, and one with effects for the last one with effects before it,
+        so that they come in their sequence. Everything else is queued ahead (law R4).
+        """
+        left = remaining_work(run, lambda link: self._recall(run, link))
+        for work in left:
+            self._progress.add_prompt(len(work.nodes) + len(work.targets))
+        owner = {link: number for number, work in enumerate(left) for link in work.targets}
+        effects = frozenset(run.graph.effects)
+        tasks: list[asyncio.Task[None]] = []
+        acting: asyncio.Task[None] | None = None
+        for work in left:
+            needs = {owner[link]: tasks[owner[link]] for link in work.loads if link in owner}
+            before = list(needs.values())
+            acts = any(root in effects for root in work.roots)
+            if acts and acting is not None:
+                before.append(acting)
+            task = asyncio.ensure_future(self._run_step(run, work, before))
+            tasks.append(task)
+            acting = task if acts else acting
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def store(self, value: Any) -> str:
+        """Store a value, which stays until `release`, and return its digest."""
+        digest = self._context.put_value(value, use_ram=self._use_ram)
+        self._held.append(digest)
+        return digest
+
+    def release(self) -> None:
+        """Let go of the values of this run that nothing else has taken over."""
+        for digest in self._held:
+            self._context.release_value(digest)
+        self._held.clear()
+
+    async def _run_step(self, run: BoundRun, work: Work, before: Iterable[asyncio.Task[None]]) -> None:
+        for task in before:
+            await asyncio.shield(task)
+        bound = make_prompt(run, work, self.digests, self._context.get_value, self.store)
+        self._progress.name_places(bound.places)
+        request = PromptRequest(
+            bound.prompt, bound.outputs, self._context, bound.places, bound.keys, self._extra_pnginfo, bound.optional
+        )
+        result = await self._submitter.submit(request, self._progress)
+        self._report.add(result)
+        for name, link in bound.links.items():
+            if name in result.outputs:
+                self._take(run, link, result.outputs[name])
+
+    def _take(self, run: BoundRun, link: Link, delivered: Delivered) -> None:
+        """Keep what a prompt delivered, and remember it for further runs."""
+        if link == self._live:
+            self.live_value = delivered.value
+            return
+        if delivered.digest is None:
+            digest = self.store(delivered.value)
+        else:
+            digest = delivered.digest
+            self._held.append(digest)
+        self.digests[link] = digest
+        key = run.memo_key(link)
+        if key is not None:
+            self._context.memo_put(key, {"value": digest})
+
+    def _recall(self, run: BoundRun, link: Link) -> str | None:
+        """Return the digest of a value that is remembered, which stays from here on until this run has ended."""
+        if link in self.digests:
+            return self.digests[link]
+        if link in self._unknown:
+            return None
+        key = run.memo_key(link)
+        record = self._context.memo_get(key) if key is not None else None
+        if record is None or not self._context.hold_value(record["value"]):
+            self._unknown.add(link)
+            return None
+        digest = self.digests[link] = str(record["value"])
+        self._held.append(digest)
+        return digest

@@ -1,0 +1,162 @@
+"""Node classes and random programs for the laws about several prompts: lists, refs, conversions, effects, chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from hypothesis import strategies as st
+
+from discomfort.runtime.engine import Splitting
+from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+
+Workflow = dict[str, Any]
+Value = tuple[Any, str]
+
+NUMBERS, FLOATS, MODELS = ("a", "b"), ("f",), ("m",)
+
+
+class Log:
+    """What ran that must run once, in its order."""
+
+    lines: ClassVar[list[str]] = []
+
+
+class Node:
+    FUNCTION = "run"
+    DISCOMFORT_EFFECT: str | None = "pure"
+    TAKES: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {name: (kind, {}) for name, kind in cls.TAKES.items()}}
+
+
+class Sum(Node):
+    TAKES: ClassVar = {"a": "INT", "b": "INT"}
+    RETURN_TYPES = ("INT", "INT")
+
+    def run(self, a: int, b: int) -> tuple[int, int]:
+        assert type(a) is int
+        return (a + 3 * b) % 1009, (a * b + 1) % 1009
+
+
+class Scale(Node):
+    TAKES: ClassVar = {"x": "FLOAT", "y": "FLOAT"}
+    RETURN_TYPES = ("FLOAT",)
+
+    def run(self, x: float, y: float) -> tuple[float]:
+        assert type(x) is type(y) is float
+        return ((x + y / 2) % 1009,)
+
+
+class Spread(Node):
+    TAKES: ClassVar = {"a": "INT"}
+    RETURN_TYPES = ("INT",)
+    OUTPUT_IS_LIST = (True,)
+
+    def run(self, a: int) -> tuple[list[int]]:
+        return (list(range(a, a + a % 3 + 1)),)
+
+
+class Total(Node):
+    TAKES: ClassVar = {"a": "INT"}
+    RETURN_TYPES = ("INT",)
+    INPUT_IS_LIST = True
+
+    def run(self, a: list[int]) -> tuple[int]:
+        return (sum(a) * len(a) % 1009,)
+
+
+class Tool(Node):
+    TAKES: ClassVar = {"a": "INT"}
+    RETURN_TYPES = ("MODEL",)
+
+    def run(self, a: int) -> tuple[Any]:
+        return (lambda: a,)  # no store holds a function of ours: a ref that crossed by value would fail
+
+
+class Sharpen(Node):
+    TAKES: ClassVar = {"m": "MODEL", "a": "INT"}
+    RETURN_TYPES = ("MODEL",)
+
+    def run(self, m: Any, a: int) -> tuple[Any]:
+        return (lambda: m() * 2 + a,)
+
+
+class Use(Node):
+    TAKES: ClassVar = {"m": "MODEL", "a": "INT"}
+    RETURN_TYPES = ("INT",)
+
+    def run(self, m: Any, a: int) -> tuple[int]:
+        return ((m() + a) % 1009,)
+
+
+class Roll(Node):
+    """What nobody may run twice: it gives a value and a ref."""
+
+    DISCOMFORT_EFFECT: str | None = None
+    TAKES: ClassVar = {"a": "INT"}
+    RETURN_TYPES = ("INT", "MODEL")
+
+    @classmethod
+    def IS_CHANGED(cls, **_: Any) -> float:
+        return float("nan")
+
+    def run(self, a: int) -> tuple[int, Any]:
+        Log.lines.append(f"roll {a}")
+        return a + 1, lambda: a
+
+
+class Tell(Node):
+    """An effect."""
+
+    DISCOMFORT_EFFECT: str | None = None
+    TAKES: ClassVar = {"a": "INT"}
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+
+    def run(self, a: int) -> tuple[()]:
+        Log.lines.append(f"tell {a}")
+        return ()
+
+
+CLASSES: dict[str, type[Node]] = {
+    each.__name__: each for each in (Sum, Scale, Spread, Total, Tool, Sharpen, Use, Roll, Tell)
+}
+
+
+class SplittingEngine(EmbeddedEngine):
+    """The embedded engine, with the wish for several prompts that a server has."""
+
+    splitting = Splitting.FOR_SPEED
+
+
+@st.composite
+def workflows(draw: st.DrawFn, classes: tuple[str, ...] = tuple(CLASSES)) -> Workflow:
+    """A workflow that reads and writes ports of fixed types; an INT may also feed a FLOAT, through a port only."""
+    nodes: Workflow = {}
+    values: list[Value] = [(0, "INT"), (7, "INT"), (0.5, "FLOAT")]
+
+    def add(class_type: str, **inputs: Any) -> str:
+        nodes[key := str(len(nodes) + 1)] = {"class_type": class_type, "inputs": inputs}
+        return key
+
+    for name in draw(st.lists(st.sampled_from(NUMBERS + FLOATS), unique=True, max_size=2)):
+        kind = "FLOAT" if name in FLOATS else "INT+"
+        values.append(([add("DiscomfortPort", unique_id=name, tags=""), 0], kind))
+    values.append(([add("Tool", a=draw(st.integers(0, 3))), 0], "MODEL"))
+    for _ in range(draw(st.integers(2, 10))):
+        name = draw(st.sampled_from(classes))
+        inputs = {}
+        for slot, kind in CLASSES[name].TAKES.items():
+            fitting = [value for value, given in values if given == kind or (given == "INT+" and kind != "MODEL")]
+            inputs[slot] = draw(st.sampled_from(fitting))
+        key = add(name, **inputs)
+        values += [([key, slot], kind) for slot, kind in enumerate(CLASSES[name].RETURN_TYPES)]  # type: ignore[attr-defined]
+    for name in draw(st.lists(st.sampled_from(NUMBERS + FLOATS), unique=True, min_size=1, max_size=3)):
+        wanted = "FLOAT" if name in FLOATS else "INT"
+        source = draw(st.sampled_from([v for v, kind in values if kind == wanted and isinstance(v, list)] or [None]))
+        if source is not None:
+            add("DiscomfortPort", unique_id=name, tags="", input=source)
+    return nodes
