@@ -21,7 +21,8 @@ from discomfort.compiler.plan import Plan, PlanInput, PlanOutput
 from discomfort.compiler.recipe import Recipe, slice_recipe, splice_recipe
 from discomfort.compiler.steps import step_findings
 from discomfort.compiler.types import Signatures
-from discomfort.runtime.check import check_value, fit_value
+from discomfort.context.lists import ValueList
+from discomfort.runtime.check import check_value, convert, fit_value
 from discomfort.runtime.engine import Splitting
 from discomfort.runtime.prompts import SCALARS, BoundRun, add_loader
 
@@ -116,6 +117,7 @@ class _Binder:
         self._catalog = catalog
         self._digest_of = digest_of
         self._recipes: list[Graph] = []
+        self._lists: dict[str, ValueList] = {}
         self._nodes: dict[NodeId, Node] = dict(plan.graph.nodes)
         self._findings: list[Diagnostic] = []
 
@@ -139,7 +141,8 @@ class _Binder:
         for name, value in values.items():
             for node_id, input_name in self._plan.inputs[name].uses:
                 node = self._nodes[node_id]
-                self._nodes[node_id] = replace(node, inputs={**node.inputs, input_name: value})
+                given = self._listed(name, node, input_name) if name in self._lists else value
+                self._nodes[node_id] = replace(node, inputs={**node.inputs, input_name: given})
         graphs = [self._plan.graph, *self._recipes]
         return replace(
             self._plan.graph,
@@ -152,6 +155,13 @@ class _Binder:
     def spliced(self) -> bool:
         """Whether recipes are part of the graph."""
         return bool(self._recipes)
+
+    def _listed(self, name: str, node: Node, input_name: str) -> Input:
+        """Return what brings a list of values to one of several consumers that want it as different types."""
+        node_class = self._catalog.get(node.class_type) if node.class_type else None
+        spec = node_class.input(input_name) if node_class is not None else None
+        value = convert(self._lists[name], spec.type if spec is not None else "*")
+        return add_loader(self._nodes, self._digest_of(value), "*")
 
     def _is_ref(self, name: str) -> bool:
         info = self._context.get_storage_info(name)
@@ -168,6 +178,8 @@ class _Binder:
         self._findings += check_value(value, port, self._plan.graph, self._catalog)
         if isinstance(value, SCALARS):
             return Literal(value)
+        if isinstance(value, ValueList) and len({constraint.type for constraint in port.constraints}) > 1:
+            self._lists[port.name] = value
         digest = self._context.digest(port.name) if value is stored else self._digest_of(value)
         return add_loader(self._nodes, digest, port.type)
 

@@ -62,10 +62,6 @@ def result_of(plans: list[Plan], engine: EmbeddedEngine) -> tuple[dict[str, Any]
         return {name: context.load(name) for name in (*NUMBERS, *FLOATS)}, list(Log.lines)
 
 
-def effects(lines: list[str]) -> list[str]:
-    return [line for line in lines if line.startswith("tell")]
-
-
 @given(programs, depths)
 def test_L4_several_prompts_give_what_one_gives(program: list[Workflow], depth: int) -> None:
     one, several = engines()
@@ -73,7 +69,6 @@ def test_L4_several_prompts_give_what_one_gives(program: list[Workflow], depth: 
     parts, ran_in_parts = result_of([compile(program, catalog=catalog(), options=split(depth))], several)
     assert parts == whole
     assert sorted(ran_in_parts) == sorted(ran)  # what must not run twice does not
-    assert effects(ran_in_parts) == effects(ran)
 
 
 @given(programs, depths)
