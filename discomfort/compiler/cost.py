@@ -1,20 +1,21 @@
 """What a prompt costs a ComfyUI server beside the work of its nodes: the model by which `partition` decides.
 
-A server looks at each node of a prompt together with everything before it, so its own cost grows with nodes times
-depth. The constants were measured by `benchmarks/test_partition.py`; docs/compiler.md has the figures. Only their
-ratios matter to a decision, and a factor of two in any of them changes the size of a step by less than that.
+A server looks at each node of a prompt together with all that comes before it and with all that is still to run, so
+its own cost grows with nodes times depth, and with nodes times nodes. The constants were fitted to what
+`benchmarks/test_partition.py` measured; docs/compiler.md has the figures. Only their ratios matter to a decision, and
+the best size of a prompt follows their square root.
 """
 
 from __future__ import annotations
 
-PROMPT_SECONDS = 0.004
+PROMPT_SECONDS = 0.0025
 """Queueing a prompt, starting it, hearing of its end."""
 
-NODE_SECONDS = 0.0003
+NODE_SECONDS = 0.001
 """Each node of a prompt, however it lies."""
 
-PAIR_SECONDS = 0.00002
-"""Each node, for each node of the prompt's depth."""
+PAIR_SECONDS = 0.000024
+"""Each node, for each node of the mean of the prompt's depth and size."""
 
 CROSSING_SECONDS = 0.015
 """Storing a value and loading it again: an image of a megapixel (12 MB)."""
@@ -29,4 +30,4 @@ expansion adds to the depth while a prompt runs."""
 
 def prompt_seconds(nodes: int, depth: int) -> float:
     """Return the predicted seconds of a prompt of `nodes` nodes, `depth` of them in a row, when nothing is cached."""
-    return PROMPT_SECONDS + nodes * (NODE_SECONDS + depth * PAIR_SECONDS)
+    return PROMPT_SECONDS + nodes * (NODE_SECONDS + (depth + nodes) / 2 * PAIR_SECONDS)

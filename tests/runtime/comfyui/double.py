@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import importlib.util
 import json
 import sys
@@ -210,15 +211,13 @@ class Worker:
             raise Interrupted
         made = self.classes[spec["class_type"]]()
         inputs = {name: resolve(value, results) for name, value in spec["inputs"].items()}
-        if getattr(made, "INPUT_IS_LIST", False):
-            inputs = {name: [value] for name, value in inputs.items()}
         made.interrupted = lambda: queue.interrupted
         made.progress = lambda value, maximum: tell("progress", note=False, value=value, max=maximum, node=node)
         self.runs[spec["class_type"]] = self.runs.get(spec["class_type"], 0) + 1
-        answer = getattr(made, made.FUNCTION)(**inputs)
+        answers = [getattr(made, made.FUNCTION)(**arguments) for arguments in calls(made, inputs)]
         if queue.interrupted:
             raise Interrupted
-        results[node] = answer if isinstance(answer, dict) else {"result": answer}
+        results[node] = joined(made, answers)
 
     def order(self, prompt: dict[str, Any], outputs: list[str]) -> list[str]:
         order: dict[str, None] = {}
@@ -239,7 +238,8 @@ class Worker:
             for name, value in spec["inputs"].items()
         }
         literals = {name: value for name, value in spec["inputs"].items() if not is_link(value)}
-        return json.dumps([spec["class_type"], inputs, str(changed(**literals)) if changed else ""], sort_keys=True)
+        text = json.dumps([spec["class_type"], inputs, str(changed(**literals)) if changed else ""], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest() + (" nan" if "nan" in text else "")
 
     def check(self, prompt: dict[str, Any]) -> dict[str, Any] | None:
         """Return what `/prompt` answers to a prompt that is wrong, or None."""
@@ -250,7 +250,7 @@ class Worker:
                 return {"error": {**error, "extra_info": {}}, "node_errors": {}}
         errors: dict[str, Any] = {}
         for node, spec in prompt.items():
-            found = list(self.check_node(spec))
+            found = list(self.check_node(spec, prompt))
             if found:
                 errors[node] = {"errors": found, "dependent_outputs": [], "class_type": spec["class_type"]}
         if errors:
@@ -258,7 +258,7 @@ class Worker:
             return {"error": {**error, "details": "", "extra_info": {}}, "node_errors": errors}
         return None
 
-    def check_node(self, spec: dict[str, Any]) -> Any:
+    def check_node(self, spec: dict[str, Any], prompt: dict[str, Any]) -> Any:
         required = self.classes[spec["class_type"]].INPUT_TYPES().get("required", {})  # type: ignore[attr-defined]
         for name, kind in required.items():
             value = spec["inputs"].get(name)
@@ -270,7 +270,16 @@ class Worker:
                     "details": name,
                     "extra_info": extra,
                 }
-            elif kind[0] == "INT" and not is_link(value) and not isinstance(value, int):
+            elif is_link(value):
+                given = self.classes[prompt[str(value[0])]["class_type"]].RETURN_TYPES[value[1]]  # type: ignore[attr-defined]
+                if given != kind[0] and "*" not in (given, kind[0]):
+                    yield {
+                        "type": "return_type_mismatch",
+                        "message": "Return type mismatch between linked nodes",
+                        "details": f"{name}, received_type({given}) mismatch input_type({kind[0]})",
+                        "extra_info": {**extra, "received_type": given, "linked_node": value},
+                    }
+            elif kind[0] == "INT" and not isinstance(value, int):
                 yield {
                     "type": "invalid_input_type",
                     "message": "Failed to convert an input value to a INT value",
@@ -283,8 +292,31 @@ def is_link(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2
 
 
-def resolve(value: Any, results: dict[str, Any]) -> Any:
-    return results[str(value[0])]["result"][value[1]] if is_link(value) else value
+def resolve(value: Any, results: dict[str, Any]) -> list[Any]:
+    """Return the values that arrive at an input: a list, as every output is one."""
+    return list(results[str(value[0])]["result"][value[1]]) if is_link(value) else [value]
+
+
+def calls(made: Any, inputs: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """Return the arguments of each call: one a value of the longest list, shorter ones repeat their last."""
+    if getattr(made, "INPUT_IS_LIST", False):
+        return [inputs]
+    count = max(map(len, inputs.values()), default=1)
+    return [{name: values[min(index, len(values) - 1)] for name, values in inputs.items()} for index in range(count)]
+
+
+def joined(made: Any, answers: list[Any]) -> dict[str, Any]:
+    """Return what several calls of a node gave as one answer, each output a list of values."""
+    listed = getattr(made, "OUTPUT_IS_LIST", None) or [False] * len(made.RETURN_TYPES)
+    outputs: list[list[Any]] = [[] for _ in made.RETURN_TYPES]
+    answer: dict[str, Any] = {"result": outputs}
+    for one in answers:
+        shown = one if isinstance(one, dict) else {"result": one}
+        if "ui" in shown:
+            answer["ui"] = shown["ui"]
+        for slot, value in enumerate(shown.get("result", ())):
+            outputs[slot] += value if listed[slot] else [value]
+    return answer
 
 
 def describe(name: str, made: Any) -> dict[str, Any]:
@@ -294,7 +326,7 @@ def describe(name: str, made: Any) -> dict[str, Any]:
         "input": inputs,
         "input_order": {group: list(items) for group, items in inputs.items()},
         "output": list(made.RETURN_TYPES),
-        "output_is_list": [False] * len(made.RETURN_TYPES),
+        "output_is_list": list(getattr(made, "OUTPUT_IS_LIST", None) or [False] * len(made.RETURN_TYPES)),
         "output_name": list(getattr(made, "RETURN_NAMES", made.RETURN_TYPES)),
         "name": name,
         "display_name": name,

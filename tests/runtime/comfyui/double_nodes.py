@@ -132,6 +132,24 @@ class Add(Node):
         return (a + b,)
 
 
+class Frames(Node):
+    """Gives each image of a batch on its own, as a list."""
+
+    INPUT_TYPES = required(images="IMAGE")
+    OUTPUT_IS_LIST = (True,)
+
+    def run(self, images: Any) -> tuple[Any]:
+        return (list(images.split(1)),)
+
+
+class Level(Node):
+    INPUT_TYPES = required(image="IMAGE", factor="FLOAT")
+
+    def run(self, image: Any, factor: float) -> tuple[Any]:
+        assert type(factor) is float
+        return (image * factor,)
+
+
 class Sleep(Node):
     """Hands `value` on after `seconds`, in steps that can be interrupted."""
 
@@ -184,9 +202,11 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         Add,
         EmptyImage,
         EmptyLatent,
+        Frames,
         ImageBatch,
         ImageInvert,
         ImageToMask,
+        Level,
         LoadImage,
         MaskToImage,
         Misbehave,
