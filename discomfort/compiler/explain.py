@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from discomfort.compiler.cost import SAFE_DEPTH, prompt_seconds
 from discomfort.compiler.diagnostics import render
-from discomfort.compiler.graph import Link, Literal
+from discomfort.compiler.graph import Graph, Link, Literal, NodeId, Step, topological_order
+from discomfort.compiler.steps import prompt_depths, prompt_nodes, step_roots
 
 if TYPE_CHECKING:
     from discomfort.compiler.plan import Plan, PlanInput, PlanOutput
+
+
+SHOWN_PROMPTS = 12
+"""How many prompts are told one by one."""
 
 
 def explain(plan: Plan) -> str:
@@ -85,6 +92,76 @@ def _note_lines(plan: Plan) -> Iterator[str]:
 
 
 def _step_lines(plan: Plan) -> Iterator[str]:
-    for step in plan.steps:
-        reads = f", reading {len(step.reads)} values of earlier prompts" if step.reads else ""
-        yield f"  prompt {step.id}: {len(step.nodes)} nodes{reads}"
+    """Say what runs on each kind of engine when nothing is known yet; recipes that are spliced in come on top."""
+    graph = plan.graph if plan.graph.steps else replace(plan.graph, steps=plan.steps)
+    if not graph.nodes:
+        return
+    prompts = [_Prompt(graph, step, roots) for step, roots in zip(graph.steps, step_roots(graph), strict=True)]
+    total = sum(len(prompt.kept) for prompt in prompts)
+    again = sum(len(prompt.kept) - prompt.own for prompt in prompts)
+    repeated = f", {again} of them again to rebuild refs" if again else ""
+    seconds = sum(prompt.seconds for prompt in prompts)
+    yield (
+        f"  on a ComfyUI server: {_count(total, 'node')} in {_count(len(prompts), 'prompt')}{repeated};"
+        f" about {seconds:.2g} s beside the work of the nodes{_saved(graph, prompts, seconds)}"
+    )
+    if len(prompts) > 1:
+        for prompt in prompts[:SHOWN_PROMPTS]:
+            yield prompt.line()
+        if len(prompts) > SHOWN_PROMPTS:
+            yield f"    and {len(prompts) - SHOWN_PROMPTS} more like them"
+    stages = 1 + _stages(graph)
+    yield f"  in Python (embedded, inprocess): {_count(len(graph.nodes), 'node')} in {_count(stages, 'prompt')}"
+    for node_id, name in graph.conversions:
+        yield f"  a prompt ends before {node_id}, whose input {name} takes a value of another type than comes"
+
+
+class _Prompt:
+    """What one step's prompt holds, as far as it is known before a run."""
+
+    def __init__(self, graph: Graph, step: Step, roots: list[NodeId]) -> None:
+        self.step = step
+        self.own = len(step.nodes)
+        loaded = frozenset(step.reads)
+        self.kept = prompt_nodes(graph, roots, loaded)
+        place = {node_id: number for number, node_id in enumerate(step.nodes)}
+        inside = sorted(self.kept, key=lambda node_id: place.get(node_id, -1))
+        order = topological_order(Graph({node_id: graph.nodes[node_id] for node_id in inside}))
+        depths = prompt_depths(graph.nodes, order, self.kept, loaded)
+        self.depth = 1 + max(depths.values(), default=0)
+        self.seconds = prompt_seconds(len(self.kept) + len(loaded), self.depth)
+
+    def line(self) -> str:
+        """Return the line about this prompt."""
+        parts = [f"{_count(len(self.kept), 'node')}, {self.depth} in a row"]
+        if len(self.kept) > self.own:
+            parts.append(f"{len(self.kept) - self.own} of them again")
+        if self.step.reads:
+            parts.append(f"reads {_count(len(self.step.reads), 'value')}")
+        if self.step.writes:
+            parts.append(f"hands on {_count(len(self.step.writes), 'value')}")
+        return f"    prompt {self.step.id}: {', '.join(parts)}"
+
+
+def _saved(graph: Graph, prompts: list[_Prompt], seconds: float) -> str:
+    """Compare with one prompt, where there are several and one would do."""
+    if len(prompts) < 2 or graph.conversions:
+        return ""
+    alone = _Prompt(graph, Step("1", tuple(graph.nodes)), list(graph.roots()))
+    if alone.depth > SAFE_DEPTH:
+        return f"; one prompt would have {alone.depth} nodes in a row, more than a server bears"
+    return f", {alone.seconds:.2g} s as one prompt"
+
+
+def _stages(graph: Graph) -> int:
+    """Return how often a value is converted one after another."""
+    conversions = frozenset(graph.conversions)
+    stages: dict[NodeId, int] = {}
+    for node_id, node in graph.nodes.items() if conversions else ():
+        links = node.links()
+        stages[node_id] = max((stages[link.node] + ((node_id, name) in conversions) for name, link in links), default=0)
+    return max(stages.values(), default=0)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -6,15 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from discomfort.compiler.cost import SAFE_DEPTH
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
-from discomfort.compiler.graph import Graph, Link, Node, NodeId, Step
+from discomfort.compiler.graph import Graph, Link, Node, NodeId
 
 
-def step_roots(graph: Graph, step: Step) -> list[NodeId]:
-    """Return the nodes of a step that something outside it needs: results, values for later steps, effects."""
-    inside = set(step.nodes)
-    wanted = [value for value in graph.outputs.values() if isinstance(value, Link)]
-    roots = [link.node for link in (*wanted, *step.writes) if link.node in inside]
-    return [*roots, *(node_id for node_id in graph.effects if node_id in inside)]
+def step_roots(graph: Graph) -> list[list[NodeId]]:
+    """Return for each step the nodes that something outside it needs: results, values for later steps, effects."""
+    needed = {value.node for value in graph.outputs.values() if isinstance(value, Link)}
+    needed.update(graph.effects)
+    return [
+        [*(node_id for node_id in step.nodes if node_id in needed), *(link.node for link in step.writes)]
+        for step in graph.steps
+    ]
 
 
 def prompt_nodes(graph: Graph, roots: Iterable[NodeId], loaded: Collection[Link]) -> dict[NodeId, None]:
@@ -26,7 +28,9 @@ def prompt_nodes(graph: Graph, roots: Iterable[NodeId], loaded: Collection[Link]
         if node_id in kept:
             continue
         kept[node_id] = None
-        stack += [link.node for _, link in graph.nodes[node_id].links() if link not in loaded]
+        for value in graph.nodes[node_id].inputs.values():
+            if type(value) is Link and value not in loaded:
+                stack.append(value.node)
     return kept
 
 
@@ -48,7 +52,8 @@ def prompt_depths(
 def step_findings(graph: Graph, locate: Callable[[Node, str | None], Place]) -> Iterator[Diagnostic]:
     """Yield what partition could not do: keep a prompt at a safe depth, convert a value between two prompts."""
     conversions = set(graph.conversions)
-    for step in graph.steps:
+    place = {node_id: number for number, node_id in enumerate(graph.nodes)}
+    for step, roots in zip(graph.steps, step_roots(graph), strict=True):
         loaded = set(step.reads)
         for node_id in step.nodes if conversions else ():
             node = graph.nodes[node_id]
@@ -61,10 +66,11 @@ def step_findings(graph: Graph, locate: Callable[[Node, str | None], Place]) -> 
                     yield Diagnostic(
                         "DF306", Severity.ERROR, locate(node, name), f"{message}, and no prompt can end before it", hint
                     )
-        kept = prompt_nodes(graph, step_roots(graph, step), loaded)
+        kept = prompt_nodes(graph, roots, loaded)
         if len(kept) < SAFE_DEPTH:
             continue
-        depths = prompt_depths(graph.nodes, graph.nodes, kept, loaded)
+        order = sorted(kept, key=place.__getitem__)
+        depths = prompt_depths(graph.nodes, order, kept, loaded)
         deepest = max(depths, key=depths.__getitem__)
         if depths[deepest] >= SAFE_DEPTH:
             yield too_deep(depths[deepest] + 1, locate(graph.nodes[deepest], None), Severity.WARNING)

@@ -100,22 +100,25 @@ def remaining_work(run: BoundRun, known: Callable[[Link], str | None]) -> list[W
     first, so that each is asked only for what the ones behind it still need.
     """
     left: list[Work] = []
-    demanded: dict[Link, None] = {}
-    cuts = frozenset(run.graph.cuts)
-    planned = {node_id for step in run.graph.steps for node_id in step.nodes}
-    missing = [link for link in dict.fromkeys(run.wanted.values()) if known(link) is None]
-    for number in range(len(run.graph.steps) - 1, -1, -1):
-        step = run.graph.steps[number]
-        inside = frozenset(step.nodes)
-        asked = [link for link in missing if link.node in inside or (number == 0 and link.node not in planned)]
-        asked += [link for link in demanded if link.node in inside]
-        targets = tuple(dict.fromkeys(asked))
-        roots = (*(link.node for link in targets), *(node for node in run.graph.effects if node in inside))
+    graph, steps = run.graph, run.graph.steps
+    owner = {node_id: number for number, step in enumerate(steps) for node_id in step.nodes}
+    targets: list[dict[Link, None]] = [{} for _ in steps]
+    acting: list[list[NodeId]] = [[] for _ in steps]
+    for link in run.wanted.values():
+        if known(link) is None:
+            targets[owner.get(link.node, 0)][link] = None
+    for node_id in graph.effects:
+        acting[owner.get(node_id, 0)].append(node_id)
+    cuts = frozenset(graph.cuts)
+    for number in range(len(steps) - 1, -1, -1):
+        roots = (*(link.node for link in targets[number]), *acting[number])
         if not roots:
             continue
-        nodes, loads = _behind(run.graph, roots, frozenset(step.reads), cuts, known)
-        demanded.update(dict.fromkeys(link for link in loads if known(link) is None))
-        left.append(Work(step, roots, nodes, frozenset(loads), targets))
+        nodes, loads = _behind(graph, roots, frozenset(steps[number].reads), cuts, known)
+        for link in loads:
+            if known(link) is None:
+                targets[owner[link.node]][link] = None
+        left.append(Work(steps[number], roots, nodes, frozenset(loads), tuple(targets[number])))
     left.reverse()
     return left
 

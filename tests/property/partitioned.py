@@ -160,7 +160,7 @@ def workflows(draw: st.DrawFn, classes: tuple[str, ...] = tuple(CLASSES)) -> Wor
         values += [([key, slot], kind) for slot, kind in enumerate(CLASSES[name].RETURN_TYPES)]  # type: ignore[attr-defined]
     for name in draw(st.lists(st.sampled_from(NUMBERS + FLOATS), unique=True, min_size=1, max_size=3)):
         wanted = "FLOAT" if name in FLOATS else "INT"
-        source = draw(st.sampled_from([v for v, kind in values if kind == wanted and isinstance(v, list)] or [None]))
-        if source is not None:
-            add("DiscomfortPort", unique_id=name, tags="", input=source)
+        sources = [value for value, kind in values if kind == wanted and isinstance(value, list)]
+        if sources:
+            add("DiscomfortPort", unique_id=name, tags="", input=draw(st.sampled_from(sources)))
     return nodes

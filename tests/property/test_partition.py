@@ -104,11 +104,11 @@ def test_L4_steps_are_whole_and_cross_at_values_only(program: list[Workflow], de
     graph = compile(program, catalog=catalog(), options=split(depth)).graph
     written: set[Any] = set()
     assert sorted(node for step in graph.steps for node in step.nodes) == sorted(graph.nodes)
-    for step in graph.steps:
+    for step, roots in zip(graph.steps, step_roots(graph), strict=True):
         assert set(step.reads) <= written
         assert set(step.reads) <= set(graph.cuts)
         written.update(step.writes)
-        kept = prompt_nodes(graph, step_roots(graph, step), set(step.reads))
+        kept = prompt_nodes(graph, roots, set(step.reads))
         assert set(kept) <= {node for earlier in graph.steps for node in earlier.nodes}
         for node_id in kept:
             for name, link in graph.nodes[node_id].links():
@@ -118,9 +118,9 @@ def test_L4_steps_are_whole_and_cross_at_values_only(program: list[Workflow], de
 @given(st.lists(workflows(("Sum", "Scale", "Spread", "Total")), min_size=1, max_size=3), depths)
 def test_prompts_of_values_keep_to_their_depth(program: list[Workflow], depth: int) -> None:
     graph = compile(program, catalog=catalog(), options=split(depth)).graph
-    for step in graph.steps:
+    for step, roots in zip(graph.steps, step_roots(graph), strict=True):
         loaded = set(step.reads)
-        kept = prompt_nodes(graph, step_roots(graph, step), loaded)
+        kept = prompt_nodes(graph, roots, loaded)
         assert max(prompt_depths(graph.nodes, graph.nodes, kept, loaded).values(), default=0) < depth
 
 

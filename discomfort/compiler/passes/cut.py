@@ -47,16 +47,19 @@ def mark_cuts(graph: Graph, effects: EffectTable, rules: PassByRules) -> Graph:
     plain = lru_cache(maxsize=None)(lambda kind: rules.rule(kind) == "val" and not is_open(kind))
     cuts: dict[Link, None] = {}
     conversions: list[tuple[NodeId, str]] = []
+    classes = {name: effects.catalog.get(name or "") for name in {node.class_type for node in graph.nodes.values()}}
     for node in graph.nodes.values():
-        node_class = effects.catalog.get(node.class_type) if node.class_type else None
+        node_class = classes[node.class_type]
         specs = signatures.inputs(node_class, node.inputs) if node_class is not None else {}
-        for name, link in node.links():
+        for name, link in node.inputs.items():
+            if type(link) is not Link:
+                continue
             kind = typing.of(link)
             if not plain(kind) or graph.nodes[link.node].class_type == LOADER_CLASS:
                 continue
             cuts[link] = None
             spec = specs.get(name)
-            if spec is not None and not accepts(kind, wanted_type(spec)):
+            if spec is not None and spec.type != kind and not accepts(kind, wanted_type(spec)):
                 conversions.append((node.id, name))
     for value in graph.outputs.values():
         if type(value) is Link and rules.of(typing.of(value)) == "val":

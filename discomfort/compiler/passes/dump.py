@@ -25,7 +25,7 @@ def dumping_hook(folder: Path) -> Hook:
 
 
 def render_graph(graph: Graph) -> str:
-    """Return a graph as text: one line a node, then outputs, taps and effects, then what passes did so far."""
+    """Return a graph as text: one line a node, then outputs, taps and effects, cuts and steps, then what passes did."""
     lines = []
     for node in graph.nodes.values():
         inputs = ", ".join(f"{name}={render_input(value)}" for name, value in node.inputs.items())
@@ -33,6 +33,12 @@ def render_graph(graph: Graph) -> str:
     lines += [f"output {name} = {render_input(value)}" for name, value in graph.outputs.items()]
     lines += [f"tap {name} = {render_input(value)}" for name, value in graph.taps.items()]
     lines += [f"effect {node_id}" for node_id in graph.effects]
+    lines += [f"cut {render_input(link)}" for link in graph.cuts]
+    lines += [f"convert {node_id} {name}" for node_id, name in graph.conversions]
+    for step in graph.steps:
+        lines.append(f"step {step.id} = {' '.join(step.nodes)}")
+        lines += [f"  reads {render_input(link)}" for link in step.reads]
+        lines += [f"  writes {render_input(link)}" for link in step.writes]
     lines += [f"# {note.kind} {', '.join(note.nodes)}: {note.why}{_standing(note.into)}" for note in graph.notes]
     return "\n".join(lines) + "\n"
 

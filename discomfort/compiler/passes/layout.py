@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import accumulate
-from typing import NamedTuple
+from typing import TypeAlias
 
 from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.graph import Graph, Link, NodeId
@@ -14,13 +14,8 @@ REPEATED_NODES = 64
 nodes then look the same in every prompt, so that a server's cache knows them."""
 
 
-class Source(NamedTuple):
-    """One link of a node: the producer's place in the row, and whether it is a cut, and a conversion."""
-
-    place: int
-    link: Link
-    is_cut: bool
-    converts: bool
+Source: TypeAlias = tuple[int, Link, bool, bool]
+"""One link of a node: the producer's place in the row, the link, whether it is a cut, and whether it converts."""
 
 
 class Layout:
@@ -54,78 +49,86 @@ class Layout:
         self.width = self._width()
 
     def _sources(self, node_id: NodeId) -> list[Source]:
+        place, cuts, conversions = self.place, self._cuts, self._conversions
         return [
-            Source(self.place[link.node], link, link in self._cuts, (node_id, name) in self._conversions)
-            for name, link in self._graph.nodes[node_id].links()
+            (place[value.node], value, value in cuts, bool(conversions) and (node_id, name) in conversions)
+            for name, value in self._graph.nodes[node_id].inputs.items()
+            if type(value) is Link
         ]
 
     def _stages(self) -> list[int]:
-        """Count the conversions before each node; an effect comes no earlier than those written before it."""
+        """Count the conversions before each node, which then runs as late as its consumers allow; an effect comes no
+        earlier than those written before it."""
         if not self._conversions:
             return [0] * len(self.order)
+        nodes, conversions = self._graph.nodes, self._conversions
         stages: dict[NodeId, int] = {}
-        used: set[NodeId] = set()
         for node_id in self.order:
             stage = 0
-            for name, link in self._graph.nodes[node_id].links():
-                stage = max(stage, stages[link.node] + ((node_id, name) in self._conversions))
-                used.add(link.node)
+            for name, link in nodes[node_id].links():
+                stage = max(stage, stages[link.node] + ((node_id, name) in conversions))
             stages[node_id] = stage
+        used = {link.node for node in nodes.values() for _, link in node.links()}
         latest = 0
         for node_id in self._graph.effects:
             if node_id not in used:
                 stages[node_id] = latest = max(latest, stages[node_id])
+        limits: dict[NodeId, int] = {}
+        for node_id in reversed(self.order):
+            stages[node_id] = limits.get(node_id, stages[node_id])
+            for name, link in nodes[node_id].links():
+                limit = stages[node_id] - ((node_id, name) in conversions)
+                limits[link.node] = min(limit, limits.get(link.node, limit))
         return [stages[node_id] for node_id in self.order]
 
     def _describe(self) -> list[bool]:
         """Fill `whole`, `rebuilt` and `repeatable`; return which nodes may never run in two prompts."""
-        effects = frozenset(self._graph.effects)
-        rule = self._effects.rule
-        nodes = self._graph.nodes
+        nodes, effects = self._graph.nodes, frozenset(self._graph.effects)
+        free = {name: self._effects.rule(name).mergeable for name in {node.class_type for node in nodes.values()}}
+        whole, rebuilt = self.whole, self.rebuilt
         pinned = [False] * len(self.order)
         sizes = [0] * len(self.order)
         for place, node_id in enumerate(self.order):
-            sources = self.sources[place]
-            free = rule(nodes[node_id].class_type).mergeable and node_id not in effects
-            pinned[place] = not free or any(pinned[source.place] for source in sources if not source.is_cut)
-            size = 1 + sum(sizes[source.place] for source in sources)
-            sizes[place] = min(size, REPEATED_NODES + 1)
-            self.whole[place] = (
-                free
-                and size <= REPEATED_NODES
-                and all(self.whole[source.place] and not source.converts for source in sources)
-            )
-            deepest = 0
-            for source in sources:
-                cut = source.is_cut and not self.whole[place]
-                deepest = max(deepest, 1 if cut else self.rebuilt[source.place])
-            self.rebuilt[place] = 1 + deepest
+            is_free = free[nodes[node_id].class_type] and node_id not in effects
+            is_pinned, is_whole, size = not is_free, is_free, 1
+            deepest = deepest_uncut = 0
+            for producer, _, is_cut, converts in self.sources[place]:
+                size += sizes[producer]
+                is_whole = is_whole and whole[producer] and not converts
+                is_pinned = is_pinned or (not is_cut and pinned[producer])
+                deepest = max(deepest, rebuilt[producer])
+                deepest_uncut = max(deepest_uncut, 1 if is_cut else rebuilt[producer])
+            pinned[place] = is_pinned
+            sizes[place] = size if size <= REPEATED_NODES else REPEATED_NODES + 1
+            whole[place] = is_whole = is_whole and size <= REPEATED_NODES
+            rebuilt[place] = 1 + (deepest if is_whole else deepest_uncut)
+        repeatable = self.repeatable
         for place in range(len(self.order) - 1, -1, -1):
-            again = self.whole[place] and self.repeatable[place]
-            for source in self.sources[place]:
-                if again or not source.is_cut:
-                    self.repeatable[source.place] = True
+            again = repeatable[place] and whole[place]
+            for producer, _, is_cut, _ in self.sources[place]:
+                if again or not is_cut:
+                    repeatable[producer] = True
         return pinned
 
     def _closed(self, pinned: list[bool]) -> list[int]:
         """A ref stays in one prompt with the node that makes it, where that must not run twice."""
         changes = [0] * (len(self.order) + 1)
         for place, sources in enumerate(self.sources):
-            for source in sources:
-                if not source.is_cut and pinned[source.place]:
-                    changes[source.place + 1] += 1
+            for producer, _, is_cut, _ in sources:
+                if not is_cut and pinned[producer]:
+                    changes[producer + 1] += 1
                     changes[place + 1] -= 1
         return list(accumulate(changes))
 
     def _width(self) -> list[int]:
-        last: dict[Link, int] = {}
+        last: dict[Link, tuple[int, int]] = {}
         for place, sources in enumerate(self.sources):
-            for source in sources:
-                if source.is_cut:
-                    last[source.link] = place
+            for producer, link, is_cut, _ in sources:
+                if is_cut:
+                    last[link] = (producer, place)
         changes = [0] * (len(self.order) + 1)
-        for link, place in last.items():
-            changes[self.place[link.node] + 1] += 1
+        for producer, place in last.values():
+            changes[producer + 1] += 1
             changes[place + 1] -= 1
         return list(accumulate(changes))
 
@@ -148,7 +151,11 @@ def depth_first(graph: Graph) -> list[NodeId]:
                 done[node_id] = None
             else:
                 opened.add(node_id)
-                ahead = [link.node for _, link in nodes[node_id].links() if link.node not in done]
+                ahead = [
+                    value.node
+                    for value in nodes[node_id].inputs.values()
+                    if type(value) is Link and value.node not in done
+                ]
                 ahead.reverse()
                 stack += ahead
     return list(done)

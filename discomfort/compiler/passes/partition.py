@@ -8,18 +8,22 @@ Where a value is converted, a prompt ends on every engine, and with `for_speed=F
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import inf
 from typing import ClassVar
 
 from discomfort.compiler.cost import CROSSING_SECONDS, SAFE_DEPTH, SAVING, prompt_seconds
 from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph, Link, Step
+from discomfort.compiler.graph import Graph, Link, NodeId, Step
 from discomfort.compiler.passes.layout import Layout
 
 LOOK_AHEAD = 16
-"""How many nodes beyond twice the best stretch so far are looked at for a better one."""
+"""How many nodes beyond one and a half times the best stretch so far are looked at for a better one."""
+
+NEVER_ONE = 1000
+"""A block of so many nodes is always worth dividing, so that nobody works out what it would cost as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,62 +46,91 @@ class Partition:
         return replace(graph, steps=_steps(layout, stretches))
 
 
+@dataclass(slots=True)
 class _Stretch:
-    """The nodes from `start` on, with what their prompt holds beside them: grown by one node after another."""
+    """The nodes from `start` to `end`: one prompt.
 
-    def __init__(self, layout: Layout, start: int, end: int | None = None) -> None:
-        self._layout = layout
-        self.start = start
-        self.end = start
-        self.depth = 0
-        self.repeated: set[int] = set()
-        self.loads: dict[Link, bool] = {}
-        self._depths: list[int] = []
-        while end is not None and self.end < end:
-            self.grow()
+    `depth` counts the nodes in a row. Beside its own nodes the prompt holds those it repeats to rebuild refs, and
+    `loads` values of earlier prompts, some of them (`converted`) as another type.
+    """
+
+    start: int
+    end: int
+    depth: int
+    repeated: dict[int, None]
+    loads: dict[Link, None]
+    converted: dict[Link, None]
 
     @property
     def cost(self) -> float:
         """The predicted seconds of the prompt."""
-        size = self.end - self.start + len(self.repeated) + len(self.loads)
-        return prompt_seconds(size, self.depth + 1)
+        return prompt_seconds(self.end - self.start + len(self.repeated) + len(self.loads), self.depth + 1)
+
+    def reads(self, place: Mapping[NodeId, int]) -> list[Link]:
+        """Return what the prompt loads: what it holds anyway is only loaded where it is converted."""
+        return [link for link in self.loads if link in self.converted or place[link.node] not in self.repeated]
+
+
+class _Growing:
+    """A stretch that takes in one node after another, and can give any of its beginnings."""
+
+    def __init__(self, layout: Layout, start: int) -> None:
+        self._layout = layout
+        self._depths: list[int] = []
+        self._found = _Stretch(start, start, 0, {}, {}, {})
+        self.now = self._found
 
     def grow(self) -> None:
         """Take in the next node."""
-        layout, depth = self._layout, 1
-        for source in layout.sources[self.end]:
-            place = source.place
-            if place >= self.start:
-                before = self._depths[place - self.start]
-            elif source.is_cut:
+        layout, found, depth = self._layout, self._found, 1
+        for place, link, is_cut, converts in layout.sources[found.end]:
+            if place >= found.start:
+                before = self._depths[place - found.start]
+            elif is_cut:
                 before = layout.rebuilt[place] if layout.repeatable[place] else 1
-                self.loads[source.link] = source.converts or self.loads.get(source.link, False)
+                found.loads[link] = None
+                if converts:
+                    found.converted[link] = None
             else:
                 before = layout.rebuilt[place]
                 self._repeat(place)
             depth = max(depth, before + 1)
         self._depths.append(depth)
-        self.depth = max(self.depth, depth)
-        self.end += 1
-
-    def reads(self) -> list[Link]:
-        """Return what the prompt loads: what it holds anyway is only loaded where it is converted."""
-        place = self._layout.place
-        return [link for link, converts in self.loads.items() if converts or place[link.node] not in self.repeated]
+        found.depth = max(found.depth, depth)
+        found.end += 1
 
     def _repeat(self, place: int) -> None:
-        stack = [place]
+        found, stack = self._found, [place]
         while stack:
             place = stack.pop()
-            if place in self.repeated:
+            if place in found.repeated:
                 continue
-            self.repeated.add(place)
+            found.repeated[place] = None
             whole = self._layout.whole[place]
-            for source in self._layout.sources[place]:
-                if source.is_cut and not whole:
-                    self.loads[source.link] = source.converts or self.loads.get(source.link, False)
+            for producer, link, is_cut, converts in self._layout.sources[place]:
+                if is_cut and not whole:
+                    found.loads[link] = None
+                    if converts:
+                        found.converted[link] = None
                 else:
-                    stack.append(source.place)
+                    stack.append(producer)
+
+    def mark(self) -> tuple[int, int, int, int, int]:
+        """Return what `until` needs to give the stretch as it is now."""
+        found = self._found
+        return found.end, found.depth, len(found.repeated), len(found.loads), len(found.converted)
+
+    def until(self, mark: tuple[int, int, int, int, int]) -> _Stretch:
+        """Return the stretch as it was when `mark` was taken."""
+        found, (end, depth, repeated, loads, converted) = self._found, mark
+        return _Stretch(
+            found.start,
+            end,
+            depth,
+            dict.fromkeys(islice(found.repeated, repeated)),
+            dict.fromkeys(islice(found.loads, loads)),
+            dict.fromkeys(islice(found.converted, converted)),
+        )
 
 
 def _blocks(layout: Layout) -> list[tuple[int, int]]:
@@ -108,48 +141,48 @@ def _blocks(layout: Layout) -> list[tuple[int, int]]:
 
 
 def _divide(layout: Layout, block: tuple[int, int], deepest: int, for_speed: bool) -> list[_Stretch]:
-    """Return the prompts of one block, itself where dividing it does not pay."""
+    """Return the prompts of one block: itself, where dividing it does not pay."""
     start, end = block
-    alone = _Stretch(layout, start, end)
-    fits = alone.depth < deepest
-    if fits and not for_speed:
-        return [alone]
     found: list[_Stretch] = []
     total = 0.0
     while start < end:
-        stretch = _Stretch(layout, start, _best_end(layout, start, end, deepest, for_speed))
+        stretch = _best(layout, start, end, deepest, for_speed)
         found.append(stretch)
         start = stretch.end
         total += stretch.cost + CROSSING_SECONDS * layout.width[start]
-    return [alone] if fits and total > (1 - SAVING) * alone.cost else found
+    if len(found) < 2 or not for_speed or end - block[0] >= NEVER_ONE:
+        return found
+    alone = _Growing(layout, block[0])
+    for _ in range(block[0], end):
+        alone.grow()
+    return [alone.now] if alone.now.depth < deepest and total > (1 - SAVING) * alone.now.cost else found
 
 
-def _best_end(layout: Layout, start: int, end: int, deepest: int, for_speed: bool) -> int:
-    """Return where the prompt that begins at `start` ends best."""
-    stretch = _Stretch(layout, start)
-    best, least = end, inf
-    while stretch.end < end:
-        stretch.grow()
-        place, length = stretch.end, stretch.end - start
-        too_deep = stretch.depth >= deepest
+def _best(layout: Layout, start: int, end: int, deepest: int, for_speed: bool) -> _Stretch:
+    """Return the best prompt that begins at `start`."""
+    growing, least = _Growing(layout, start), inf
+    now, mark = growing.now, growing.mark()
+    while now.end < end:
+        growing.grow()
+        too_deep = now.depth >= deepest
         if too_deep and least < inf:
             break
-        if place < end and layout.closed[place]:
+        if now.end < end and layout.closed[now.end]:
             continue
-        rate = -float(place)
+        rate = -float(now.end)
         if for_speed:
-            rate = (stretch.cost + CROSSING_SECONDS * layout.width[place]) / length
+            rate = (now.cost + CROSSING_SECONDS * layout.width[now.end]) / (now.end - start)
         if rate < least:
-            best, least = place, rate
-        elif length > 2 * (best - start) + LOOK_AHEAD:
+            mark, least = growing.mark(), rate
+        elif now.end - start > 1.5 * (mark[0] - start) + LOOK_AHEAD:
             break
         if too_deep:
             break
-    return best
+    return growing.until(mark)
 
 
 def _steps(layout: Layout, stretches: Sequence[_Stretch]) -> tuple[Step, ...]:
-    reads = [stretch.reads() for stretch in stretches]
+    reads = [stretch.reads(layout.place) for stretch in stretches]
     writes: list[dict[Link, None]] = [{} for _ in stretches]
     owner = [index for index, stretch in enumerate(stretches) for _ in range(stretch.start, stretch.end)]
     for links in reads:

@@ -14,7 +14,7 @@ from discomfort.compiler.passes.partition import Partition
 from discomfort.context.context import WorkflowContext
 from discomfort.context.lists import ValueList
 from discomfort.plan import Plan, compile
-from discomfort.runtime.engine import NodeFailed
+from discomfort.runtime.engine import Listener, NodeFailed, PromptRequest, PromptResult
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.server import ManagedServer
 from discomfort.runtime.loop import run_blocking
@@ -80,12 +80,12 @@ def test_R4_prompts_that_need_nothing_of_each_other_are_queued_ahead(
     waiting, most = 0, 0
     run = engine.run
 
-    async def watching(*arguments: Any) -> Any:
+    async def watching(request: PromptRequest, listener: Listener | None = None) -> PromptResult:
         nonlocal waiting, most
         waiting += 1
         most = max(most, waiting)
         try:
-            return await run(*arguments)
+            return await run(request, listener)
         finally:
             waiting -= 1
 
