@@ -13,6 +13,7 @@ from discomfort._version import __version__
 if TYPE_CHECKING:
     from discomfort.compiler.diagnostics import CompileError, Diagnostic, DiscomfortError
     from discomfort.context.context import WorkflowContext as Context
+    from discomfort.context.lists import ValueList
     from discomfort.plan import Plan, compile
     from discomfort.runtime.bind import BindError
     from discomfort.runtime.engine import EngineError, NodeFailed
@@ -33,6 +34,7 @@ _HOMES = {
     "EngineError": "discomfort.runtime.engine",
     "NodeFailed": "discomfort.runtime.engine",
     "Plan": "discomfort.plan",
+    "ValueList": "discomfort.context.lists",
     "compile": "discomfort.plan",
 }
 
@@ -48,6 +50,7 @@ __all__ = [
     "NodeFailed",
     "Plan",
     "Tools",
+    "ValueList",
     "__version__",
     "compile",
 ]

@@ -54,6 +54,7 @@ CODES: Mapping[str, str] = {
     "DF313": "the consumers of a parameter want types that do not fit together",
     "DF314": "inputs that must have one type have several",
     "DF401": "the plan computes nothing",
+    "DF402": "a prompt is deeper than a ComfyUI server bears and cannot be split",
     "DF410": "the compiler itself made an unsound graph",
     "DF501": "the context does not hold an input",
     "DF502": "a value does not fit its port",

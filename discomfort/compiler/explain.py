@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from discomfort.compiler.cost import SAFE_DEPTH, prompt_seconds
 from discomfort.compiler.diagnostics import render
-from discomfort.compiler.graph import Graph, Link, Literal, NodeId, Step, topological_order
+from discomfort.compiler.graph import Graph, Link, Literal, NodeId, Step, ancestors, topological_order
 from discomfort.compiler.steps import prompt_depths, prompt_nodes, step_roots
 
 if TYPE_CHECKING:
@@ -93,10 +93,12 @@ def _note_lines(plan: Plan) -> Iterator[str]:
 
 def _step_lines(plan: Plan) -> Iterator[str]:
     """Say what runs on each kind of engine when nothing is known yet; recipes that are spliced in come on top."""
-    graph = plan.graph if plan.graph.steps else replace(plan.graph, steps=plan.steps)
-    if not graph.nodes:
+    results = {name: port.source for name, port in plan.outputs.items() if port.pass_by == "val"}
+    graph = replace(plan.graph, outputs=results, steps=plan.steps)
+    needed = zip(graph.steps, step_roots(graph), strict=True)
+    prompts = [_Prompt(graph, step, roots) for step, roots in needed if roots]
+    if not prompts:
         return
-    prompts = [_Prompt(graph, step, roots) for step, roots in zip(graph.steps, step_roots(graph), strict=True)]
     total = sum(len(prompt.kept) for prompt in prompts)
     again = sum(len(prompt.kept) - prompt.own for prompt in prompts)
     repeated = f", {again} of them again to rebuild refs" if again else ""
@@ -111,7 +113,8 @@ def _step_lines(plan: Plan) -> Iterator[str]:
         if len(prompts) > SHOWN_PROMPTS:
             yield f"    and {len(prompts) - SHOWN_PROMPTS} more like them"
     stages = 1 + _stages(graph)
-    yield f"  in Python (embedded, inprocess): {_count(len(graph.nodes), 'node')} in {_count(stages, 'prompt')}"
+    running = len(ancestors(graph, graph.roots()))
+    yield f"  in Python (embedded, inprocess): {_count(running, 'node')} in {_count(stages, 'prompt')}"
     for node_id, name in graph.conversions:
         yield f"  a prompt ends before {node_id}, whose input {name} takes a value of another type than comes"
 
@@ -121,9 +124,9 @@ class _Prompt:
 
     def __init__(self, graph: Graph, step: Step, roots: list[NodeId]) -> None:
         self.step = step
-        self.own = len(step.nodes)
         loaded = frozenset(step.reads)
         self.kept = prompt_nodes(graph, roots, loaded)
+        self.own = sum(node_id in self.kept for node_id in step.nodes)
         place = {node_id: number for number, node_id in enumerate(step.nodes)}
         inside = sorted(self.kept, key=lambda node_id: place.get(node_id, -1))
         order = topological_order(Graph({node_id: graph.nodes[node_id] for node_id in inside}))

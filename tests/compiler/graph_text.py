@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, Param
+from discomfort.compiler.serialise import read_link
 
 _NODE = re.compile(r"(?P<id>\S+) = (?P<kind>[^\s(]+)\((?P<inputs>.*)\)$")
 _NAMED = re.compile(r"(?P<table>output|tap) (?P<name>.+?) = (?P<value>.+)$")
@@ -27,6 +28,8 @@ def parse_graph(text: str) -> Graph:
     nodes: dict[NodeId, Node] = {}
     tables: dict[str, dict[str, Input]] = {"output": {}, "tap": {}}
     effects: list[NodeId] = []
+    cuts: list[Link] = []
+    conversions: list[tuple[NodeId, str]] = []
     for line in text.splitlines():
         if not line or line.startswith("#"):
             continue
@@ -34,13 +37,20 @@ def parse_graph(text: str) -> Graph:
             tables[named["table"]][named["name"]] = _value(named["value"], 0)[0]
         elif line.startswith("effect "):
             effects.append(NodeId(line.removeprefix("effect ")))
+        elif line.startswith("cut "):
+            cuts.append(read_link(line.removeprefix("cut ")))
+        elif line.startswith("convert "):
+            _, node, name = line.split(" ")
+            conversions.append((NodeId(node), name))
         elif found := _NODE.match(line):
             node_id, kind = NodeId(found["id"]), found["kind"]
             workflow, _, own = node_id.rpartition("/")
             nodes[node_id] = Node(node_id, kind, dict(_inputs(found["inputs"])), kind, Origin(workflow, own))
         else:
             raise ValueError(f"not a line of a graph: {line}")
-    return Graph(nodes, tables["output"], tuple(effects), tables["tap"])
+    return Graph(
+        nodes, tables["output"], tuple(effects), tables["tap"], cuts=tuple(cuts), conversions=tuple(conversions)
+    )
 
 
 def _inputs(text: str) -> Iterator[tuple[str, Input]]:

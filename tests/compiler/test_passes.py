@@ -124,5 +124,7 @@ def test_dumps_are_written_after_each_pass(monkeypatch: pytest.MonkeyPatch, tmp_
     assert written[-1].read_text().splitlines() == [
         "workflow/1 = EmptyImage(width=8, height=8, batch_size=1, color=0)",
         "output x = workflow/1.0",
+        "cut workflow/1.0",
+        "step 1 = workflow/1",
         "# merged workflow/4: an equal node stands already -> workflow/1.0",
     ]

@@ -58,7 +58,8 @@ class Layout:
 
     def _stages(self) -> list[int]:
         """Count the conversions before each node, which then runs as late as its consumers allow; an effect comes no
-        earlier than those written before it."""
+        earlier than those written before it.
+        """
         if not self._conversions:
             return [0] * len(self.order)
         nodes, conversions = self._graph.nodes, self._conversions
