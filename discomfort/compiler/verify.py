@@ -1,4 +1,4 @@
-"""What every graph between two passes must be (law L4): ids unique, links resolve, acyclic, types hold.
+"""What every graph between two passes must be (law L4): ids unique, links resolve, acyclic, types and steps hold.
 
 A finding here is a mistake of the compiler, not of the workflow: what users get wrong is found by `check` before the
 passes run.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from discomfort.compiler.check import Checker
 from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity
-from discomfort.compiler.graph import CycleError, Graph, Link, Node
+from discomfort.compiler.graph import CycleError, Graph, Link, Node, NodeId
 from discomfort.compiler.passes.rewrite import producers_first
 from discomfort.compiler.types import Signatures, Typing
 
@@ -23,7 +23,7 @@ HINT = "this is a mistake of the compiler itself: please report it, with the wor
 
 def verify(graph: Graph, catalog: Catalog | None = None) -> list[Diagnostic]:
     """Return what is wrong with a graph; with a catalog, also every value that does not fit its input."""
-    findings = [*_nodes(graph), *_names(graph)]
+    findings = [*_nodes(graph), *_names(graph), *_steps(graph)]
     if findings:
         return findings
     try:
@@ -68,6 +68,32 @@ def _names(graph: Graph) -> Iterator[Diagnostic]:
             yield _finding(None, f"effect {node_id} is not in the graph")
     if len(set(graph.effects)) < len(graph.effects):
         yield _finding(None, "an effect is listed twice")
+
+
+def _steps(graph: Graph) -> Iterator[Diagnostic]:
+    """Each node belongs to one step, and what a step reads was written by an earlier one."""
+    owner: dict[NodeId, str] = {}
+    written: set[Link] = set()
+    for step in graph.steps:
+        for node_id in step.nodes:
+            if node_id in owner or node_id not in graph.nodes:
+                yield _finding(None, f"step {step.id} holds node {node_id}, which {_whose(owner.get(node_id))}")
+            owner[node_id] = step.id
+        for link in step.reads:
+            if link not in written:
+                message = f"step {step.id} reads output {link.slot} of node {link.node}, which no earlier step writes"
+                yield _finding(None, message)
+        for link in step.writes:
+            if owner.get(link.node) != step.id:
+                yield _finding(None, f"step {step.id} writes output {link.slot} of node {link.node}, which is not its")
+        written.update(step.writes)
+    for node_id in graph.nodes if graph.steps and len(owner) < len(graph.nodes) else ():
+        if node_id not in owner:
+            yield _finding(graph.nodes[node_id], f"node {node_id} is in no step")
+
+
+def _whose(step: str | None) -> str:
+    return "is not in the graph" if step is None else f"belongs to step {step}"
 
 
 def _dangling(link: Link) -> str:

@@ -11,7 +11,7 @@ import pytest
 from discomfort.compiler import CompileError, CompileOptions, compile
 from discomfort.compiler.catalog import default_catalog
 from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph, Link, Literal, Node, NodeId, Origin
+from discomfort.compiler.graph import Graph, Link, Literal, Node, NodeId, Origin, Step
 from discomfort.compiler.passes import PASSES, run_passes
 from discomfort.compiler.passes.dedup import Dedup
 from discomfort.compiler.passes.fold import Fold
@@ -73,6 +73,10 @@ def test_options_of_a_pass_change_what_it_does() -> None:
         (replace(SOUND, outputs={"x": link("7")}), "output 'x' comes from output 0 of node 7"),
         (replace(SOUND, taps={"t": link("7")}), "tap 't' comes from"),
         (replace(SOUND, effects=(NodeId("7"),)), "effect 7 is not in the graph"),
+        (replace(SOUND, steps=(Step("1", (NodeId("1"),)),)), "node 2 is in no step"),
+        (replace(SOUND, steps=(Step("1", tuple(SOUND.nodes)), Step("2", (NodeId("2"),)))), "belongs to step 1"),
+        (replace(SOUND, steps=(Step("1", tuple(SOUND.nodes), (link("1"),)),)), "which no earlier step writes"),
+        (replace(SOUND, steps=(Step("1", tuple(SOUND.nodes), (), (link("7"),)),)), "writes output 0 of node 7"),
         (replace(SOUND, effects=(NodeId("1"), NodeId("1"))), "listed twice"),
         (graph(node("1", image=link("2")), node("2", image=link("1"))), "has a cycle"),
         (
