@@ -60,7 +60,7 @@ def step_findings(graph: Graph, locate: Callable[[Node, str | None], Place]) -> 
             for name, link in node.links():
                 if (node_id, name) in conversions and link not in loaded:
                     message = (
-                        f"input {name!r} of {node.class_type} takes another type than comes, and no prompt can end"
+                        f"input {name!r} of {node.class_type} takes another type than comes"
                     )
                     hint = "put a node between them that converts the value"
                     yield Diagnostic(

@@ -134,9 +134,9 @@ class _Growing:
 
 
 def _blocks(layout: Layout) -> list[tuple[int, int]]:
-    """Return the stretches of one stage each."""
-    stage = layout.stage
-    ends = [place for place in range(1, len(stage)) if stage[place] != stage[place - 1]]
+    """Return the stretches of one stage each, or of several where a prompt may not end between them."""
+    stage, closed = layout.stage, layout.closed
+    ends = [place for place in range(1, len(stage)) if stage[place] != stage[place - 1] and not closed[place]]
     return list(zip([0, *ends], [*ends, len(stage)], strict=True)) if stage else []
 
 
