@@ -59,9 +59,7 @@ def step_findings(graph: Graph, locate: Callable[[Node, str | None], Place]) -> 
             node = graph.nodes[node_id]
             for name, link in node.links():
                 if (node_id, name) in conversions and link not in loaded:
-                    message = (
-                        f"input {name!r} of {node.class_type} takes another type than comes"
-                    )
+                    message = f"input {name!r} of {node.class_type} takes another type than comes"
                     hint = "put a node between them that converts the value"
                     yield Diagnostic(
                         "DF306", Severity.ERROR, locate(node, name), f"{message}, and no prompt can end before it", hint
