@@ -40,23 +40,28 @@ NEEDED: tuple[Pass, ...] = (Prune(), Order(), Cut(), Partition(for_speed=False))
 """The passes that a plan relies on; the others only make it better."""
 
 
-def under_rules(passes: Sequence[Pass], rules: PassByRules) -> tuple[Pass, ...]:
-    """Return `passes` and those of `NEEDED` that are not among them, with `cut` following pass-by rules."""
+def complete(passes: Sequence[Pass]) -> tuple[Pass, ...]:
+    """Return `passes` and those that are needed and not among them; what marks a graph comes after what changes it."""
     given = {each.name for each in passes}
-    every = (*passes, *(each for each in NEEDED if each.name not in given))
-    return tuple(cut_under(rules) if each == Cut() else each for each in every)
+    first, missing = ([each for each in needed if each.name not in given] for needed in (NEEDED_FIRST, NEEDED))
+    marks = next((place for place, each in enumerate(passes) if each.name in (Cut.name, Partition.name)), len(passes))
+    last = [each for each in missing if each.name == Partition.name]
+    return (*first, *passes[:marks], *(each for each in missing if each not in last), *passes[marks:], *last)
+
+
+def under_rules(passes: Sequence[Pass], rules: PassByRules) -> tuple[Pass, ...]:
+    """Return `passes`, completed, with `cut` following pass-by rules."""
+    return tuple(cut_under(rules) if each == Cut() else each for each in complete(passes))
 
 
 def run_passes(graph: Graph, effects: EffectTable, passes: Sequence[Pass], hook: Hook | None = None) -> Graph:
-    """Return the graph after `passes`, in their order, and after those that are needed and not among them.
+    """Return the graph after `passes`, completed by those that are needed.
 
     `hook` sees the graph before them all (as "stitch") and after each, to verify, time or dump it: see `hooks`.
     """
     if hook is not None:
         hook("stitch", graph)
-    given = {each.name for each in passes}
-    first, last = ([each for each in needed if each.name not in given] for needed in (NEEDED_FIRST, NEEDED))
-    for each in (*first, *passes, *last):
+    for each in complete(passes):
         graph = each(graph, effects)
         if hook is not None:
             hook(each.name, graph)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph, Link, Note, ancestors
+from discomfort.compiler.graph import Graph, Link, Note, ancestors, restricted
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,7 @@ def remove_dead_nodes(graph: Graph) -> Graph:
     if not dead:
         return graph
     return replace(
-        graph,
-        nodes={node_id: node for node_id, node in graph.nodes.items() if node_id in alive},
+        restricted(graph, alive),
         taps={name: value for name, value in graph.taps.items() if not isinstance(value, Link) or value.node in alive},
         notes=(*graph.notes, Note("removed", dead, "no output and no effect needs them")),
     )
