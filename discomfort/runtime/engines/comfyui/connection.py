@@ -16,7 +16,7 @@ from typing import Any
 from comfy_nodes.routes import PROTOCOL
 from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
 from discomfort.compiler.catalog import Catalog
-from discomfort.runtime.engine import EngineError, EngineLost, Listener, Prompt, PromptRequest, PromptResult, Splitting
+from discomfort.runtime.engine import EngineError, EngineLost, Listener, Prompt, PromptRequest, PromptResult
 from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
 from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
@@ -68,10 +68,9 @@ class Connection:
         self._settled = asyncio.Event()
 
     @property
-    def splitting(self) -> Splitting:
-        """Whether values cross between prompts at little cost: through memory that the server shares with us."""
-        shared = isinstance(self._channel, NodesChannel) and self._channel.local
-        return Splitting.FOR_SPEED if shared else Splitting.FOR_DEPTH
+    def shares_memory(self) -> bool:
+        """Whether values cross between us and the server at little cost: through memory that both map."""
+        return isinstance(self._channel, NodesChannel) and self._channel.local
 
     async def open(self) -> None:
         """Connect, and find out how values can travel.

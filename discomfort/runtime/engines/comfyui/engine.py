@@ -105,8 +105,9 @@ class ComfyUIEngine:
 
     @property
     def splitting(self) -> Splitting:
-        """When several prompts are better than one: see `Connection.splitting`; not known before `start`."""
-        return Splitting.FOR_DEPTH if self._connection is None else self._connection.splitting
+        """When several prompts are better than one: always, where values cross at little cost; known after `start`."""
+        near = self._connection is not None and self._connection.shares_memory
+        return Splitting.FOR_SPEED if near else Splitting.FOR_DEPTH
 
     @property
     def server(self) -> ManagedServer | None:
