@@ -18,7 +18,7 @@ PAIR_SECONDS = 0.000024
 """Each node, for each node of the mean of the prompt's depth and size."""
 
 CROSSING_SECONDS = 0.015
-"""Storing a value and loading it again: an image of a megapixel (12 MB)."""
+"""Storing a value and loading it again; a large image takes longer on a busy machine."""
 
 SAVING = 0.25
 """What part of a prompt's cost splitting it must save."""
