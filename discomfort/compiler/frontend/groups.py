@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from discomfort.compiler.catalog import NodeClass
 from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.javascript import text
-from discomfort.compiler.frontend.layout import Layouts
+from discomfort.compiler.frontend.layout import Layout, Layouts
 from discomfort.compiler.frontend.models import (
     INPUT_NODE,
     OUTPUT_NODE,
@@ -18,6 +19,7 @@ from discomfort.compiler.frontend.models import (
     read_node,
 )
 from discomfort.compiler.frontend.virtual import VIRTUAL
+from discomfort.compiler.frontend.widgets import widget_values
 
 _MARKS = ("workflow>", "workflow/")
 
@@ -80,7 +82,11 @@ def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> 
 
 
 def _distribute(host: SavedNode, nodes: list[SavedNode], linked: set[tuple[int, int]], layouts: Layouts) -> None:
-    """Give the host's values to the inner widgets, as the editor counts them: lists of options keep their own."""
+    """Give the host's values to the inner widgets, as the editor counts them: lists of options keep their own.
+
+    What a dynamic combo adds has places among the host's values too, but gets its defaults: taking a choice anew
+    makes these widgets anew.
+    """
     values = host.values if type(host.values) is list else []
     base = 0
     for row, node in enumerate(nodes):
@@ -90,24 +96,39 @@ def _distribute(host: SavedNode, nodes: list[SavedNode], linked: set[tuple[int, 
         own = node.values if type(node.values) is list else []
         given: list[Any] = []
         position = base
+        added = 0
         for place, widget in enumerate(layout.widgets):
             if widget.kind == "COMBO" and widget.listed:
                 given.append(own[place] if place < len(own) else widget.default)
                 continue
             given.append(values[position] if position < len(values) else widget.default)
             position += 1
+            branch = None if widget.branches is None else widget.branches.get(text(given[-1]))
+            if branch is not None:
+                given += _saved_values(branch, None)
+                count = len(_saved_values(branch, values[position:]))
+                position, added = position + count, added + count
         node.values = given
-        declared = [spec for spec in layouts.catalog[node.type].inputs if spec.group != "hidden"]
-        names = {widget.name for widget in layout.widgets}
-        hidden = sum(
-            1
-            for target, slot in linked
-            if target == row
-            and slot < len(declared)
-            and declared[slot].name in names
-            and declared[slot].type in ("INT", "COMBO")
-        )
-        base += len(layout.widgets) - hidden
+        base += len(layout.widgets) + added - _hidden(layout, layouts.catalog[node.type], row, linked)
+
+
+def _saved_values(layout: Layout, values: list[Any] | None) -> list[Any]:
+    """Return the values of all widgets, those of taken choices among them, as a node would save them."""
+    loaded = widget_values(layout, SavedNode("", "", 0, {"widgets_values": values}))
+    return [value for widget, value in loaded if widget.saved]
+
+
+def _hidden(layout: Layout, known: NodeClass, row: int, linked: set[tuple[int, int]]) -> int:
+    """Return how many of an inner node's widgets the host does not count because links inside feed them."""
+    declared = [spec for spec in known.inputs if spec.group != "hidden"]
+    names = {widget.name for widget in layout.widgets}
+    return sum(
+        target == row
+        and slot < len(declared)
+        and declared[slot].name in names
+        and declared[slot].type in ("INT", "COMBO")
+        for target, slot in linked
+    )
 
 
 def _ports(definition: SavedGraph, nodes: list[SavedNode], linked: set[tuple[int, int]]) -> None:
@@ -116,7 +137,12 @@ def _ports(definition: SavedGraph, nodes: list[SavedNode], linked: set[tuple[int
     names: set[str] = set()
     for row, node in enumerate(nodes):
         for slot, given in enumerate(node.inputs or ()):
-            if (row, slot) in linked or given.widget:
+            if (row, slot) in linked:
+                continue
+            if given.link is not None:
+                given.link = f"{given.link}, saved with the group,"  # no link inside has it: the editor refuses
+                continue
+            if given.widget:
                 continue
             name = _free(given.name, node.title or node.type, names)
             given.link = number
@@ -147,4 +173,5 @@ def _become_host(root: SavedGraph, host: SavedNode, definition: SavedGraph, node
         if link.target == host.id:
             link.target = node_id
     host.type, host.values, host.id = definition.id, None, text(node_id)
+    host.mode = 0  # muted or bypassed groups wake up
     root.nodes = {node.id: node for node in root.nodes.values()}

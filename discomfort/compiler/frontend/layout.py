@@ -77,12 +77,18 @@ class Widget:
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """One input slot; `grows` when the slots `name.*` are made as they are connected; `follows` a match type."""
+    """One input slot; `grows` when the slots `name.*` are made as they are connected; `follows` a match type.
+
+    `members` names the slots that grow inside a dynamic combo, in order: there `least` and one more are made at once,
+    and each further one when the last is connected, whatever was saved.
+    """
 
     name: str
     type: str
     grows: bool = False
     follows: bool = False
+    members: tuple[str, ...] = ()
+    least: int = 0
 
 
 Member: TypeAlias = "Widget | Socket"
@@ -160,7 +166,8 @@ def _members(specs: Iterable[InputSpec], prefix: str, class_type: str) -> list[M
         if kind == DYNAMIC_COMBO:
             members.append(_dynamic_combo(name, spec, class_type))
         elif kind == AUTOGROW:
-            members.append(Socket(name, "*", grows=True))
+            names = _grown_names(name, options) if prefix else ()
+            members.append(Socket(name, "*", grows=True, members=names, least=_least(options)))
         elif kind == MATCH_TYPE:
             members.append(Socket(name, _allowed_types(options), follows=True))
         elif (kind in VALUE_TYPES or kind in SPECIAL_TYPES) and not options.get("forceInput"):
@@ -168,6 +175,24 @@ def _members(specs: Iterable[InputSpec], prefix: str, class_type: str) -> list[M
         else:
             members.append(Socket(name, spec.type))
     return members
+
+
+def _grown_names(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the slots that may grow: as the template names them, or numbered from 0 behind its prefix."""
+    template = options.get("template")
+    if not isinstance(template, Mapping):
+        return ()
+    names = template.get("names")
+    if not isinstance(names, (list, tuple)):
+        most = template.get("max")
+        names = [f"{template.get('prefix', '')}{number}" for number in range(most if isinstance(most, int) else 0)]
+    return tuple(f"{name}.{member}" for member in names)
+
+
+def _least(options: Mapping[str, Any]) -> int:
+    template = options.get("template")
+    least = template.get("min") if isinstance(template, Mapping) else None
+    return least if isinstance(least, int) else 0
 
 
 def _allowed_types(options: Mapping[str, Any]) -> str:

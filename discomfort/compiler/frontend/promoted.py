@@ -51,17 +51,19 @@ class Promoted:
 
     def __init__(self, definitions: dict[str, SavedGraph], layouts: Layouts) -> None:
         self.definitions = definitions
+        self._order = {name: row for row, name in enumerate(definitions)}
         self._layouts = layouts
         self._targets: dict[str, list[tuple[SavedNode, str] | None]] = {}
         self._shown: dict[int, Shown] = {}
+        self._forgotten: dict[str, frozenset[str]] = {}
 
     def host_input(self, scope: Scope, slot: int) -> SavedInput | None:
-        """Return the host's saved input for the definition's input `slot`."""
+        """Return the host's saved input for the definition's input `slot`; of two of one name the last."""
         name = scope.graph.inputs[slot].name
         host = scope.host
         if host is None:
             return None
-        return next((found for found in host.inputs or () if found.name == name), None)
+        return next((found for found in reversed(host.inputs or ()) if found.name == name), None)
 
     def override(self, scope: Scope, node_id: str, name: str) -> Literal | bool | None:
         """Return what the host shows for an inner widget of its own account; False where it shows nothing.
@@ -71,6 +73,13 @@ class Promoted:
         if scope.host is None or not scope.host.properties.get("proxyWidgets"):
             return False
         return self.shown(scope).by_widget.get((node_id, name), False)
+
+    def inner_value(self, scope: Scope, node: SavedNode, name: str) -> Literal | None:
+        """Return the value of an inner widget that the host shows of its own account; None where it does not."""
+        shown = self.override(scope, node.id, name)
+        if isinstance(shown, Literal):
+            return shown
+        return self._own_value(node, name) if shown is None else None
 
     def literal(self, scope: Scope, slot: int) -> Literal | None:
         """Return the value behind an unconnected host input: the host's, else the inner one; None for no widget."""
@@ -104,11 +113,29 @@ class Promoted:
         found = self._shown.get(scope.index)
         if found is None:
             found = self._shown[scope.index] = Shown()
-            if scope.host is not None:
+            if scope.host is not None and scope.parent is not None:
+                if scope.graph.id in self._forgotten_in(scope.parent.graph):
+                    return found
                 self._by_inputs(scope, scope.host, found)
                 entries = scope.host.properties.get("proxyWidgets")
                 if type(entries) is list and entries:
                     self._by_entries(scope, scope.host, entries, found)
+        return found
+
+    def _forgotten_in(self, graph: SavedGraph) -> frozenset[str]:
+        """Return the definitions whose hosts in `graph` lose their values as the editor loads the workflow.
+
+        They do where a definition holds several hosts of one that is saved behind it (observed).
+        """
+        found = self._forgotten.get(graph.id)
+        if found is None:
+            counts: dict[str, int] = {}
+            for node in graph.nodes.values():
+                if node.type in self._order:
+                    counts[node.type] = counts.get(node.type, 0) + 1
+            own = self._order.get(graph.id, len(self._order))
+            found = frozenset(name for name, count in counts.items() if count > 1 and self._order[name] > own)
+            self._forgotten[graph.id] = found
         return found
 
     def _by_inputs(self, scope: Scope, host: SavedNode, shown: Shown) -> None:
@@ -144,8 +171,7 @@ class Promoted:
         given = next((found for found in node.inputs or () if found.name == name), None)
         link = graph.links.get(given.link) if given is not None and given.link is not None else None
         if link is None:
-            if value is not None:
-                shown.by_widget[node.id, name] = value
+            shown.by_widget[node.id, name] = value
         elif link.origin == INPUT_NODE and 0 <= link.origin_slot < len(graph.inputs):
             if self.targets(graph)[link.origin_slot] == (node, name):
                 if value is not None:

@@ -116,6 +116,12 @@ class Resolver:
             return self._bypass(scope, origin, link.origin_slot, wanted, consumer)
         child = scope.children.get(origin.id)
         if child is not None:
+            if not 0 <= link.origin_slot < len(child.graph.outputs):
+                words = (
+                    f"link {link_id!r} comes from output {link.origin_slot} of subgraph {origin.id}, which has no such"
+                )
+                self._report_dangling(consumer, words)
+                return None, None
             return self._enter(child, link.origin_slot), None
         return Link(NodeId(scope.prefix + origin.id), link.origin_slot), None
 
@@ -133,10 +139,8 @@ class Resolver:
 
     def _enter(self, child: Scope, slot: int) -> _Step | None:
         """Return the link inside a subgraph that feeds its output `slot`."""
-        outputs = child.graph.outputs
-        if not 0 <= slot < len(outputs) or not outputs[slot].links:
-            return None
-        return child, outputs[slot].links[0]
+        links = child.graph.outputs[slot].links
+        return (child, links[0]) if links else None
 
     def _virtual(self, scope: Scope, origin: SavedNode) -> _Step | None:
         if origin.type == GETTER:
@@ -165,7 +169,7 @@ class Resolver:
 
     def _bypass(
         self, scope: Scope, origin: SavedNode, slot: int, wanted: str, consumer: tuple[Scope, SavedNode, str]
-    ) -> tuple[_Step | None, str]:
+    ) -> tuple[_Step | Source, str]:
         inputs = self._slots(origin)
         given = origin.outputs[slot] if origin.outputs is not None and 0 <= slot < len(origin.outputs) else "*"
         index = bypass_index([type_ for _, type_, _ in inputs], slot, given, wanted)
@@ -173,8 +177,10 @@ class Resolver:
             if not inputs and wanted == "*":
                 self._report_bypass(consumer, scope, origin)
             return None, wanted
-        _, passing, link = inputs[index]
-        return None if link is None else (scope, link), passing
+        name, passing, link = inputs[index]
+        if link is not None:
+            return (scope, link), passing
+        return (self._promoted.inner_value(scope, origin, name) if scope.parent is not None else None), passing
 
     def _slots(self, node: SavedNode) -> list[tuple[str, str, LinkId]]:
         definition = self._promoted.definitions.get(node.type)

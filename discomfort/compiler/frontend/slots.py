@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from discomfort.compiler.frontend.layout import Layout, Layouts, Socket
 from discomfort.compiler.frontend.models import LinkId, SavedInput, SavedNode
 from discomfort.compiler.frontend.widgets import input_slots, widget_values
@@ -17,8 +19,10 @@ def loaded_slots(declared: list[Socket] | None, node: SavedNode) -> list[tuple[s
     for socket in declared:
         if socket.grows:
             members = [slot for slot in saved.values() if slot.name.startswith(f"{socket.name}.")]
-            slots += [(slot.name, slot.type, slot.link) for slot in members]
             used.update(slot.name for slot in members)
+            if socket.members and node.values:
+                members = _grown(socket, saved)
+            slots += [(slot.name, slot.type, slot.link) for slot in members]
             continue
         found = saved.get(socket.name)
         used.add(socket.name)
@@ -35,15 +39,34 @@ def declared_slots(layouts: Layouts, node: SavedNode) -> list[Socket] | None:
     return None if layout is None else input_slots(layout, widget_values(layout, node))
 
 
+def _grown(socket: Socket, saved: Mapping[str, SavedInput]) -> list[SavedInput]:
+    """Return the saved slots that grow inside a dynamic combo as far as the editor grows them."""
+    found = []
+    for position, name in enumerate(socket.members):
+        slot = saved.get(name)
+        if slot is not None:
+            found.append(slot)
+        if position >= socket.least and (slot is None or slot.link is None):
+            break
+    return found
+
+
 def existing_inputs(layout: Layout, node: SavedNode) -> list[SavedInput]:
-    """Return the saved inputs that a node with dynamic combos still has: those of choices not taken are gone."""
+    """Return the saved inputs that a node with dynamic combos still has: those of choices not taken are gone.
+
+    A save without values takes no choice, and so loses nothing.
+    """
+    if not node.values:
+        return node.inputs or []
     values = widget_values(layout, node)
     combos = tuple(f"{widget.name}." for widget, _ in values if widget.branches is not None)
     if not combos:
         return node.inputs or []
     declared = input_slots(layout, values)
+    saved = {slot.name: slot for slot in node.inputs or ()}
     names = {socket.name for socket in declared if not socket.grows}
-    groups = tuple(f"{socket.name}." for socket in declared if socket.grows)
+    names.update(slot.name for socket in declared for slot in _grown(socket, saved))
+    groups = tuple(f"{socket.name}." for socket in declared if socket.grows and not socket.members)
     return [
         slot
         for slot in node.inputs or ()

@@ -200,7 +200,7 @@ def legacy_group(document: Json, random: Random) -> bool:
         ],
         "external": [],
     }
-    name = random.choice(["Group", "my group"])
+    name = f"{random.choice(['Group', 'my group'])} {random.randrange(1 << 30)}"  # a page remembers groups by name
     extra = document.setdefault("extra", {})
     if not isinstance(extra, dict):
         return False

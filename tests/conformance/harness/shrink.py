@@ -78,11 +78,21 @@ def _without_links(document: Json) -> Iterator[Json]:
             yield edited
 
 
+def _kept_extra(document: Json) -> Json | None:
+    """What a page that has seen the workflow before remembers of it, and so must not be dropped."""
+    extra = document["extra"]
+    groups = extra.get("groupNodes") if isinstance(extra, dict) else None
+    return {"groupNodes": groups} if groups else None
+
+
 def _without_keys(document: Json) -> Iterator[Json]:
-    for key in ("extra", "groups", "config", "definitions"):
+    for key in ("extra", "groups", "config"):
         if document.get(key):
             edited = clone(document)
-            del edited[key]
+            kept = _kept_extra(document) if key == "extra" else None
+            if kept == document[key]:
+                continue
+            edited[key] = kept or type(document[key])()
             yield edited
     for index, scope in enumerate(scopes(document)):
         for position, node in enumerate(scope.nodes):
