@@ -21,7 +21,7 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
 }
 
 NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {
-    "DiscomfortPort": "Discomfort Port (Input/Output)",
+    "DiscomfortPort": "Discomfort Port",
     "DiscomfortTestRunner": "Discomfort Test Runner",
     "DiscomfortContextLoader": "Discomfort Context Loader (internal)",
     "DiscomfortContextSaver": "Discomfort Context Saver (internal)",

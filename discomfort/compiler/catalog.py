@@ -269,6 +269,20 @@ RUNNER_OUTPUTS = 32
 _PORT_TEXT = ["STRING", {"default": "", "multiline": False}]
 
 OWN_CLASSES: Mapping[str, Mapping[str, Any]] = {
+    "DiscomfortContextLoader": _own_class(
+        "DiscomfortContextLoader",
+        "Discomfort Context Loader (internal)",
+        {"required": {"digest": _PORT_TEXT, "value_type": ["STRING", {"default": "*", "multiline": False}]}},
+        ["value"],
+    ),
+    "DiscomfortContextSaver": _own_class(
+        "DiscomfortContextSaver",
+        "Discomfort Context Saver (internal)",
+        {"required": {"value": ["*"], "name": _PORT_TEXT}},
+        [],
+        output_node=True,
+        is_input_list=True,
+    ),
     "DiscomfortPort": _own_class(
         "DiscomfortPort",
         "Discomfort Port",

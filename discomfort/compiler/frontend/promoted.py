@@ -216,10 +216,17 @@ class Promoted:
             if node is None or not node.inputs:
                 continue
             found = next((given for given in node.inputs if given.link == link_id), None)
-            known = node.type in self.definitions or self._layouts.get(node.type) is not None
-            if found is not None and found.widget and known:
+            if found is not None and found.widget and self._has_widget(node, found.name):
                 return node, found.name
         return None
+
+    def _has_widget(self, node: SavedNode, name: str) -> bool:
+        """Return whether a node has the widget that a saved input stands for: classes change between versions."""
+        layout = self._layouts.get(node.type)
+        if layout is None:
+            return node.type in self.definitions
+        widgets = layout.widgets if layout.fixed else [widget for widget, _ in widget_values(layout, node)]
+        return any(widget.name == name for widget in widgets)
 
     def _own_value(self, node: SavedNode, name: str) -> Literal | None:
         layout = self._layouts.get(node.type)

@@ -57,7 +57,7 @@ class Resolver:
             seen.add(key)
             passed.append(key)
             origin = self._origin(*step)
-            rerouted |= origin is not None and origin.type in REROUTES
+            rerouted |= origin is not None and origin.type in REROUTES and origin.mode != BYPASSED
             step, passing = self._step(step[0], step[1], wanted, (scope, node, name))
             if passing is not None:
                 through_bypass, wanted = True, passing
@@ -111,7 +111,7 @@ class Resolver:
         if origin.type in VIRTUAL:
             if link.origin_slot != 0 and origin.type in REROUTES:
                 return None, None
-            return self._virtual(scope, origin), None
+            return self._virtual(scope, origin), "*" if origin.mode == BYPASSED else None
         if origin.mode == BYPASSED:
             return self._bypass(scope, origin, link.origin_slot, wanted, consumer)
         child = scope.children.get(origin.id)

@@ -18,6 +18,7 @@ from .server import serve
 CHROMIUM_FLAGS = (
     "--headless",
     "--no-sandbox",
+    "--disable-dev-shm-usage",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
