@@ -142,7 +142,7 @@ def _ports(definition: SavedGraph, nodes: list[SavedNode], linked: set[tuple[int
             if given.link is not None:
                 given.link = f"{given.link}, saved with the group,"  # no link inside has it: the editor refuses
                 continue
-            if given.widget:
+            if given.widget is not None:
                 continue
             name = _free(given.name, node.title or node.type, names)
             given.link = number

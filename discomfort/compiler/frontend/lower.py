@@ -13,7 +13,7 @@ from discomfort.compiler.frontend.names import Names
 from discomfort.compiler.frontend.primitives import Primitives
 from discomfort.compiler.frontend.promoted import NOTHING, Promoted
 from discomfort.compiler.frontend.resolve import Resolver
-from discomfort.compiler.frontend.slots import existing_inputs
+from discomfort.compiler.frontend.slots import existing_inputs, is_lost
 from discomfort.compiler.frontend.subgraphs import Scope, make_ids_unique, unfold
 from discomfort.compiler.frontend.texts import dynamic_prompt
 from discomfort.compiler.frontend.virtual import PRIMITIVE, VIRTUAL
@@ -96,7 +96,7 @@ class Lowering:
         if saved.type == "WebcamCapture" and layout is not None:
             self._report_camera(scope, saved)
         for slot in saved.inputs or () if layout is None or layout.fixed else existing_inputs(layout, saved):
-            if slot.link is not None:
+            if slot.link is not None and not (layout and is_lost(layout, slot, widgets)):
                 self._connect(scope, saved, slot, inputs, widgets)
         class_type = None if layout is None else saved.type
         return Node(node_id, class_type, inputs, title or "", Origin(self._name, node_id))

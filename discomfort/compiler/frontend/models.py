@@ -23,11 +23,11 @@ BYPASSED = 4
 
 
 class SavedInput:
-    """An input slot: its name, its type ("*" for any), the id of the link that feeds it, whether it is a widget's."""
+    """An input slot: its name, its type ("*" for any), the id of the link that feeds it, the widget it stands for."""
 
     __slots__ = ("link", "name", "type", "widget")
 
-    def __init__(self, name: str, type_: str, link: LinkId, widget: bool) -> None:
+    def __init__(self, name: str, type_: str, link: LinkId, widget: str | None) -> None:
         self.name = name
         self.type = type_
         self.link = link
@@ -260,10 +260,18 @@ def _read_inputs(inputs: Any, node: SavedNode, graph: SavedGraph, findings: Find
                 name if type(name) is str else text(name),
                 slot_type(raw.get("type")),
                 link,
-                raw.get("widget") is not None,
+                _widget_name(raw.get("widget"), name),
             )
         )
     return slots
+
+
+def _widget_name(widget: Any, slot_name: Any) -> str | None:
+    """Return the name of the widget that a slot stands for; None for a plain socket."""
+    if widget is None:
+        return None
+    name = widget.get("name") if type(widget) is dict else None
+    return name if type(name) is str else text(slot_name)
 
 
 def _wrong_part(node: SavedNode, graph: SavedGraph, part: str, found: object, findings: Findings) -> None:

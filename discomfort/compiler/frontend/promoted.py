@@ -216,7 +216,7 @@ class Promoted:
             if node is None or not node.inputs:
                 continue
             found = next((given for given in node.inputs if given.link == link_id), None)
-            if found is not None and found.widget and self._has_widget(node, found.name):
+            if found is not None and found.widget is not None and self._has_widget(node, found.widget):
                 return node, found.name
         return None
 

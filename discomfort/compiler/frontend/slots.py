@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from discomfort.compiler.frontend.layout import Layout, Layouts, Socket
 from discomfort.compiler.frontend.models import LinkId, SavedInput, SavedNode
@@ -72,6 +72,16 @@ def existing_inputs(layout: Layout, node: SavedNode) -> list[SavedInput]:
         for slot in node.inputs or ()
         if slot.name in names or not slot.name.startswith(combos) or (groups and slot.name.startswith(groups))
     ]
+
+
+def is_lost(layout: Layout, slot: SavedInput, widgets: Container[str]) -> bool:
+    """Return whether the editor drops a saved slot: it stands for a widget that the class no longer has."""
+    if slot.widget is None or slot.widget in widgets or slot.name in widgets:
+        return False
+    return not any(
+        slot.name.startswith(f"{member.name}.") if type(member) is Socket and member.grows else slot.name == member.name
+        for member in layout.members
+    )
 
 
 def target_slot(layouts: Layouts, node: SavedNode, slot: int) -> tuple[str, str] | None:
