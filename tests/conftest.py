@@ -21,17 +21,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("discomfort")
     group.addoption("--update-golden", action="store_true", help="rewrite golden files instead of comparing with them")
     group.addoption("--comfyui", metavar="PATH", help="a ComfyUI checkout to run the tests marked `comfyui` on")
-    group.addoption("--mutations", metavar="COUNT", type=int, default=60, help="random workflows against the browser")
+    group.addoption(
+        "--browser", action="store_true", help="drive the official frontend in Chromium; on where CI is set"
+    )
+    group.addoption("--mutations", metavar="COUNT", type=int, default=12, help="random workflows against the browser")
     group.addoption("--first-seed", metavar="SEED", type=int, default=0, help="the seed of the first of them")
     group.addoption("--comfyui-python", metavar="PYTHON", help="the interpreter that has ComfyUI's requirements")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow campaigns unless asked for with -m, and tests of a real ComfyUI unless one is given."""
+    """Leave out slow campaigns unless asked for with -m, and tests of real programs unless they are wanted."""
     asked_for_slow = "slow" in str(config.getoption("markexpr"))
+    browser = config.getoption("--browser") or os.environ.get("CI")
     for item in items:
         if "slow" in item.keywords and not asked_for_slow:
             item.add_marker(pytest.mark.skip(reason="slow: run with -m slow"))
+        if item.get_closest_marker("browser") and not browser:
+            item.add_marker(pytest.mark.skip(reason="drives a real browser: run with --browser"))
         if item.get_closest_marker("comfyui") and not config.getoption("--comfyui"):
             item.add_marker(pytest.mark.skip(reason="needs a ComfyUI checkout: --comfyui PATH"))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.models import BYPASSED, MUTED, SavedGraph, SavedNode, SavedWorkflow
 
 DEEPEST = 1000
 """Subgraphs nested deeper than this are an error: nobody draws them, and node ids grow with each level."""
 
-MOST_NODES = 2_000_000
+MOST_NODES = 500_000
 """A workflow that unfolds to more nodes than this is an error."""
 
 
@@ -94,6 +96,7 @@ def make_ids_unique(workflow: SavedWorkflow) -> None:
     """
     taken = {node_id for node_id in workflow.root.nodes if node_id.isdigit()}
     last = max([workflow.last_node_id, *map(int, taken)])
+    hosts = _hosts_that_promote(workflow)
     for definition in workflow.definitions.values():
         renamed: dict[str, str] = {}
         for node_id in definition.nodes:
@@ -110,7 +113,7 @@ def make_ids_unique(workflow: SavedWorkflow) -> None:
             taken.add(str(last))
         if renamed:
             _rename(definition, renamed)
-            _rename_promotions(workflow, definition.id, renamed)
+            _rename_promotions(hosts.get(definition.id, ()), renamed)
 
 
 def _rename(definition: SavedGraph, renamed: dict[str, str]) -> None:
@@ -124,14 +127,21 @@ def _rename(definition: SavedGraph, renamed: dict[str, str]) -> None:
         link.target = renamed.get(link.target, link.target)
 
 
-def _rename_promotions(workflow: SavedWorkflow, definition: str, renamed: dict[str, str]) -> None:
-    """Let the hosts of a definition name the renumbered nodes in their `proxyWidgets`."""
+def _hosts_that_promote(workflow: SavedWorkflow) -> dict[str, list[SavedNode]]:
+    """Return the hosts with `proxyWidgets`, by their definition."""
+    hosts: dict[str, list[SavedNode]] = {}
     for graph in (workflow.root, *workflow.definitions.values()):
         for node in graph.nodes.values():
-            promoted = node.properties.get("proxyWidgets") if node.type == definition else None
-            if type(promoted) is list:
-                changed = [
-                    [renamed.get(str(entry[0]), entry[0]), *entry[1:]] if type(entry) is list and entry else entry
-                    for entry in promoted
-                ]
-                node.properties = {**node.properties, "proxyWidgets": changed}
+            if node.type in workflow.definitions and type(node.properties.get("proxyWidgets")) is list:
+                hosts.setdefault(node.type, []).append(node)
+    return hosts
+
+
+def _rename_promotions(hosts: Iterable[SavedNode], renamed: dict[str, str]) -> None:
+    """Let the hosts of a definition name the renumbered nodes in their `proxyWidgets`."""
+    for node in hosts:
+        changed = [
+            [renamed.get(str(entry[0]), entry[0]), *entry[1:]] if type(entry) is list and entry else entry
+            for entry in node.properties["proxyWidgets"]
+        ]
+        node.properties = {**node.properties, "proxyWidgets": changed}
