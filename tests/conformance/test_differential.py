@@ -1,9 +1,9 @@
 """L1 where nobody wrote the cases: random edits of official templates, the frontend in a real browser against us.
 
-`pytest --browser tests/conformance/test_differential.py --mutations 2000` tries so many; where CI is set, a few run with
-all other tests. Without playwright, the frontend package or a Chromium they are skipped, and the reason says so. A
-difference is shrunk, and with `--update-golden` the smallest workflow that shows it and the frontend's prompt are written
-to `tests/golden/frontend`.
+`pytest --browser tests/conformance/test_differential.py --mutations 2000` tries so many; where CI is set, a few run
+with all other tests. Without playwright, the frontend package or a Chromium they are skipped, and the reason says so.
+A difference is shrunk, and with `--update-golden` the smallest workflow that shows it and the prompt of the frontend
+are written to `tests/golden/frontend`.
 """
 
 from __future__ import annotations
