@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from discomfort.compiler.catalog import default_catalog
 from discomfort.compiler.diagnostics import has_errors
 from discomfort.compiler.frontend import load_workflow
+from discomfort.compiler.graph import Literal, NodeId
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 _JSON = st.recursive(
@@ -80,3 +81,32 @@ def test_L7_a_chain_of_reroutes_is_linear() -> None:
     assert list(workflow.graph.nodes) == ["0", str(count)]
     assert any(node.inputs for node in workflow.graph.nodes.values() if node.class_type == "PreviewImage")
     assert time.perf_counter() - begin < 5
+
+
+def _encode(text: str) -> dict[str, Any]:
+    return {"nodes": [{"id": 1, "type": "CLIPTextEncode", "widgets_values": [text]}], "links": [], "version": 0.4}
+
+
+def test_L7_comments_that_never_close_are_read_in_linear_time() -> None:
+    text = "/* " * 300_000
+    workflow = load_workflow(_encode(text + " a // b\nc"), default_catalog())
+    assert workflow.graph.nodes[NodeId("1")].inputs["text"] == Literal(text + " a \nc")
+
+
+def test_L8_too_many_choices_are_a_finding() -> None:
+    workflow = load_workflow(_encode("{a|" * 100_001), default_catalog())
+    assert [found.code for found in workflow.diagnostics] == ["DF144"]
+
+
+def test_L7_many_definitions_load_in_linear_time() -> None:
+    count = 20_000
+    subgraphs = [
+        {"id": f"s{n}", "name": f"s{n}", "nodes": [{"id": 1, "type": f"s{n + 1}"}], "links": []} for n in range(count)
+    ]
+    save = {"nodes": [{"id": 1, "type": "s0"}], "links": [], "version": 0.4, "definitions": {"subgraphs": subgraphs}}
+    assert "DF122" in [found.code for found in load_workflow(save, default_catalog()).diagnostics]
+
+
+def test_L8_a_million_wrong_nodes_end_the_reading_early() -> None:
+    workflow = load_workflow({"nodes": [7] * 1_000_000, "links": [5] * 1_000_000, "version": 0.4}, default_catalog())
+    assert len(workflow.diagnostics) == 2000

@@ -28,6 +28,11 @@ class Findings:
         """Add a note; `where` as for errors."""
         self._add(Severity.NOTE, code, message, where)
 
+    @property
+    def full(self) -> bool:
+        """Whether no further finding would be kept."""
+        return len(self._found) >= 2 * LIMIT
+
     def result(self) -> tuple[Diagnostic, ...]:
         """Return all findings; a last note tells how many were left out."""
         if self._dropped:
@@ -39,7 +44,7 @@ class Findings:
         if len(self._found) >= LIMIT and severity is not Severity.ERROR:
             self._dropped += 1
             return
-        if len(self._found) >= 2 * LIMIT:
+        if self.full:
             self._dropped += 1
             return
         hint = where.pop("hint", None)

@@ -15,7 +15,7 @@ from discomfort.compiler.frontend.promoted import NOTHING, Promoted
 from discomfort.compiler.frontend.resolve import Resolver
 from discomfort.compiler.frontend.slots import existing_inputs, is_lost
 from discomfort.compiler.frontend.subgraphs import Scope, make_ids_unique, unfold
-from discomfort.compiler.frontend.texts import dynamic_prompt
+from discomfort.compiler.frontend.texts import MOST_CHOICES, dynamic_prompt
 from discomfort.compiler.frontend.virtual import PRIMITIVE, VIRTUAL
 from discomfort.compiler.frontend.widgets import UNSET, widget_values
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin
@@ -103,6 +103,9 @@ class Lowering:
 
     def _widget_literal(self, widget: Widget, value: Any, scope: Scope, saved: SavedNode) -> Input:
         if widget.dynamic_prompts and type(value) is str:
+            if value.count("{") > MOST_CHOICES:
+                self._report_choices(widget, scope, saved)
+                return Literal(value)
             return Literal(dynamic_prompt(value, f"{self._seed}/{scope.prefix}{saved.id}/{widget.name}"))
         if widget.name == "filename_prefix" and saved.type not in PLAIN_PREFIXES:
             if type(value) is str:
@@ -141,6 +144,16 @@ class Lowering:
             node=scope.prefix + saved.id,
             title=saved.title or saved.type,
             hint="load the picture with LoadImage, or give it through a DiscomfortPort",
+        )
+
+    def _report_choices(self, widget: Widget, scope: Scope, saved: SavedNode) -> None:
+        self._findings.error(
+            "DF144",
+            f"this text holds more than {MOST_CHOICES} choices {{a|b}}",
+            path=f"{scope.graph.path}.nodes[{saved.row}]",
+            node=scope.prefix + saved.id,
+            title=saved.title or saved.type,
+            input=widget.name,
         )
 
     def _report_prefix(self, value: object, scope: Scope, saved: SavedNode) -> None:

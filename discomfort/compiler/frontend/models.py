@@ -165,6 +165,8 @@ def _items(holder: object, key: str, path: str, findings: Findings) -> list[Any]
 
 def _read_graph(graph: SavedGraph, raw: dict[str, Any] | Mapping[str, Any], by_rows: bool, findings: Findings) -> None:
     for row, item in enumerate(_items(raw, "nodes", graph.path, findings)):
+        if findings.full:
+            return
         node = read_node(item, row, graph, findings)
         if node is not None:
             if node.id in graph.nodes:
@@ -172,6 +174,8 @@ def _read_graph(graph: SavedGraph, raw: dict[str, Any] | Mapping[str, Any], by_r
             graph.nodes[node.id] = node
     links = graph.links
     for row, item in enumerate(_items(raw, "links", graph.path, findings)):
+        if findings.full:
+            return
         link = _link_from_row(item) if by_rows else _link_from_object(item)
         if link is None:
             shape = "a row [id, origin, origin slot, target, target slot, type]" if by_rows else "an object"

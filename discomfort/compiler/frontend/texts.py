@@ -7,10 +7,14 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-_COMMENTS = re.compile(r"/\*[\s\S]*?\*/|//.*")
+_COMMENT_START = re.compile(r"/[*/]")
+_LINE_END = re.compile(r"[\n\r\u2028\u2029]")
 _TOKENS = re.compile(r"\\[\s\S]?|[{}|]")
 _PATTERN = re.compile(r"%([^%]+)%")
 _FORBIDDEN = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
+MOST_CHOICES = 100_000
+"""A text with more `{` than this is not rewritten: nobody writes one, and choices nest."""
+
 _DATE_PARTS = re.compile(r"yyyy|yy|MM|M|dd|d|hh|h|mm|m|ss|s")
 
 
@@ -30,7 +34,7 @@ def dynamic_prompt(text: str, seed: str) -> str:
         seed: what decides the choices, together with their position in the text.
     """
     if "/" in text:
-        text = _COMMENTS.sub("", text)
+        text = _without_comments(text)
     if "{" not in text and "\\" not in text:
         return text
     outer: list[list[str]] = []
@@ -60,6 +64,28 @@ def dynamic_prompt(text: str, seed: str) -> str:
         choices = outer.pop()
         choices[-1] += chosen
     return choices[0]
+
+
+def _without_comments(text: str) -> str:
+    """Return the text without `//` and `/* */` comments, in linear time; one that is never closed is none."""
+    kept: list[str] = []
+    done = position = 0
+    while (start := _COMMENT_START.search(text, position)) is not None:
+        if start.group() == "//":
+            end = _LINE_END.search(text, start.end())
+            position = len(text) if end is None else end.start()
+        else:
+            closed = text.find("*/", start.end())
+            if closed < 0:
+                return "".join([*kept, _without_line_comments(text[done:])])
+            position = closed + 2
+        kept.append(text[done : start.start()])
+        done = position
+    return "".join([*kept, text[done:]])
+
+
+def _without_line_comments(text: str) -> str:
+    return re.sub(r"//[^\n\r\u2028\u2029]*", "", text)
 
 
 def file_name(text: str, widget_value: Callable[[str, str], object], clock: Callable[[], datetime]) -> str:
