@@ -116,13 +116,7 @@ class Resolver:
             return self._bypass(scope, origin, link.origin_slot, wanted, consumer)
         child = scope.children.get(origin.id)
         if child is not None:
-            if not 0 <= link.origin_slot < len(child.graph.outputs):
-                words = (
-                    f"link {link_id!r} comes from output {link.origin_slot} of subgraph {origin.id}, which has no such"
-                )
-                self._report_dangling(consumer, words)
-                return None, None
-            return self._enter(child, link.origin_slot), None
+            return self._enter(child, link.origin_slot, consumer), None
         return Link(NodeId(scope.prefix + origin.id), link.origin_slot), None
 
     def _leave(self, scope: Scope, slot: int) -> _Step | Source:
@@ -137,10 +131,21 @@ class Resolver:
             return parent, outer.link
         return self._promoted.literal(scope, slot)
 
-    def _enter(self, child: Scope, slot: int) -> _Step | None:
+    def _enter(self, child: Scope, slot: int, consumer: tuple[Scope, SavedNode, str]) -> _Step | None:
         """Return the link inside a subgraph that feeds its output `slot`."""
-        links = child.graph.outputs[slot].links
-        return (child, links[0]) if links else None
+        outputs = child.graph.outputs
+        host = child.prefix[:-1]
+        if not 0 <= slot < len(outputs):
+            self._report_dangling(consumer, f"the link comes from output {slot} of subgraph {host}, which has no such")
+            return None
+        if not outputs[slot].links:
+            return None
+        inner = child.graph.links.get(outputs[slot].links[0])
+        if inner is not None and inner.origin == INPUT_NODE:
+            words = f"output {outputs[slot].name!r} of subgraph {host} is wired straight to one of its inputs"
+            self._report_dangling(consumer, words)
+            return None
+        return child, outputs[slot].links[0]
 
     def _virtual(self, scope: Scope, origin: SavedNode) -> _Step | None:
         if origin.type == GETTER:
