@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from discomfort.compiler.catalog import default_catalog
 from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.frontend import load_workflow
 from tests.conformance import templates
+from tests.conformance.harness.object_info import bundled_object_info
+from tests.conformance.harness.page import FrontendMissing, frontend
 
 pytest.importorskip("comfyui_workflow_templates_json")
 
@@ -53,21 +56,40 @@ def test_hundred_thousand_nodes(benchmark: Any) -> None:
     benchmark.pedantic(load_workflow, (text, default_catalog()), rounds=3)
 
 
-def test_peer_comfy_cli(benchmark: Any) -> None:
-    """The same templates through comfy-cli, where it is installed."""
-    peer = pytest.importorskip("comfy_cli.workflow_to_api")
+def _each(benchmark: Any, convert: Callable[[dict[str, Any]], object], count: int | None = None) -> None:
+    """Convert templates one by one; the median of one and how many failed are in the extra info."""
     folder = templates.folder()
     assert folder is not None
-    documents = [json.loads((folder / name).read_bytes()) for name, _ in templates.recorded()]
-    info = {name: default_catalog()._raw[name] for name in default_catalog()}
+    documents = [json.loads((folder / name).read_bytes()) for name, _ in list(templates.recorded())[:count]]
+    times: list[float] = []
+    failed = 0
 
-    def convert() -> int:
-        failed = 0
+    def every() -> None:
+        nonlocal failed
         for document in documents:
+            begin = time.perf_counter()
             try:
-                peer.convert_ui_to_api(document, info)
-            except Exception:  # noqa: BLE001 - what the peer cannot convert is counted
+                convert(document)
+            except Exception:  # noqa: BLE001 - what a peer cannot convert is counted
                 failed += 1
-        return failed
+            times.append(time.perf_counter() - begin)
 
-    benchmark.extra_info["failed"] = benchmark.pedantic(convert, rounds=1)
+    benchmark.pedantic(every, rounds=1)
+    benchmark.extra_info["median_template_ms"] = round(statistics.median(times) * 1000, 3)
+    benchmark.extra_info["failed"] = failed
+
+
+def test_peer_comfy_cli(benchmark: Any) -> None:
+    """The same templates, parsed beforehand, through comfy-cli, where it is installed."""
+    peer = pytest.importorskip("comfy_cli.workflow_to_api")
+    info = json.loads(bundled_object_info())
+    _each(benchmark, lambda document: peer.convert_ui_to_api(document, info))
+
+
+def test_peer_browser(benchmark: Any) -> None:
+    """The first fifty templates, parsed beforehand, in the official frontend on a warm page, where it is installed."""
+    try:
+        with frontend(bundled_object_info()) as page:
+            _each(benchmark, page.prompt, 50)
+    except FrontendMissing as missing:
+        pytest.skip(str(missing))
