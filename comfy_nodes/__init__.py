@@ -21,7 +21,7 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
 }
 
 NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {
-    "DiscomfortPort": "Discomfort Port",
+    "DiscomfortPort": "Discomfort Port (Input/Output)",
     "DiscomfortTestRunner": "Discomfort Test Runner",
     "DiscomfortContextLoader": "Discomfort Context Loader (internal)",
     "DiscomfortContextSaver": "Discomfort Context Saver (internal)",
