@@ -2,7 +2,7 @@
 
 What is verified, and when: the header of a blob carries a checksum that every load checks, as it checks the size. The
 content digest is recomputed when a value is moved from disk to RAM, the first time a process maps a value from disk,
-and whenever size, modification time or inode of a file are not those noted when it was written. A blob in RAM whose
+and whenever size, times of change or inode of a file are not those noted when it was written. A blob in RAM whose
 file is untouched is trusted, as a process trusts its own memory; so a load takes no longer for a longer value.
 `verify` recomputes everything.
 """
@@ -129,7 +129,7 @@ class BlobReader:
 
 def signature_of(found: os.stat_result) -> tuple[int, ...]:
     """What changes when somebody writes to a file, or puts another in its place."""
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def is_full(error: OSError) -> bool:

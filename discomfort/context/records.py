@@ -48,7 +48,7 @@ class Blob:
         info: kind, dtype and shape, for programs.
         place: "ram" (in a segment), "disk" (in a file) or "index" (small enough to lie in the index itself).
         where: number of the segment, or name of the file.
-        signature: size, modification time and inode of the file when it was written: a change of these calls for
+        signature: size, times of change and inode of the file when it was written: a change of these calls for
             verification.
         promote: may it move to RAM when it is used?
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from discomfort.context.errors import CorruptValueError
 from discomfort.context.files import copy_file
 
 MIB = 1 << 20
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="a file there has no time of its last change of state")
 
 
 def tensor(megabytes: float, fill: int) -> torch.Tensor:
@@ -218,7 +221,17 @@ def test_many_mappings_at_once(context: WorkflowContext) -> None:
 
 
 @pytest.mark.parametrize("use_ram", [True, False], ids=["ram", "disk"])
-@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "header", "delete"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "flip",
+        pytest.param("flip with its time put back", marks=posix_only),
+        "truncate",
+        "empty",
+        "header",
+        "delete",
+    ],
+)
 def test_C5_damaged_blob_is_named_and_not_returned(context: WorkflowContext, use_ram: bool, damage: str) -> None:
     context.save("good", tensor(1, 5), use_ram=use_ram)
     context.save("bad", tensor(1, 9), use_ram=use_ram)
@@ -231,11 +244,15 @@ def test_C5_damaged_blob_is_named_and_not_returned(context: WorkflowContext, use
         "truncate": data[: len(data) // 2],
         "empty": b"",
         "header": b"\0" * 16 + data[16:],
+        "flip with its time put back": data[:500_000] + bytes([data[500_000] ^ 1]) + data[500_001:],
     }
+    times = path.stat()
     if damage == "delete":
         path.unlink()
     else:
         path.write_bytes(changed[damage])
+    if damage.endswith("put back"):
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     other = WorkflowContext.attach(context.handle())
     for reader in (context, other):
         with pytest.raises(CorruptValueError, match=r"'bad': .*(damaged|cut short|missing)"):
