@@ -23,6 +23,24 @@ PATIENCE = Patience(retry_seconds=2.0, check_seconds=0.3, silence_seconds=20.0)
 StartEngine = Callable[..., ComfyUIEngine]
 
 
+INVERSION = json.loads("""{
+  "version": 0.4, "last_node_id": 3, "last_link_id": 2,
+  "nodes": [
+    {"id": 1, "type": "DiscomfortPort", "mode": 0, "widgets_values": ["photo", ""],
+     "inputs": [{"name": "input", "type": "*", "link": null}],
+     "outputs": [{"name": "output", "type": "*", "links": [1]}]},
+    {"id": 2, "type": "ImageInvert", "mode": 0, "widgets_values": [],
+     "inputs": [{"name": "image", "type": "IMAGE", "link": 1}],
+     "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [2]}]},
+    {"id": 3, "type": "DiscomfortPort", "mode": 0, "widgets_values": ["result", ""],
+     "inputs": [{"name": "input", "type": "*", "link": 2}],
+     "outputs": [{"name": "output", "type": "*", "links": []}]}
+  ],
+  "links": [[1, 1, 0, 2, 0, "IMAGE"], [2, 2, 0, 3, 0, "IMAGE"]]
+}""")
+"""A workflow with an INPUT port, ImageInvert and an OUTPUT port, as the editor saves it."""
+
+
 def make_checkout(folder: Path) -> Path:
     """Make a folder that starts the double as ComfyUI is started."""
     folder.mkdir()

@@ -47,3 +47,48 @@ class Witness:
             for kind, data in self.messages
             if kind == "executing" and data.get("node") is not None
         ]
+
+
+def write_nodes(base: Path) -> None:
+    """Put the custom nodes of `_NODES` into ComfyUI's folder."""
+    folder = base / "custom_nodes"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "nodes_for_tests.py").write_text(_NODES)
+
+
+_NODES = """
+import time
+from comfy.model_management import throw_exception_if_processing_interrupted
+from comfy.utils import ProgressBar
+
+
+class SleepForTests:
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"value": ("INT", {}), "seconds": ("FLOAT", {})}})
+    RETURN_TYPES = ("INT",)
+    FUNCTION = "run"
+    CATEGORY = "tests"
+
+    def run(self, value, seconds):
+        steps = max(1, round(seconds / 0.02))
+        bar = ProgressBar(steps)
+        for _ in range(steps):
+            throw_exception_if_processing_interrupted()
+            time.sleep(seconds / steps)
+            bar.update(1)
+        return (value,)
+
+
+class FailForTests(SleepForTests):
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"how": ("STRING", {})}})
+
+    def run(self, how):
+        if how == "memory":
+            import torch
+            raise torch.cuda.OutOfMemoryError("Allocation on device would exceed allowed memory.")
+        if how == "thread":
+            raise SystemExit  # ends the thread that runs prompts; the server goes on answering
+        raise ValueError("it was asked to fail")
+
+
+NODE_CLASS_MAPPINGS = {"SleepForTests": SleepForTests, "FailForTests": FailForTests}
+"""

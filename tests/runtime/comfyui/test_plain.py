@@ -12,7 +12,8 @@ from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine import PromptRejected
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.server import ManagedServer
-from tests.runtime.comfyui.helpers import PATIENCE, addition, loader, node, observed, request_for, result_of
+from discomfort.session import Discomfort
+from tests.runtime.comfyui.helpers import INVERSION, PATIENCE, addition, loader, node, observed, request_for, result_of
 
 
 @pytest_asyncio.fixture
@@ -80,3 +81,11 @@ async def test_what_cannot_travel_is_said_all_at_once_before_anything_runs(
     assert found == [("DF521", "main.json", "l!"), ("DF521", "main.json", "rgba!"), ("DF521", "main.json", "latent!")]
     assert all("install the Discomfort nodes" in (finding.hint or "") for finding in caught.value.diagnostics)
     assert observed(plain_server.url)["runs"] == before
+
+
+async def test_workflow_with_ports_runs(plain_server: ManagedServer) -> None:
+    """Ports are the compiler's: that the server has no class for them does not matter."""
+    image = eight_bits(1, 6, 5, 3)
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        results = await discomfort.run([INVERSION], inputs={"photo": image})
+    assert torch.allclose(results["result"], 1.0 - image, atol=1e-6)

@@ -20,7 +20,7 @@ from tests.runtime.comfyui.real import Witness, real_config
 LOOP = Path(__file__).parents[3] / "examples" / "loop"
 MODEL = "my_model.safetensors"
 
-pytestmark = [pytest.mark.comfyui, pytest.mark.timeout(550)]
+pytestmark = [pytest.mark.comfyui, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +86,10 @@ async def test_R3_the_model_stays_loaded_when_two_workflows_alternate(
     async with await Discomfort.create(configured) as discomfort:
         with discomfort.Context() as context:
             await discomfort.run([LOOP / "load_model.json"], inputs={"model_name": MODEL}, context=context)
-            for number in range(6):
+            for number in range(4):
                 inputs = {"prompt": f"{number}", "seed": number}
                 await discomfort.run([other if number % 2 else main], inputs=inputs, context=context)
                 assert list(context.load("output").shape) == [1, 64, 128 if number % 2 else 64, 3]
     executed = witness.executed()
     assert executed.count("CheckpointLoaderSimple") == 1
-    assert executed.count("KSampler") == executed.count("VAEDecode") == 6
+    assert executed.count("KSampler") == executed.count("VAEDecode") == 4

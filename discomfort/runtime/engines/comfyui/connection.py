@@ -15,7 +15,8 @@ from typing import Any
 
 from comfy_nodes.routes import PROTOCOL
 from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
-from discomfort.compiler.catalog import Catalog
+from discomfort.compiler.catalog import OWN_CLASSES, Catalog
+from discomfort.compiler.effects import PORT_CLASS
 from discomfort.runtime.engine import EngineError, EngineLost, Listener, Prompt, PromptRequest, PromptResult
 from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
 from discomfort.runtime.engines.comfyui.errors import rejection
@@ -172,7 +173,8 @@ class Connection:
         await self.transport.close()
 
     async def _read_catalog(self) -> Catalog:
-        return Catalog(await self.transport.get_json("/object_info"))
+        """Return the server's classes, and ports: those are resolved before a prompt is sent, whatever it has."""
+        return Catalog({PORT_CLASS: OWN_CLASSES[PORT_CLASS], **await self.transport.get_json("/object_info")})
 
     async def _choose_channel(self) -> Channel:
         transport = self.transport

@@ -1,0 +1,244 @@
+"""Attaching to real ComfyUI servers: with shared memory, over HTTP, and without our nodes: `pytest --comfyui=PATH`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import torch
+from PIL import Image
+
+from discomfort.compiler.emit import emit_prompt
+from discomfort.compiler.frontend import load_workflow
+from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine import EngineError, NodeFailed, PromptRejected
+from discomfort.runtime.engines.comfyui import server as server_module
+from discomfort.runtime.engines.comfyui.channel import NodesChannel
+from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.comfyui.plain import PlainChannel
+from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.session import Discomfort
+from tests.runtime.comfyui.helpers import INVERSION, loader, node, request_for, result_of
+from tests.runtime.comfyui.real import real_config
+
+pytestmark = [pytest.mark.comfyui, pytest.mark.timeout(550)]
+
+ONE_STEP = 1.001 / 255
+"""ComfyUI rounds the pictures that it saves down to 8 bits."""
+
+
+def running(server: ManagedServer) -> Iterator[ManagedServer]:
+    asyncio.run(server.start())
+    try:
+        yield server
+    finally:
+        asyncio.run(server.stop())
+
+
+@pytest.fixture(scope="module")
+def open_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedServer]:
+    """A server with our nodes that sees what we see."""
+    yield from running(ManagedServer(real_config(*given(request), tmp_path_factory.mktemp("open"))))
+
+
+@pytest.fixture(scope="module")
+def closed_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedServer]:
+    """A server with our nodes that has a /dev/shm of its own, and next to no room for pictures."""
+    unshared = ["unshare", "--map-root-user", "--mount"]
+    if sys.platform != "linux" or not shutil.which("unshare"):
+        pytest.skip("needs Linux's unshare")
+    if subprocess.run([*unshared, "mount", "-t", "tmpfs", "none", "/dev/shm"], check=False).returncode:
+        pytest.skip("mount namespaces are not allowed here")
+    base = tmp_path_factory.mktemp("closed")
+    checkout, python = given(request)
+    config = real_config(checkout, python, base)
+    mounts = f"mount -t tmpfs none /dev/shm && mount -t tmpfs -o size=64k none {base}/output"
+    wrapper = base / "python"
+    wrapper.write_text(f'#!/bin/sh\nexec {" ".join(unshared)} sh -c \'{mounts} && exec {python} "$@"\' sh "$@"\n')
+    wrapper.chmod(0o755)
+    yield from running(ManagedServer(replace(config, python=str(wrapper))))
+
+
+@pytest.fixture(scope="module")
+def bare_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedServer]:
+    """A server without our nodes."""
+    base = tmp_path_factory.mktemp("bare")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server_module, "_INJECTED", base / "nothing")
+        (base / "nothing").mkdir()
+        yield from running(ManagedServer(real_config(*given(request), base)))
+
+
+def given(request: pytest.FixtureRequest) -> tuple[Path, str]:
+    """Return checkout and interpreter; for fixtures that outlive a test."""
+    option = request.config.getoption
+    return Path(str(option("--comfyui"))).resolve(), str(option("--comfyui-python") or sys.executable)
+
+
+@pytest_asyncio.fixture
+async def attach() -> AsyncIterator[Any]:
+    """Attaches engines, which are closed at the end."""
+    engines = []
+
+    def make(server: ManagedServer, token: str | None) -> ComfyUIEngine:
+        engines.append(ComfyUIEngine.attached(server.url, token))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        await engine.close()
+
+
+def inversion(context: WorkflowContext, image: torch.Tensor) -> Any:
+    prompt = {"l": loader(context, image, "IMAGE"), "k": node("ImageInvert", image=["l", 0])}
+    return request_for(context, prompt, image=["k", 0])
+
+
+async def channel_of(engine: ComfyUIEngine) -> Any:
+    return (await engine.connected())._channel
+
+
+async def is_shared(engine: ComfyUIEngine) -> bool:
+    channel = await channel_of(engine)
+    assert isinstance(channel, NodesChannel)
+    (shared,) = {shared for _, shared in channel._attached.values()}
+    return shared
+
+
+async def test_local_server_maps_the_contexts_memory(
+    attach: Any, open_server: ManagedServer, context: WorkflowContext
+) -> None:
+    engine = attach(open_server, open_server.token)
+    image = torch.rand(2, 64, 32, 3)
+    assert torch.equal(await result_of(engine, inversion(context, image)), 1.0 - image)
+    assert await is_shared(engine)
+
+
+async def test_remote_server_gets_values_over_http(
+    attach: Any, open_server: ManagedServer, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection._LOOPBACK", ())
+    engine = attach(open_server, open_server.token)
+    image = torch.rand(1, 700, 800, 3)
+    assert torch.equal(await result_of(engine, inversion(context, image)), 1.0 - image)
+    assert not await is_shared(engine)
+    with pytest.raises((EngineError, TypeError), match="pickle"):
+        await engine.run(request_for(context, {"l": loader(context, {1, 2, 3})}, out=["l", 0]))
+
+
+async def test_wrong_token_is_refused(attach: Any, open_server: ManagedServer, context: WorkflowContext) -> None:
+    with pytest.raises(EngineError, match="token"):
+        await attach(open_server, "wrong").run(inversion(context, torch.rand(1, 2, 2, 3)))
+
+
+async def test_server_that_cannot_see_the_memory_gets_values_over_http(
+    attach: Any, closed_server: ManagedServer, context: WorkflowContext
+) -> None:
+    engine = attach(closed_server, closed_server.token)
+    image = torch.rand(1, 300, 200, 3)
+    assert torch.equal(await result_of(engine, inversion(context, image)), 1.0 - image)
+    assert not await is_shared(engine)
+
+
+async def test_R7_full_disk_on_the_server_is_told_and_survived(
+    attach: Any, closed_server: ManagedServer, context: WorkflowContext
+) -> None:
+    engine = attach(closed_server, closed_server.token)
+    image = torch.rand(1, 256, 256, 3)
+    request = inversion(context, image)
+    picture = node("SaveImage", images=["k", 0], filename_prefix="full")
+    with pytest.raises(NodeFailed, match=r"SaveImage.*No space left on device"):
+        await engine.run(replace(request, prompt={**request.prompt, "picture": picture}))
+    assert torch.equal(await result_of(engine, request), 1.0 - image)
+
+
+async def test_server_without_our_nodes_runs_what_can_travel(
+    attach: Any, bare_server: ManagedServer, context: WorkflowContext
+) -> None:
+    engine = attach(bare_server, None)
+    assert isinstance(await channel_of(engine), PlainChannel)
+    image = torch.randint(0, 256, (2, 40, 30, 3)).float() / 255
+    assert torch.allclose(await result_of(engine, inversion(context, image)), 1.0 - image, atol=ONE_STEP)
+    mask = torch.randint(0, 256, (1, 40, 30)).float() / 255
+    prompt = {"l": loader(context, mask, "MASK"), "k": node("InvertMask", mask=["l", 0])}
+    assert torch.allclose(
+        await result_of(engine, request_for(context, prompt, mask=["k", 0])), 1.0 - mask, atol=ONE_STEP
+    )
+    text = {"k": node("StringConcatenate", string_a="light", string_b="house", delimiter="")}
+    assert await result_of(engine, request_for(context, text, text=["k", 0])) == "lighthouse"
+
+
+async def test_server_without_our_nodes_runs_a_workflow_with_ports(bare_server: ManagedServer) -> None:
+    image = torch.randint(0, 256, (1, 40, 30, 3)).float() / 255
+    async with await Discomfort.create(engine=bare_server.url) as discomfort:
+        results = await discomfort.run([INVERSION], inputs={"photo": image})
+    assert torch.allclose(results["result"], 1.0 - image, atol=ONE_STEP)
+
+
+async def test_what_cannot_travel_is_said_before_anything_runs(
+    attach: Any, bare_server: ManagedServer, context: WorkflowContext
+) -> None:
+    engine = attach(bare_server, None)
+    latent = {"samples": torch.zeros(1, 4, 8, 8)}
+    prompt = {
+        "l": loader(context, latent, "LATENT"),
+        "k": node("LatentUpscaleBy", samples=["l", 0], scale_by=random.random()),
+    }
+    with pytest.raises(PromptRejected, match="install the Discomfort nodes") as caught:
+        await engine.run(request_for(context, prompt, latent=["k", 0]))
+    assert [finding.where.node for finding in caught.value.diagnostics] == ["l!", "k!"]
+
+
+async def test_a_saved_picture_opens_as_the_stitched_workflow(open_server: ManagedServer) -> None:
+    """What SaveImage of a run embeds holds the nodes of all workflows; the editor makes a prompt of it again."""
+    image = torch.rand(1, 16, 24, 3)
+    engine = ComfyUIEngine.attached(open_server.url, open_server.token)
+    async with await Discomfort.create(engine=engine) as discomfort:
+        await discomfort.run([INVERSION, SAVING], inputs={"photo": image})
+        catalog = await discomfort.engine.catalog()
+    (path,) = (open_server.config.base_folder / "output").glob("stays*.png")
+    with Image.open(path) as picture:
+        embedded = json.loads(picture.text["workflow"])  # type: ignore[attr-defined]
+    lowered = load_workflow(embedded, catalog)
+    assert not lowered.diagnostics
+    prompt = emit_prompt(lowered.graph)
+    assert sorted(spec["class_type"] for spec in prompt.values()) == sorted(node["type"] for node in embedded["nodes"])
+    (saver,) = (spec for spec in prompt.values() if spec["class_type"] == "SaveImage")
+    assert prompt[saver["inputs"]["images"][0]]["class_type"] == "ImageInvert"
+
+
+SAVING = {
+    "version": 0.4,
+    "last_node_id": 2,
+    "last_link_id": 1,
+    "nodes": [
+        {
+            "id": 1,
+            "type": "DiscomfortPort",
+            "mode": 0,
+            "widgets_values": ["result", ""],
+            "inputs": [{"name": "input", "type": "*", "link": None}],
+            "outputs": [{"name": "output", "type": "*", "links": [1]}],
+        },
+        {
+            "id": 2,
+            "type": "SaveImage",
+            "mode": 0,
+            "widgets_values": ["stays"],
+            "inputs": [{"name": "images", "type": "IMAGE", "link": 1}],
+            "outputs": [],
+        },
+    ],
+    "links": [[1, 1, 0, 2, 0, "IMAGE"]],
+}
+"""Saves what `INVERSION` makes."""
