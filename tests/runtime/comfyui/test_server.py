@@ -123,7 +123,7 @@ from discomfort.runtime.engines.comfyui.server import ManagedServer
 async def main():
     server = ManagedServer(ServerConfig(Path(sys.argv[1]), arguments=("--child-file", sys.argv[2]), start_timeout=30.0))
     await server.start()
-    print(server._guard.pid, server.process_id, flush=True)
+    print(server._guard.pid, server.process_id, server.log_file, flush=True)
     await asyncio.sleep(600)
 
 asyncio.run(main())
@@ -140,7 +140,8 @@ async def test_R7_server_dies_with_whoever_keeps_it(checkout: Path, tmp_path: Pa
     command = [sys.executable, "-c", CLIENT, str(checkout), str(child_file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path.cwd()) as client:
         assert client.stdout is not None
-        guard, server = map(int, client.stdout.readline().split())
+        *processes, log = client.stdout.readline().decode().split()
+        guard, server = map(int, processes)
         child = int(child_file.read_text())
         try:
             os.kill(client.pid if killed == "client" else guard, signal.SIGKILL)
@@ -148,6 +149,7 @@ async def test_R7_server_dies_with_whoever_keeps_it(checkout: Path, tmp_path: Pa
             if killed == "client":
                 await wait_until(lambda: not is_alive(child))
                 await wait_until(lambda: not is_alive(guard))
+                assert not Path(log).parent.exists()
         finally:
             client.kill()
             for process in (guard, server, child):

@@ -5,7 +5,8 @@
 The guard starts COMMAND in a process group of its own and writes its process id as a line to standard output. It stops
 the whole group (SIGTERM, a grace period, SIGKILL) when its standard input ends or its parent is gone, which happen
 whatever way the program dies, SIGKILL included; or on SIGTERM. Should the guard itself be killed, Linux kills the
-server with it (parent-death signal). It exits with the server's exit status.
+server with it (parent-death signal). It exits with the server's exit status. LOG_FILE's folder is the program's to
+remove; the guard does it where the program is gone.
 
 Only the standard library is used: the guard must start fast and anywhere.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,7 +48,10 @@ def main(arguments: list[str]) -> int:
         except subprocess.TimeoutExpired:
             sys.stderr.write(f"the server did not stop within {grace:g} s and is killed\n")
     _kill_group(server)
-    return server.wait()
+    status = server.wait()
+    if os.getppid() != parent:
+        shutil.rmtree(log.parent, ignore_errors=True)
+    return status
 
 
 def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
