@@ -82,7 +82,7 @@ def image_rivals(plan: discomfort.Plan, context: Any, engine: ComfyUIEngine, bar
             [ramp.expand(1024, 1024), ramp.unsqueeze(1).expand(1024, 1024), ramp.flip(0) * ramp[:, None]]
         )
         noise = torch.rand(1024, 1024, 3, generator=torch.Generator().manual_seed(number))
-        return (plain.permute(1, 2, 0) * 0.95 + noise * 0.05).unsqueeze(0)
+        return (plain.permute(1, 2, 0) * 0.95 + noise * 0.05).unsqueeze(0).contiguous()
 
     pictures = [picture(number) for number in range(4)]
 
