@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 
@@ -41,22 +41,32 @@ def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
     if _running_loop() is loop:
         work.close()
         raise RuntimeError("a blocking run was asked for on the engine loop; await the asynchronous form instead")
-    finished = threading.Event()
-    future = asyncio.run_coroutine_threadsafe(_announcing(work, finished), loop)
+    errand = _Errand(work)
+    future = asyncio.run_coroutine_threadsafe(errand.run(), loop)
     try:
         return future.result()
     except KeyboardInterrupt:
         future.cancel()
-        finished.wait(CLEAN_UP)
+        errand.settle(loop)
         raise
 
 
 async def run_awaiting(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run `work` on the engine loop from whatever loop the caller is on; cancelling the caller cancels the work."""
+    """Run `work` on the engine loop from whatever loop the caller is on.
+
+    Cancelling the caller cancels the work and waits for its clean-up, since a program may end right after.
+    """
     loop = engine_loop()
     if _running_loop() is loop:
         return await work
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+    errand = _Errand(work)
+    future = asyncio.run_coroutine_threadsafe(errand.run(), loop)
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        future.cancel()
+        await asyncio.shield(asyncio.to_thread(errand.settle, loop))
+        raise
 
 
 async def within(seconds: float, work: Awaitable[Result]) -> Result:
@@ -85,8 +95,28 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-async def _announcing(work: Coroutine[Any, Any, Result], finished: threading.Event) -> Result:
-    try:
-        return await work
-    finally:
-        finished.set()
+class _Errand(Generic[Result]):
+    """Work handed to another loop, whose end can be waited for even after its future was cancelled."""
+
+    def __init__(self, work: Coroutine[Any, Any, Result]) -> None:
+        self._work = work
+        self._began = threading.Event()
+        self._ended = threading.Event()
+
+    async def run(self) -> Result:
+        self._began.set()
+        try:
+            return await self._work
+        finally:
+            self._ended.set()
+
+    def settle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait until cancelled work has cleaned up, at most CLEAN_UP seconds; not for work that never began."""
+        for _ in range(2):  # the loop makes the task in one turn, and begins or drops it in the next
+            turn = threading.Event()
+            loop.call_soon_threadsafe(turn.set)
+            turn.wait(CLEAN_UP)
+        if self._began.is_set():
+            self._ended.wait(CLEAN_UP)
+        else:
+            self._work.close()

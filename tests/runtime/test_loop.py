@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from discomfort.runtime.loop import engine_loop, run_awaiting, run_blocking, within
+from discomfort.runtime.loop import CLEAN_UP, engine_loop, run_awaiting, run_blocking, within
 
 
 async def which_loop() -> asyncio.AbstractEventLoop:
@@ -97,3 +97,34 @@ async def test_work_that_takes_too_long_is_cancelled() -> None:
     with pytest.raises(asyncio.TimeoutError):
         await within(0.01, work)
     assert work.cancelled()
+
+
+async def test_a_cancelled_awaiting_caller_waits_for_the_clean_up() -> None:
+    """A program may end right after: the server's job must be off the server by then."""
+    began, cleaned = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.2)
+            cleaned.set()
+
+    caller = asyncio.create_task(run_awaiting(work()))
+    await asyncio.to_thread(began.wait)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert cleaned.is_set()
+
+
+async def test_a_caller_that_is_cancelled_before_the_work_began_does_not_wait() -> None:
+    busy = threading.Event()
+    engine_loop().call_soon_threadsafe(busy.wait, 10)
+    caller = asyncio.create_task(run_awaiting(which_loop()))
+    await asyncio.sleep(0)
+    caller.cancel()
+    asyncio.get_running_loop().call_later(0.05, busy.set)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(caller, CLEAN_UP / 2)
