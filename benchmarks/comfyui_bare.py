@@ -56,7 +56,7 @@ class BareClient:
         stream = io.BytesIO()
         Image.fromarray((image[0] * 255).round().byte().numpy()).save(stream, "PNG", compress_level=1)
         form = aiohttp.FormData()
-        form.add_field("image", stream.getvalue(), filename=name, content_type="image/png")
+        form.add_field("image", io.BytesIO(stream.getvalue()), filename=name, content_type="image/png")
         form.add_field("overwrite", "true")
         async with self._session.post(f"{self.url}/upload/image", data=form) as response:
             return str((await response.json())["name"])

@@ -36,6 +36,13 @@ async def test_images_are_uploaded_and_read_back(plain: ComfyUIEngine, context: 
     assert torch.allclose(back, 1.0 - image, atol=1e-6)
 
 
+async def test_large_image_is_uploaded_without_a_warning(plain: ComfyUIEngine, context: WorkflowContext) -> None:
+    image = eight_bits(1, 700, 800, 3)  # noise: over 1 MB as PNG
+    prompt = {"l": loader(context, image, "IMAGE"), "k": node("ImageInvert", image=["l", 0])}
+    back = await result_of(plain, request_for(context, prompt, image=["k", 0]))
+    assert torch.allclose(back, 1.0 - image, atol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(6, 5), (2, 6, 5)])
 async def test_masks_are_uploaded_and_read_back(
     plain: ComfyUIEngine, context: WorkflowContext, shape: tuple[int, ...]

@@ -124,7 +124,7 @@ class PlainChannel:
 
             def form() -> aiohttp.FormData:
                 data = aiohttp.FormData()
-                data.add_field("image", png, filename=name, content_type="image/png")
+                data.add_field("image", io.BytesIO(png), filename=name, content_type="image/png")
                 data.add_field("subfolder", "discomfort")
                 data.add_field("overwrite", "true")
                 return data
