@@ -62,9 +62,19 @@ def node(
     return make
 
 
+class AnyType(str):
+    """Older ComfyUI compares the types at the ends of a link as text."""
+
+    __slots__ = ()
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+ANY = AnyType("*")
 INT = ("INT", {"default": 0, "min": -1000, "max": 1000})
 TEXT = ("STRING", {"default": ""})
-LAZY = ("*", {"lazy": True})
+LAZY = (ANY, {"lazy": True})
 
 
 @node(("INT",), {"a": INT, "b": INT})
@@ -79,7 +89,7 @@ async def BehaviourAsyncAdd(a: int, b: int) -> Any:
     return (a + b,)
 
 
-@node(("*",), {"value": ("*",)})
+@node((ANY,), {"value": (ANY,)})
 def BehaviourPass(value: Any) -> Any:
     return (value,)
 
@@ -133,7 +143,7 @@ def BehaviourSum(values: list[int]) -> Any:
 
 
 @node(
-    ("*",),
+    (ANY,),
     {"second": ("BOOLEAN", {"default": False}), "one": LAZY, "two": LAZY},
     check_lazy_status=lambda self, second, one=None, two=None: [
         name for name, value in ((("two", two),) if second else (("one", one),)) if value is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -88,11 +89,19 @@ def context() -> Iterator[WorkflowContext]:
         yield made
 
 
-def bring_nodes(base: Path) -> Path:
-    """Put the suite's nodes below `base` as a custom node, and return their journal."""
-    for folder in ("custom_nodes", "input", "output", "temp", "models", "user"):
-        (base / folder).mkdir(exist_ok=True)
+def bring_nodes(base: Path, checkout: Path | None = None) -> Path:
+    """Put the suite's nodes below `base` as a custom node, and return their journal.
+
+    A real checkout also brings the nodes of its own execution tests, and the checkpoint that DISCOMFORT_TEST_CHECKPOINT
+    names.
+    """
+    for folder in ("custom_nodes", "input", "output", "temp", "models/checkpoints", "user"):
+        (base / folder).mkdir(parents=True, exist_ok=True)
     path = shutil.copy(NODES, base / "custom_nodes")
+    if checkout is not None and (theirs := checkout / "tests/execution/testing_nodes/testing-pack").is_dir():
+        (base / "custom_nodes" / "testing-pack").symlink_to(theirs, target_is_directory=True)
+    if checkpoint := os.environ.get("DISCOMFORT_TEST_CHECKPOINT"):
+        (base / "models" / "checkpoints" / "random.safetensors").symlink_to(Path(checkpoint).resolve())
     return Path(path).with_suffix(".journal")
 
 
@@ -124,7 +133,7 @@ def inprocess(base: Path, path: Path | None, _python: str) -> Iterator[Rig]:
             if importlib.util.find_spec("torchsde") is None:
                 pytest.skip("this Python lacks ComfyUI's requirements")
             arguments = real_arguments(base)
-            journal = bring_nodes(base)
+            journal = bring_nodes(base, path)
         engine = InProcessEngine(path, arguments)
         run_blocking(engine.start())
         yield Rig("inprocess", engine, journal)
@@ -145,7 +154,7 @@ def server_config(base: Path, path: Path | None, python: str) -> ServerConfig:
 
 
 def managed(base: Path, path: Path | None, python: str) -> Iterator[Rig]:
-    journal = bring_nodes(base)
+    journal = bring_nodes(base, path)
     engine = ComfyUIEngine.managed(server_config(base, path, python))
     run_blocking(engine.start())
     yield Rig("managed", engine, journal)
@@ -153,7 +162,7 @@ def managed(base: Path, path: Path | None, python: str) -> Iterator[Rig]:
 
 
 def attached(base: Path, path: Path | None, python: str) -> Iterator[Rig]:
-    journal = bring_nodes(base)
+    journal = bring_nodes(base, path)
     server = ManagedServer(server_config(base, path, python))
     asyncio.run(server.start())
     try:
