@@ -123,10 +123,3 @@ def test_overhead_per_node(benchmark: Any, tmp_path: Path) -> None:
         share = f"1/{server / best[name, 100]:,.0f}" if server else ""
         print(f"| {name} | " + " | ".join(costs) + f" | {share} |")
     benchmark.extra_info.update({f"{name}, {length}": round(cost, 1) for (name, length), cost in best.items()})
-    for name in names:
-        if name != "server":  # linear: a node of a chain a hundred times longer costs about the same
-            assert best[name, 10_000] < 4 * best[name, 100], f"{name} is not linear"
-    if server:
-        for name in names:
-            if name not in ("server", "bare loop"):
-                assert server / best[name, 100] >= 100, f"{name} costs more than a hundredth of the server"
