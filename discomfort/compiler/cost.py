@@ -2,23 +2,23 @@
 
 A server looks at each node of a prompt together with all that comes before it and with all that is still to run, so
 its own cost grows with nodes times depth, and with nodes times nodes. The constants were fitted to what
-`benchmarks/test_partition.py` measured; docs/compiler.md has the figures. Only their ratios matter to a decision, and
-the best size of a prompt follows their square root.
+`benchmarks/test_partition.py` measured on ComfyUI 0.33.0; docs/compiler.md has the figures. Only their ratios matter to
+a decision, and the best size of a prompt follows their square root.
 """
 
 from __future__ import annotations
 
-PROMPT_SECONDS = 0.0025
+PROMPT_SECONDS = 0.004
 """Queueing a prompt, starting it, hearing of its end."""
 
-NODE_SECONDS = 0.001
+NODE_SECONDS = 0.0006
 """Each node of a prompt, however it lies."""
 
-PAIR_SECONDS = 0.000024
+PAIR_SECONDS = 0.0000085
 """Each node, for each node of the mean of the prompt's depth and size."""
 
-CROSSING_SECONDS = 0.015
-"""Storing a value and loading it again; a large image takes longer on a busy machine."""
+CROSSING_SECONDS = 0.01
+"""Storing a value and loading it again: between what images of 64 and of 1024 pixels a side take."""
 
 SAVING = 0.25
 """What part of a prompt's cost splitting it must save."""
