@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, has_errors
+from discomfort.compiler.effects import PORT_CLASS
 from discomfort.compiler.frontend import Workflow, load_workflow
 from discomfort.compiler.graph import topological_order
 from discomfort.compiler.plan import PlanInput, PlanOutput
@@ -210,7 +211,8 @@ def stitch_documents(workflows: Sequence[Workflow]) -> Canvas:
     """Return one canvas of several workflows, laid side by side.
 
     An INPUT port reads what the nearest earlier workflow wrote under its name: its consumers are wired to that
-    source and the port disappears. Of several OUTPUT ports of one name the last stays.
+    source and the port disappears. Of the ports of several workflows that write one name the last OUTPUT stays, else
+    the last PASSTHRU.
 
     Raises:
         CompileError: a workflow is not one that the editor saved, or has a port inside a subgraph.
@@ -220,14 +222,27 @@ def stitch_documents(workflows: Sequence[Workflow]) -> Canvas:
     if findings:
         raise CompileError(findings)
     canvas = Canvas()
-    written: dict[str, int] = {}
-    tapped: dict[str, int] = {}
+    written: dict[str, list[int]] = {}
+    tapped: dict[str, list[int]] = {}
+    replaced: list[int] = []
     for workflow, own in zip(workflows, ports, strict=True):
         renamed = _place(canvas, workflow.document)
-        placed = [(renamed[port.node], port.unique_id, port.mode) for port in own]
-        _bind_inputs(canvas, placed, tapped | written)
-        _keep_last_outputs(canvas, placed, written)
-        tapped.update((name, node) for node, name, mode in placed if mode is Mode.PASSTHRU)
+        placed: dict[Mode, dict[str, list[int]]] = {mode: {} for mode in Mode}
+        for port in own:
+            placed[port.mode].setdefault(port.unique_id, []).append(renamed[port.node])
+        for name, nodes in placed[Mode.INPUT].items():
+            if (sources := written.get(name) or tapped.get(name)) is not None:
+                _wire_past(canvas, nodes, _feeding(canvas, sources[0]))
+        for name, nodes in placed[Mode.PASSTHRU].items():
+            _dissolve(canvas, tapped.get(name, []))
+            tapped[name] = nodes
+        for name, nodes in placed[Mode.OUTPUT].items():
+            replaced += written.get(name, [])
+            written[name] = nodes
+    for name in [name for name in tapped if name in written and len(workflows) > 1]:
+        _dissolve(canvas, tapped[name])
+    for node in replaced:
+        _remove_with_feeders(canvas, node)
     return canvas
 
 
@@ -251,28 +266,42 @@ def _refusals(workflow: Workflow, ports: Iterable[EditorPort]) -> Iterable[Diagn
             )
 
 
-def _bind_inputs(canvas: Canvas, ports: Iterable[tuple[int, str, Mode]], sources: Mapping[str, int]) -> None:
-    """Wire the consumers of each INPUT port to what feeds the port that wrote its name."""
-    for node, name, mode in ports:
-        writer = sources.get(name)
-        if mode is not Mode.INPUT or writer is None:
-            continue
-        feeding = next(link for link in canvas.links.values() if link.target == writer)
-        for link in [link for link in canvas.links.values() if link.origin == node]:
+def _feeding(canvas: Canvas, port: int) -> EditorLink:
+    """Return the link into a port; its texts may be linked too."""
+    slots = canvas.nodes[port]["inputs"]
+    into = (link for link in canvas.links.values() if link.target == port)
+    return next(link for link in into if slots[link.target_slot].get("name") == "input")
+
+
+def _wire_past(canvas: Canvas, ports: Iterable[int], feeding: EditorLink) -> None:
+    """Wire the consumers of ports to the output from which `feeding` comes, and take the ports out."""
+    for port in ports:
+        for link in [link for link in canvas.links.values() if link.origin == port]:
             canvas.disconnect(link.id)
             link.origin, link.origin_slot = feeding.origin, feeding.origin_slot
             canvas.connect(link)
+        canvas.remove(port)
+
+
+def _dissolve(canvas: Canvas, taps: Iterable[int]) -> None:
+    """Take out PASSTHRU ports whose name stands for something else now."""
+    for tap in taps:
+        _wire_past(canvas, [tap], _feeding(canvas, tap))
+
+
+def _remove_with_feeders(canvas: Canvas, port: int) -> None:
+    """Take out an OUTPUT port, and the ports and reroutes that handed a value to nothing else."""
+    stack = [port]
+    while stack:
+        node = stack.pop()
+        feeders = [link.origin for link in canvas.links.values() if link.target == node]
         canvas.remove(node)
-
-
-def _keep_last_outputs(canvas: Canvas, ports: Iterable[tuple[int, str, Mode]], written: dict[str, int]) -> None:
-    for node, name, mode in ports:
-        if mode is not Mode.OUTPUT:
-            continue
-        earlier = written.get(name)
-        if earlier is not None:
-            canvas.remove(earlier)
-        written[name] = node
+        stack += [
+            feeder
+            for feeder in dict.fromkeys(feeders)
+            if canvas.nodes[feeder]["type"] in (PORT_CLASS, "Reroute")
+            and not any(link.origin == feeder for link in canvas.links.values())
+        ]
 
 
 def _place(canvas: Canvas, document: Mapping[str, Any]) -> dict[str, int]:

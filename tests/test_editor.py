@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import pytest
 
 import discomfort
 from discomfort.compiler.diagnostics import CompileError
+from discomfort.compiler.graph import Input
 from discomfort.tools import WorkflowTools
+from tests.property.typed import editor_document
+from tests.runtime.programs import reads, workflow, writes
 
 QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
 FILES = [QUICKSTART / "load_vae.json", QUICKSTART / "main_workflow.json"]
@@ -18,7 +22,16 @@ tools = WorkflowTools()
 
 
 def computed(plan: discomfort.Plan) -> dict[str, Any]:
-    """Return what a plan computes, whatever its nodes are called."""
+    """Return what a plan gives, whatever its nodes are called."""
+    return shapes_of(plan, plan.graph.outputs)
+
+
+def tapped(plan: discomfort.Plan) -> dict[str, Any]:
+    """Return what a plan could also give."""
+    return shapes_of(plan, plan.graph.taps)
+
+
+def shapes_of(plan: discomfort.Plan, names: Mapping[str, Input]) -> dict[str, Any]:
     shapes: dict[str, Any] = {}
     for node in plan.graph.nodes.values():
         inputs = {
@@ -26,7 +39,7 @@ def computed(plan: discomfort.Plan) -> dict[str, Any]:
             for name, value in node.inputs.items()
         }
         shapes[node.id] = (node.class_type, tuple(sorted(inputs.items(), key=str)))
-    return {name: shapes.get(getattr(value, "node", "")) for name, value in plan.graph.outputs.items()}
+    return {name: shapes.get(getattr(value, "node", "")) for name, value in names.items()}
 
 
 def test_the_ports_of_a_workflow_are_discovered() -> None:
@@ -86,6 +99,55 @@ def test_two_definitions_of_one_subgraph_id_are_kept_apart() -> None:
     plan = discomfort.compile([document])
     radii = [node.inputs["blur_radius"] for node in plan.graph.nodes.values() if node.class_type == "ImageBlur"]
     assert sorted(getattr(value, "value", 0) for value in radii) == [9, 31]
+
+
+def tapping(image: tuple[str, dict[str, Any]], result: str, **more: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return an editor's workflow: `image` → PASSTHRU `tap` → ImageInvert → OUTPUT `result`, and `more` nodes."""
+    return editor_document(
+        workflow(n1=image, n2=writes("tap", ["1", 0]), n3=INVERT, n4=writes(result, ["3", 0]), **more)
+    )
+
+
+def blank(size: int) -> tuple[str, dict[str, Any]]:
+    return "EmptyImage", {"width": size, "height": 8, "batch_size": 1, "color": 0}
+
+
+INVERT = ("ImageInvert", {"image": ["2", 0]})
+TAP_TOO = writes("b", ["2", 0])
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        [tapping(blank(8), "a"), tapping(blank(16), "b")],
+        [tapping(blank(8), "a"), tapping(blank(16), "b"), tapping(reads("tap"), "c")],
+        [tapping(blank(8), "a"), tapping(reads("tap"), "b"), tapping(blank(16), "c")],
+        [tapping(reads("tap"), "a"), tapping(reads("tap"), "b")],
+        [tapping(blank(8), "a"), editor_document(workflow(n1=blank(16), n2=writes("tap", ["1", 0])))],
+        [editor_document(workflow(n1=blank(16), n2=writes("tap", ["1", 0]))), tapping(blank(8), "a")],
+        [tapping(blank(8), "a", n5=TAP_TOO), tapping(blank(16), "b"), tapping(reads("tap"), "c")],
+        [
+            tapping(blank(8), "a", n5=writes("tap", ["1", 0]), n6=("ImageInvert", {"image": ["5", 0]})),
+            tapping(blank(16), "b"),
+        ],
+    ],
+    ids=["two", "read after", "read between", "read by both", "written", "written before", "fed on", "twice in one"],
+)
+def test_joined_documents_may_tap_one_name_and_mean_what_the_list_means(documents: list[dict[str, Any]]) -> None:
+    one = discomfort.compile([tools.stitch_workflows(documents)["stitched_workflow"]])
+    several = discomfort.compile(documents)
+    assert computed(one) == computed(several)
+    assert tapped(one) == tapped(several)
+    assert [finding.code for finding in one.diagnostics] == [finding.code for finding in several.diagnostics]
+
+
+def test_a_tap_that_only_fed_what_a_later_document_writes_anew_is_no_result() -> None:
+    reroute = ("Reroute", {"": ["2", 0]})
+    only = workflow(n1=blank(8), n2=writes("tap", ["1", 0]), n3=reroute, n4=writes("b", ["3", 0]))
+    documents = [editor_document(only), editor_document(workflow(n1=blank(16), n2=writes("b", ["1", 0])))]
+    joined = tools.stitch_workflows(documents)
+    assert computed(discomfort.compile([joined["stitched_workflow"]])) == computed(discomfort.compile(documents))
+    assert list(joined["outputs"]) == ["b"]
 
 
 def test_an_api_prompt_cannot_be_joined_in_the_editors_format() -> None:

@@ -82,21 +82,27 @@ def test_L2_stitching_is_associative_over_runs(parts: list[list[Workflow]]) -> N
 @given(st.lists(programs.map(lambda program: program[0]), min_size=3, max_size=3))
 def test_L2_stitching_documents_is_associative(program: list[Workflow]) -> None:
     """Joined in either grouping, three documents compute the same results from the same parameters."""
-    documents = [editor_document(workflow, f"{number} ") for number, workflow in enumerate(program)]
+    documents = [editor_document(workflow) for workflow in program]
     left = joined([joined(documents[:2]), documents[2]])
     right = joined([documents[0], joined(documents[1:])])
-    results = []
-    for document in (left, right):
-        plan = compiler.compile([document], catalog=catalog())
-        keys = structural_keys(plan.graph, plan.graph.nodes)
-        results.append(
-            (
-                {name: _identity(port.source, keys) for name, port in plan.outputs.items()},
-                set(plan.inputs),
-                Counter(keys[node] for node in plan.effects),
-            )
-        )
-    assert results[0] == results[1]
+    assert meaning([left]) == meaning([right])
+
+
+@given(programs)
+def test_L2_joined_documents_mean_what_their_list_means(program: list[Workflow]) -> None:
+    documents = [editor_document(workflow) for workflow in program]
+    assert meaning([joined(documents)]) == meaning(documents)
+
+
+def meaning(documents: list[dict[str, Any]]) -> tuple[Any, ...]:
+    """Return what a program gives, could give, needs and does, whatever its nodes are called."""
+    plan = compiler.compile(documents, catalog=catalog())
+    keys = structural_keys(plan.graph, plan.graph.nodes)
+    given, could_give = (
+        {name: _identity(port.source, keys) for name, port in table.items()} for table in (plan.outputs, plan.taps)
+    )
+    needed = {name for name, port in plan.inputs.items() if port.required}
+    return given, could_give, needed, Counter(keys[node] for node in plan.effects)
 
 
 def joined(documents: list[dict[str, Any]]) -> dict[str, Any]:

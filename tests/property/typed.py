@@ -224,11 +224,8 @@ def contents(context: WorkflowContext) -> dict[str, Any]:
     return {name: value.tolist() if isinstance(value, torch.Tensor) else value for name, value in loaded.items()}
 
 
-def editor_document(prompt: Workflow, mark: str) -> dict[str, Any]:
-    """Return a workflow as the editor would save it; `mark` makes the names of its PASSTHRU ports its own.
-
-    (Two PASSTHRU ports of one name may stand in two workflows, the later hiding the earlier, but not in one document.)
-    """
+def editor_document(prompt: Workflow) -> dict[str, Any]:
+    """Return a workflow as the editor would save it."""
     known = catalog()
     nodes: list[dict[str, Any]] = []
     links: list[list[Any]] = []
@@ -239,8 +236,6 @@ def editor_document(prompt: Workflow, mark: str) -> dict[str, Any]:
         declared = {spec.name: spec for spec in (node_class.inputs if node_class else ()) if spec.group != "hidden"}
         for name in {**declared, **node["inputs"]}:
             value = node["inputs"].get(name)
-            if name == "unique_id" and value.startswith("tap"):
-                value = mark + value
             spec = declared.get(name)
             widget = spec is not None and spec.type in ("INT", "STRING", "BOOLEAN")
             if widget:
