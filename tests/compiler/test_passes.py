@@ -122,7 +122,7 @@ def test_dumps_are_written_after_each_pass(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("DISCOMFORT_DUMP", str(tmp_path / "dump"))
     twice = {"1": PROGRAM["1"], "4": PROGRAM["1"], "2": PROGRAM["2"]}
     compile([twice])
-    written = sorted((tmp_path / "dump").iterdir())
+    written = sorted((tmp_path / "dump" / "001").iterdir())
     stages = ["stitch", *(each.name for each in PASSES)]
     assert [path.name for path in written] == [f"{n:02d}-{stage}.txt" for n, stage in enumerate(stages, 1)]
     assert written[-1].read_text().splitlines() == [
@@ -132,3 +132,14 @@ def test_dumps_are_written_after_each_pass(monkeypatch: pytest.MonkeyPatch, tmp_
         "step 1 = workflow/1",
         "# merged workflow/4: an equal node stands already -> workflow/1.0",
     ]
+
+
+def test_each_compile_dumps_into_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DISCOMFORT_DUMP", str(tmp_path))
+    compile([PROGRAM])
+    compile([PROGRAM], outputs=["x"], options=CompileOptions(passes=()))
+    monkeypatch.setenv("DISCOMFORT_DUMP", str(tmp_path / "other"))
+    compile([PROGRAM])
+    folders = {path.parent.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.txt")}
+    assert folders == {"001", "002", "other/001"}
+    assert len(list((tmp_path / "001").iterdir())) == len(PASSES) + 1

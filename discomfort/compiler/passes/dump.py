@@ -1,9 +1,11 @@
-"""`DISCOMFORT_DUMP=dir`: the graph after each pass, as text to read and to diff."""
+"""`DISCOMFORT_DUMP=dir`: the graph after each pass, as text to read and to diff; a folder for each compile."""
 
 from __future__ import annotations
 
 import itertools
 import json
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +15,21 @@ if TYPE_CHECKING:
     from discomfort.compiler.passes import Hook
 
 
+_compiles: defaultdict[Path, Iterator[int]] = defaultdict(lambda: itertools.count(1))
+"""Counts this process's compiles, for each folder; the next process counts from 1 again, so that runs compare."""
+
+
 def dumping_hook(folder: Path) -> Hook:
-    """Return a hook that writes each graph into `folder`, as `01-stitch.txt`, `02-fold.txt`…"""
+    """Return a hook for one compile, which writes each graph as `01-stitch.txt`, `02-fold.txt`…
+
+    They lie in a folder of their own: `001` below `folder` for the first compile of this process, `002` for the next…
+    """
+    into = folder / f"{next(_compiles[folder.absolute()]):03d}"
     number = itertools.count(1)
 
     def dump(name: str, graph: Graph) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{next(number):02d}-{name}.txt").write_text(render_graph(graph), encoding="utf-8")
+        into.mkdir(parents=True, exist_ok=True)
+        (into / f"{next(number):02d}-{name}.txt").write_text(render_graph(graph), encoding="utf-8")
 
     return dump
 
