@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from discomfort.compiler.collector import paused_collector
-from discomfort.compiler.diagnostics import Diagnostic
-from discomfort.compiler.graph import Graph, Input, Json, NodeId, Origin, Param, Step, ancestors, restricted
+from discomfort.compiler.diagnostics import Diagnostic, Place
+from discomfort.compiler.graph import Graph, Input, Json, Node, NodeId, Origin, Param, Step, ancestors, restricted
 
 PassBy: TypeAlias = Literal["val", "ref"]
 PlanType = TypeVar("PlanType", bound="Plan")
@@ -129,6 +129,20 @@ class Plan:
     def carried(self) -> tuple[str, ...]:
         """The loop-carried variables: read from outside and written, so that an iteration feeds the next."""
         return tuple(name for name in self.inputs if name in self.outputs)
+
+    def place_of(self, node: Node, input_name: str | None) -> Place:
+        """Return where a node (and one of its inputs) is written; that of a spliced recipe is in a workflow by name."""
+        return self._place(node.origin, node.title, input_name)
+
+    def place_of_port(self, port: PlanInput | PlanOutput) -> Place:
+        """Return where a port is written: the first of those that share its name."""
+        first = port.ports[0] if port.ports else None
+        return Place(input=port.name) if first is None else self._place(first.origin, first.title, port.name)
+
+    def _place(self, origin: Origin, title: str, name: str | None) -> Place:
+        source = next((workflow.source for workflow in self.workflows if workflow.name == origin.workflow), None)
+        is_file = source is not None and not source.startswith("<")  # "<dict>" tells less than a name
+        return Place(source if is_file else origin.workflow, None, origin.node, title, name)
 
     def __repr__(self) -> str:
         names = ", ".join(workflow.name for workflow in self.workflows)

@@ -18,6 +18,7 @@ from discomfort.compiler.keys import Stamp, node_keys
 from discomfort.compiler.passes.order import order_nodes
 from discomfort.compiler.passes.partition import Partition
 from discomfort.compiler.plan import Plan, PlanInput, PlanOutput
+from discomfort.compiler.ports import PlaceOf
 from discomfort.compiler.recipe import Recipe, slice_recipe, splice_recipe
 from discomfort.compiler.steps import step_findings
 from discomfort.compiler.types import Signatures
@@ -73,7 +74,7 @@ def bind(
     table = EffectTable(catalog)
     asked = replace(restricted(graph, ancestors(graph, roots)), outputs=wanted, effects=kept_effects)
     needed = order_nodes(asked)
-    needed = replace(needed, steps=_steps(needed, table, splitting, binder.spliced))
+    needed = replace(needed, steps=_steps(needed, table, splitting, binder.spliced, plan.place_of))
     keys = node_keys(needed, needed.nodes, {}, table, stamp)
     recipes = {name: slice_recipe(needed, link, plan.outputs[name].type) for name, link in refs.items()}
     return BoundRun(needed, wanted, known, recipes, keys, Signatures(catalog))
@@ -85,7 +86,9 @@ def _can_act(node: Node, catalog: Catalog) -> bool:
     return node_class is None or node_class.output_node or node_class.effect == Effect.EFFECT.value
 
 
-def _steps(graph: Graph, effects: EffectTable, splitting: Splitting, spliced: bool) -> tuple[Step, ...]:
+def _steps(
+    graph: Graph, effects: EffectTable, splitting: Splitting, spliced: bool, place_of: PlaceOf
+) -> tuple[Step, ...]:
     """Return the prompts of a run: the plan's own, unless recipes made them larger or the engine wants others.
 
     Raises:
@@ -98,14 +101,10 @@ def _steps(graph: Graph, effects: EffectTable, splitting: Splitting, spliced: bo
         graph = Partition(for_speed=False)(graph, effects)
     elif spliced:
         graph = Partition()(graph, effects)
-    findings = list(step_findings(graph, _written_at))
+    findings = list(step_findings(graph, place_of))
     if findings:
         raise BindError(replace(finding, severity=Severity.ERROR) for finding in findings)
     return graph.steps
-
-
-def _written_at(node: Node, input_name: str | None) -> Place:
-    return Place(node.origin.workflow, None, node.origin.node, node.title, input_name)
 
 
 class _Binder:
@@ -129,9 +128,12 @@ class _Binder:
             if not port.required:
                 continue
             if name not in stored:
-                self._findings.append(_missing(port, stored))
+                self._findings.append(_missing(port, self._plan.place_of_port(port), stored))
                 continue
-            values[name] = self._resolve_ref(name) if self._is_ref(name) else self._resolve_value(port)
+            try:
+                values[name] = self._resolve_ref(port) if self._is_ref(name) else self._resolve_value(port)
+            except BindError as error:
+                self._findings += error.diagnostics
         if self._findings:
             raise BindError(self._findings)
         return values
@@ -167,15 +169,16 @@ class _Binder:
         info = self._context.get_storage_info(name)
         return info is not None and info["pass_by"] == "ref"
 
-    def _resolve_ref(self, name: str) -> Input:
-        recipe = read_recipe(self._context.recipe(name), name, self._catalog)
+    def _resolve_ref(self, port: PlanInput) -> Input:
+        place = self._plan.place_of_port(port)
+        recipe = read_recipe(self._context.recipe(port.name), port.name, self._catalog, place)
         self._recipes.append(recipe.graph)
         return splice_recipe(self._nodes, recipe)
 
     def _resolve_value(self, port: PlanInput) -> Input:
         stored = self._context.load(port.name)
         value = fit_value(stored, port)
-        self._findings += check_value(value, port, self._plan.graph, self._catalog)
+        self._findings += check_value(value, port, self._plan.place_of_port(port), self._plan.graph, self._catalog)
         if isinstance(value, SCALARS):
             return Literal(value)
         if isinstance(value, ValueList) and len({constraint.type for constraint in port.constraints}) > 1:
@@ -184,8 +187,10 @@ class _Binder:
         return add_loader(self._nodes, digest, port.type)
 
 
-def read_recipe(stored: Mapping[str, Any], name: str, catalog: Catalog) -> Recipe:
+def read_recipe(stored: Mapping[str, Any], name: str, catalog: Catalog, place: Place | None = None) -> Recipe:
     """Return the recipe that a context stores under `name`: one of ours, or a workflow saved with `pass_by="ref"`.
+
+    `place` is the port that reads it, if one does.
 
     Raises:
         BindError: the workflow does not compile, needs inputs, or does not say which of its outputs is meant.
@@ -197,7 +202,8 @@ def read_recipe(stored: Mapping[str, Any], name: str, catalog: Catalog) -> Recip
     try:
         plan = compile([dict(stored)], catalog=catalog)
     except CompileError as error:
-        raise BindError(error.diagnostics) from error
+        related = ((f"it is saved as the ref {name!r}, which is read by", place),) if place else ()
+        raise BindError(replace(found, related=(*found.related, *related)) for found in error.diagnostics) from error
     output = plan.outputs.get(name) or (next(iter(plan.outputs.values())) if len(plan.outputs) == 1 else None)
     if output is None or not isinstance(output.source, Link) or plan.inputs:
         needs = (
@@ -206,7 +212,7 @@ def read_recipe(stored: Mapping[str, Any], name: str, catalog: Catalog) -> Recip
         message = (
             f"the workflow saved as {name!r} {needs}; a ref wants one OUTPUT port called {name!r} and no INPUT ports"
         )
-        raise BindError([Diagnostic("DF505", Severity.ERROR, Place(input=name), message)])
+        raise BindError([Diagnostic("DF505", Severity.ERROR, place or Place(input=name), message)])
     return slice_recipe(plan.graph, output.source, output.type)
 
 
@@ -238,11 +244,7 @@ def _resolve(source: Input, values: Mapping[str, Input]) -> Input:
     return values[source.name] if isinstance(source, Param) else source
 
 
-def _missing(port: PlanInput, stored: set[str]) -> Diagnostic:
-    place = Place(input=port.name)
-    if port.ports:
-        first = port.ports[0]
-        place = Place(first.origin.workflow, None, first.origin.node, first.title, port.name)
+def _missing(port: PlanInput, place: Place, stored: set[str]) -> Diagnostic:
     near = difflib.get_close_matches(port.name, sorted(stored), n=3)
     hint = f"save it first: context.save({port.name!r}, …), or pass inputs={{{port.name!r}: …}}"
     if near:

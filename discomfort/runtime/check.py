@@ -13,27 +13,27 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+from discomfort.compiler.diagnostics import Diagnostic, Severity
 from discomfort.context.lists import ValueList
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.diagnostics import Place
     from discomfort.compiler.graph import Graph
     from discomfort.compiler.plan import Constraint, PlanInput
 
 NUMBERS = ("INT", "FLOAT")
 
 
-def check_value(value: Any, port: PlanInput, graph: Graph, catalog: Catalog) -> list[Diagnostic]:
-    """Return every way in which `value` does not fit `port`, each once.
+def check_value(value: Any, port: PlanInput, place: Place, graph: Graph, catalog: Catalog) -> list[Diagnostic]:
+    """Return every way in which `value` does not fit `port`, which is written at `place`, each once.
 
     Of a list of values each is checked. `catalog` is that of the engine about to run: the options of a combo
     (installed model files) are its own.
     """
     if isinstance(value, ValueList):
-        listed = {finding.message: finding for item in value for finding in check_value(item, port, graph, catalog)}
-        return list(listed.values())
-    place = _place(port)
+        checked = (finding for item in value for finding in check_value(item, port, place, graph, catalog))
+        return list({finding.message: finding for finding in checked}.values())
     found: dict[str, Diagnostic] = {}
     constraints = [*port.constraints, *([] if port.constraints else [_bare(port)])]
     for constraint in constraints:
@@ -84,13 +84,6 @@ def _bare(port: PlanInput) -> Constraint:
     from discomfort.compiler.plan import Constraint
 
     return Constraint(port.type)
-
-
-def _place(port: PlanInput) -> Place:
-    if not port.ports:
-        return Place(input=port.name)
-    first = port.ports[0]
-    return Place(file=first.origin.workflow, node=first.origin.node, title=first.title, input=port.name)
 
 
 def _problems(value: Any, constraint: Constraint) -> Iterator[tuple[str, str | None]]:

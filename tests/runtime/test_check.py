@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from discomfort.compiler.catalog import Catalog
+from discomfort.compiler.diagnostics import Place
 from discomfort.compiler.graph import Graph, Literal, Node, NodeId, Origin
 from discomfort.compiler.plan import Constraint, PlanInput
 from discomfort.runtime.check import check_value, fit_value
@@ -16,13 +17,15 @@ from discomfort.runtime.check import check_value, fit_value
 CATALOG = Catalog({"Scaler": {"input": {"required": {"method": [["area", "bilinear", "bicubic"]]}}, "output": []}})
 GRAPH = Graph({NodeId("w/1"): Node(NodeId("w/1"), "Scaler", {"method": Literal("area")}, "Scale", Origin("w", "1"))})
 
+PLACE = Place("w.json", None, "2", "Port", "x")
+
 
 def port(type_name: str, **limits: Any) -> PlanInput:
     return PlanInput("x", type_name, "val", constraints=(Constraint(type_name, **limits),))
 
 
 def complaints(value: Any, wanted: PlanInput) -> list[str]:
-    return [finding.message for finding in check_value(value, wanted, GRAPH, CATALOG)]
+    return [finding.message for finding in check_value(value, wanted, PLACE, GRAPH, CATALOG)]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ def test_R5_what_does_not_fit_is_told(value: Any, wanted: PlanInput, expected: s
 def test_R5_a_name_that_is_no_option_gets_near_misses() -> None:
     wanted = PlanInput("x", "COMBO", "val", uses=((NodeId("w/1"), "method"),), constraints=(Constraint("COMBO"),))
     assert complaints("bicubic", wanted) == []
-    (finding,) = check_value("bicubik", wanted, GRAPH, CATALOG)
+    (finding,) = check_value("bicubik", wanted, PLACE, GRAPH, CATALOG)
     assert finding.message == "input 'x' is str 'bicubik'; Scaler.method takes one of ['area', 'bilinear', 'bicubic']"
     assert finding.hint == "did you mean 'bicubic'?"
 

@@ -11,6 +11,7 @@ import torch
 
 import discomfort
 from discomfort.compiler import CompileOptions
+from discomfort.compiler.diagnostics import Place
 from discomfort.compiler.passes import PASSES
 from discomfort.compiler.passes.partition import Partition
 from discomfort.context.context import WorkflowContext
@@ -210,7 +211,7 @@ def test_models_in_a_long_row_are_refused_before_anything_runs(context: Workflow
     assert [finding.code for finding in plan.diagnostics] == ["DF402"]
     with pytest.raises(BindError, match=r"302 nodes in a row.*a ComfyUI server bears 256") as caught:
         plan.run(context, engine=engine)
-    assert caught.value.diagnostics[0].where.node == "use"
+    assert caught.value.diagnostics[0].where == Place("workflow", None, "use", "my Stroke")
     assert engine.sizes == []
     whole = EmbeddedEngine()
     whole.register({**programs.CLASSES, "Grow": grow})
