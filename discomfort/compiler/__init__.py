@@ -6,28 +6,26 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from discomfort.compiler.assemble import assemble
+from discomfort.compiler.catalog import Catalog, default_catalog
 from discomfort.compiler.check import Checker, without_repeats
 from discomfort.compiler.collector import paused_collector
-from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, has_errors
+from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, did_you_mean, has_errors
 from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.frontend import FrontendOptions, load_workflow
 from discomfort.compiler.graph import CycleError
 from discomfort.compiler.passes import PASSES, Hook, Pass, run_passes, under_rules
 from discomfort.compiler.passes.hooks import observers
 from discomfort.compiler.passes.rewrite import producers_first
+from discomfort.compiler.plan import Plan
 from discomfort.compiler.steps import step_findings
 from discomfort.compiler.stitch import Program, order_units, stitch
-from discomfort.compiler.types import Signatures, Typing, near_misses
-from discomfort.compiler.units import Unit, load_units, locator
+from discomfort.compiler.types import Signatures, Typing
+from discomfort.compiler.units import Unit, load_units, place_in_program
 from discomfort.compiler.verify import require_sound
 from discomfort.rules import PassByRules, load_rules
-
-if TYPE_CHECKING:
-    from discomfort.compiler.catalog import Catalog
-    from discomfort.compiler.plan import Plan
 
 Source: TypeAlias = "str | bytes | os.PathLike[str] | Mapping[str, Any]"
 Rules: TypeAlias = "PassByRules | Mapping[str, str] | str | Path | None"
@@ -64,8 +62,6 @@ def compile(
     Raises:
         CompileError: with everything that is wrong, each with its place.
     """
-    from discomfort.compiler.catalog import default_catalog
-
     chosen = options or CompileOptions()
     known = catalog if catalog is not None else default_catalog()
     effects = EffectTable(known)
@@ -83,7 +79,7 @@ def compile(
         passes = under_rules(chosen.passes, travel)
         graph = run_passes(program.graph, effects, passes, observers(chosen.hook, known))
         require_sound(graph)
-        findings += step_findings(graph, locator(units))
+        findings += step_findings(graph, place_in_program(units))
         plan = assemble(graph, program, units, known, travel, findings)
         stop_on_errors(findings)
         return replace(plan, diagnostics=tuple(without_repeats(findings)))
@@ -100,26 +96,24 @@ def ask_for(
         if name not in given:
             message = f"no port gives {name!r}; the workflows give {', '.join(given) or 'nothing'}"
             place = Place(", ".join(unit.workflow.source for unit in units))
-            near = near_misses(name, list(given))
-            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else None
-            findings.append(Diagnostic("DF207", Severity.ERROR, place, message, hint))
+            findings.append(Diagnostic("DF207", Severity.ERROR, place, message, did_you_mean(name, given)))
     asked = {name: given[name] for name in outputs if name in given}
     return replace(program, graph=replace(program.graph, outputs=asked))
 
 
 def check(program: Program, units: Sequence[Unit], catalog: Catalog, findings: list[Diagnostic]) -> None:
     """Report cycles, and every value that does not fit where it goes (law L3)."""
-    locate = locator(units)
+    place_of = place_in_program(units)
     try:
         order = producers_first(program.graph)
     except CycleError as error:
         node = program.graph.nodes[error.cycle[0]]
         ring = " -> ".join([*error.cycle, error.cycle[0]])
-        findings.append(Diagnostic("DF301", Severity.ERROR, locate(node, None), f"the nodes feed each other: {ring}"))
+        findings.append(Diagnostic("DF301", Severity.ERROR, place_of(node, None), f"the nodes feed each other: {ring}"))
         return
     signatures = Signatures(catalog)
     typing = Typing(program.graph, order, signatures)
-    findings.extend(Checker(program.graph, signatures, typing, locate, program.crossings).findings())
+    findings.extend(Checker(program.graph, signatures, typing, place_of, program.crossings).findings())
 
 
 def stop_on_errors(findings: Sequence[Diagnostic]) -> None:

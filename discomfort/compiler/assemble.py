@@ -1,11 +1,11 @@
-"""From an optimised graph to the plan: what it needs, what it gives, and in how many prompts it runs."""
+"""From an optimised graph to the plan: what it needs and what it gives, each with its type."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from discomfort.compiler.catalog import InputSpec
+from discomfort.compiler.catalog import Catalog, InputSpec
 from discomfort.compiler.demands import Demands
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
 from discomfort.compiler.graph import Graph, Input, NodeId, Origin, Param
@@ -23,7 +23,6 @@ from discomfort.compiler.units import place_in
 from discomfort.rules import PassByRules
 
 if TYPE_CHECKING:
-    from discomfort.compiler.catalog import Catalog
     from discomfort.compiler.stitch import Definition, Program
     from discomfort.compiler.units import Unit
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from discomfort.compiler.catalog import InputSpec
-from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+from discomfort.compiler.diagnostics import Diagnostic, Severity, did_you_mean, near_misses
 from discomfort.compiler.effects import LOADER_CLASS, PORT_CLASS, SAVER_CLASS
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Param, ancestors
 from discomfort.compiler.literals import literal_problem
+from discomfort.compiler.ports import PlaceOf
 from discomfort.compiler.types import (
     MATCH_TYPE,
     Signatures,
@@ -18,13 +19,10 @@ from discomfort.compiler.types import (
     accepts_value,
     match_types,
     meet,
-    near_misses,
     wanted_type,
 )
 
 OWN_CLASSES = (PORT_CLASS, LOADER_CLASS, SAVER_CLASS)
-
-Locate = Callable[[Node, "str | None"], Place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Checker:
     graph: Graph
     signatures: Signatures
     typing: Typing
-    locate: Locate
+    place_of: PlaceOf
     crossings: Mapping[tuple[NodeId, str], tuple[str, str]]
 
     def findings(self) -> Iterator[Diagnostic]:
@@ -65,7 +63,7 @@ class Checker:
             yield from self._match_types(node, specs)
 
     def _unknown_class(self, node: Node) -> Diagnostic:
-        place = self.locate(node, None)
+        place = self.place_of(node, None)
         if node.class_type is None:
             message = "this node has a type that nobody knows, and cannot run"
             return Diagnostic("DF305", Severity.ERROR, place, message, "install the custom node, or remove this one")
@@ -84,7 +82,7 @@ class Checker:
         return Diagnostic(
             "DF307",
             Severity.ERROR,
-            self.locate(node, spec.name),
+            self.place_of(node, spec.name),
             f"required input {spec.name!r} of {node.class_type} is missing",
             f"connect an output of type {wanted}" if wanted.isupper() else "set it, or connect it",
         )
@@ -94,7 +92,9 @@ class Checker:
         count = self.typing.output_count(source.class_type)
         if count is not None and not 0 <= link.slot < count:
             message = f"input {spec.name!r} comes from output {link.slot} of {source.class_type}, which has {count}"
-            yield Diagnostic("DF303", Severity.ERROR, self.locate(node, spec.name), message, "connect the input again")
+            yield Diagnostic(
+                "DF303", Severity.ERROR, self.place_of(node, spec.name), message, "connect the input again"
+            )
             return
         received, wanted = self.typing.of(link), wanted_type(spec)
         if spec.type == MATCH_TYPE or accepts(received, wanted):
@@ -109,9 +109,9 @@ class Checker:
         return source
 
     def _mismatch(self, node: Node, spec: InputSpec, source: Node, received: str, wanted: str) -> Diagnostic:
-        place = self.locate(node, spec.name)
+        place = self.place_of(node, spec.name)
         message = f"input {spec.name!r} of {node.class_type} expects {wanted}, got {received}"
-        related = ((f"{received} comes from", self.locate(self._maker(source), None)),)
+        related = ((f"{received} comes from", self.place_of(self._maker(source), None)),)
         crossing = self.crossings.get((node.id, spec.name))
         if crossing is not None:
             message += f", through the port {crossing[0]!r} of {crossing[1]}"
@@ -125,13 +125,12 @@ class Checker:
         problem = literal_problem(spec, literal.value)
         if problem is None:
             return
-        place = self.locate(node, spec.name)
+        place = self.place_of(node, spec.name)
         message = f"input {spec.name!r} of {node.class_type} {problem.words}"
         if problem.code not in ("DF311", "DF312"):
             yield Diagnostic(problem.code, Severity.ERROR, place, message)
             return
-        near = near_misses(str(problem.value), [str(choice) for choice in spec.choices or ()])
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else None
+        hint = did_you_mean(str(problem.value), [str(choice) for choice in spec.choices or ()])
         if problem.code == "DF312":
             yield Diagnostic("DF312", Severity.WARNING, place, message, hint or "install the file before running")
         else:
@@ -152,7 +151,7 @@ class Checker:
                 continue
             listed = ", ".join(f"{name} is {kind}" for name, kind in found.items())
             message = f"inputs of {node.class_type} that must share one type ({template}) do not: {listed}"
-            yield Diagnostic("DF314", Severity.ERROR, self.locate(node, next(iter(found), None)), message)
+            yield Diagnostic("DF314", Severity.ERROR, self.place_of(node, next(iter(found), None)), message)
 
 
 def without_repeats(findings: Sequence[Diagnostic]) -> list[Diagnostic]:

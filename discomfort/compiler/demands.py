@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from discomfort.compiler.catalog import InputSpec
 from discomfort.compiler.graph import Graph, Link, NodeId
-from discomfort.compiler.types import ANY, MATCH_TYPE, Signatures, Typing, match_types, meet, wanted_type
+from discomfort.compiler.types import ANY, MATCH_TYPE, Signatures, Typing, match_types, meet, template_of, wanted_type
 
 Template = tuple[NodeId, str]
 
@@ -66,8 +66,3 @@ class Demands:
             key = (link.node, template)
             known = self._asked.get(key, ANY)
             self._asked[key] = meet(known, wanted) or known
-
-
-def template_of(spec: InputSpec) -> str:
-    """Return the name of the template that a match-type input belongs to."""
-    return str((spec.options.get("template") or {}).get("template_id"))

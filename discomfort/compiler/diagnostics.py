@@ -6,7 +6,7 @@ anything is raised.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -43,6 +43,10 @@ class Place:
             parts.append(self.path)
         return ", ".join(parts)
 
+    def to_json(self) -> dict[str, str]:
+        """Return the place as JSON-able data; absent parts are left out."""
+        return {key: value for key in Place.__slots__ if (value := getattr(self, key)) is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
@@ -68,12 +72,11 @@ class Diagnostic:
 
     def to_json(self) -> dict[str, object]:
         """Return the finding as JSON-able data; absent parts are left out."""
-        place = {key: value for key in Place.__slots__ if (value := getattr(self.where, key)) is not None}
         data: dict[str, object] = {
             "code": self.code,
             "severity": self.severity.value,
             "message": self.message,
-            "where": place,
+            "where": self.where.to_json(),
         }
         if self.hint:
             data["hint"] = self.hint
@@ -103,3 +106,16 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 def render(diagnostics: Iterable[Diagnostic]) -> str:
     """Return all findings as text for people, a blank line between two."""
     return "\n\n".join(finding.render() for finding in diagnostics)
+
+
+def near_misses(name: str, known: Collection[str], count: int = 3) -> list[str]:
+    """Return the names most like `name`, the likest first."""
+    import difflib
+
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str | None:
+    """Return the hint that asks for the names most like `name`, None where none is like it."""
+    near = near_misses(name, known)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else None

@@ -73,7 +73,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a pass did to some nodes and why: `kind` is "folded", "merged", "removed", "cut", "bound"…
+    """What a pass did to some nodes and why: `kind` is "folded", "merged" or "removed".
 
     `into` is what stands for the nodes now, where something does.
     """

@@ -16,16 +16,14 @@ from discomfort.compiler.graph import (
     Graph,
     Input,
     Link,
-    Literal,
     Node,
     NodeId,
-    Origin,
     Param,
     ancestors,
     topological_order,
 )
 from discomfort.compiler.keys import output_key, structural_keys
-from discomfort.compiler.serialise import read_link
+from discomfort.compiler.serialise import node_from_json, node_to_json, read_link, write_link
 
 KEY_LETTERS = 24
 """How much of a key a node id shows: 96 bits, far beyond accidental collision."""
@@ -42,23 +40,13 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as JSON-able data; `from_json` reads it back."""
-        nodes = {
-            node.id: {
-                "class": node.class_type,
-                "title": node.title,
-                "origin": [node.origin.workflow, node.origin.node],
-                "inputs": {name: _input_to_json(value) for name, value in node.inputs.items()},
-            }
-            for node in self.graph.nodes.values()
-        }
-        output = [self.output.node, self.output.slot]
         return {
             "kind": "recipe",
             "type": self.type,
             "key": self.key,
-            "output": output,
-            "nodes": nodes,
-            "cuts": [f"{link.node}.{link.slot}" for link in self.graph.cuts],
+            "output": [self.output.node, self.output.slot],
+            "nodes": {node.id: node_to_json(node) for node in self.graph.nodes.values()},
+            "cuts": [write_link(link) for link in self.graph.cuts],
             "conversions": [list(place) for place in self.graph.conversions],
         }
 
@@ -70,25 +58,19 @@ class Recipe:
             ValueError: the data is not a recipe.
         """
         try:
-            nodes = {
-                NodeId(node_id): Node(
-                    NodeId(node_id),
-                    entry["class"],
-                    {name: _input_from_json(value) for name, value in entry["inputs"].items()},
-                    entry["title"],
-                    Origin(*entry["origin"]),
-                )
-                for node_id, entry in data["nodes"].items()
-            }
+            nodes = {NodeId(node_id): node_from_json(node_id, entry) for node_id, entry in data["nodes"].items()}
             output = Link(NodeId(data["output"][0]), int(data["output"][1]))
             graph = Graph(
                 nodes,
                 cuts=tuple(read_link(text) for text in data["cuts"]),
                 conversions=tuple((NodeId(node), name) for node, name in data["conversions"]),
             )
-            return cls(graph, output, data["type"], data["key"])
+            recipe = cls(graph, output, data["type"], data["key"])
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"this is no recipe: {error!r}") from error
+        for node in nodes.values():
+            _require_closed(node)
+        return recipe
 
 
 def slice_recipe(graph: Graph, output: Link, type_name: str) -> Recipe:
@@ -105,7 +87,8 @@ def slice_recipe(graph: Graph, output: Link, type_name: str) -> Recipe:
     nodes: dict[NodeId, Node] = {}
     for node_id in order:
         node = part.nodes[node_id]
-        inputs = {name: _renamed(value, names, node) for name, value in node.inputs.items()}
+        _require_closed(node)
+        inputs = {name: _renamed(value, names) for name, value in node.inputs.items()}
         nodes.setdefault(names[node_id], Node(names[node_id], node.class_type, inputs, node.title, node.origin))
     cuts = dict.fromkeys(Link(names[link.node], link.slot) for link in graph.cuts if link.node in kept)
     conversions = dict.fromkeys((names[node_id], name) for node_id, name in graph.conversions if node_id in kept)
@@ -126,21 +109,11 @@ def _name(node: Node, key: str) -> NodeId:
     return node.id if node.class_type == LOADER_CLASS else NodeId(f"ref/{key[:KEY_LETTERS]}")
 
 
-def _renamed(value: Input, names: Mapping[NodeId, NodeId], node: Node) -> Input:
-    if isinstance(value, Param):
-        raise ValueError(f"node {node.id} reads the parameter {value.name!r}; a recipe is closed")
+def _require_closed(node: Node) -> None:
+    for value in node.inputs.values():
+        if isinstance(value, Param):
+            raise ValueError(f"node {node.id} reads the parameter {value.name!r}; a recipe is closed")
+
+
+def _renamed(value: Input, names: Mapping[NodeId, NodeId]) -> Input:
     return Link(names[value.node], value.slot) if isinstance(value, Link) else value
-
-
-def _input_to_json(value: Input) -> dict[str, Any]:
-    if isinstance(value, Link):
-        return {"link": [value.node, value.slot]}
-    if isinstance(value, Literal):
-        return {"value": value.value}
-    raise ValueError(f"the parameter {value.name!r} in a recipe")
-
-
-def _input_from_json(data: Mapping[str, Any]) -> Input:
-    if "link" in data:
-        return Link(NodeId(data["link"][0]), int(data["link"][1]))
-    return Literal(data["value"])

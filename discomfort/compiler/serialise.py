@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note, Origin, Param, Step
-
-if TYPE_CHECKING:
-    from discomfort.compiler.plan import Plan, PlanInput, PlanOutput
-
-PlanType = TypeVar("PlanType", bound="Plan")
+from discomfort.compiler.plan import (
+    PLAN_VERSION,
+    Binding,
+    Constraint,
+    Plan,
+    PlanInput,
+    PlanOutput,
+    PlanType,
+    PlanWorkflow,
+    PortPlace,
+)
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -26,12 +32,12 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "outputs": {name: _port_out(port) for name, port in plan.outputs.items()},
         "taps": {name: _port_out(port) for name, port in plan.taps.items()},
         "effects": list(graph.effects),
-        "nodes": {node.id: _node(node) for node in graph.nodes.values()},
+        "nodes": {node.id: node_to_json(node) for node in graph.nodes.values()},
         "steps": [
             {"id": s.id, "nodes": list(s.nodes), "reads": _links(s.reads), "writes": _links(s.writes)}
             for s in graph.steps
         ],
-        "cuts": [f"{link.node}.{link.slot}" for link in graph.cuts],
+        "cuts": [write_link(link) for link in graph.cuts],
         "conversions": [list(place) for place in graph.conversions],
         "bindings": [{"name": b.name, "reader": b.reader, "writer": b.writer, "kind": b.kind} for b in plan.bindings],
         "notes": [_note(note) for note in graph.notes],
@@ -47,8 +53,6 @@ def plan_from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
     Raises:
         ValueError: the data is no plan, or one of another version.
     """
-    from discomfort.compiler.plan import PLAN_VERSION, Binding, PlanWorkflow
-
     if data.get("kind") != "discomfort plan":
         raise ValueError("this is no Discomfort plan")
     if data.get("version") != PLAN_VERSION:
@@ -57,7 +61,7 @@ def plan_from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
         outputs = {name: _read_out(name, port) for name, port in data["outputs"].items()}
         taps = {name: _read_out(name, port) for name, port in data["taps"].items()}
         graph = Graph(
-            {NodeId(key): _read_node(key, node) for key, node in data["nodes"].items()},
+            {NodeId(key): node_from_json(key, node) for key, node in data["nodes"].items()},
             {name: port.source for name, port in outputs.items()},
             tuple(NodeId(node) for node in data["effects"]),
             {name: port.source for name, port in taps.items()},
@@ -97,8 +101,13 @@ def _input(value: Input) -> dict[str, Any]:
 
 def _read_input(data: Mapping[str, Any]) -> Input:
     if "link" in data:
-        return Link(NodeId(data["link"][0]), data["link"][1])
+        return Link(NodeId(data["link"][0]), int(data["link"][1]))
     return Param(data["param"]) if "param" in data else Literal(data["value"])
+
+
+def write_link(link: Link) -> str:
+    """Return a link as `node.slot`, which `read_link` reads."""
+    return f"{link.node}.{link.slot}"
 
 
 def read_link(text: str) -> Link:
@@ -119,7 +128,8 @@ def _read_links(data: Iterable[Any]) -> tuple[Link, ...]:
     return tuple(Link(NodeId(node), slot) for node, slot in data)
 
 
-def _node(node: Node) -> dict[str, Any]:
+def node_to_json(node: Node) -> dict[str, Any]:
+    """Return a node as JSON-able data, without its id; `node_from_json` reads it."""
     return {
         "class": node.class_type,
         "title": node.title,
@@ -128,7 +138,8 @@ def _node(node: Node) -> dict[str, Any]:
     }
 
 
-def _read_node(key: str, data: Mapping[str, Any]) -> Node:
+def node_from_json(key: str, data: Mapping[str, Any]) -> Node:
+    """Return the node that `node_to_json` wrote, under the id `key`; bad data raises what Python raises."""
     inputs = {name: _read_input(value) for name, value in data["inputs"].items()}
     return Node(NodeId(key), data["class"], inputs, data["title"], Origin(*data["origin"]))
 
@@ -160,8 +171,6 @@ def _port_in(port: PlanInput) -> dict[str, Any]:
 
 
 def _read_in(name: str, data: Mapping[str, Any]) -> PlanInput:
-    from discomfort.compiler.plan import Constraint, PlanInput
-
     constraints = [{**c, "choices": None if c["choices"] is None else tuple(c["choices"])} for c in data["constraints"]]
     return PlanInput(
         name=name,
@@ -187,8 +196,6 @@ def _port_out(port: PlanOutput) -> dict[str, Any]:
 
 
 def _read_out(name: str, data: Mapping[str, Any]) -> PlanOutput:
-    from discomfort.compiler.plan import PlanOutput
-
     return PlanOutput(
         name=name,
         type=data["type"],
@@ -200,9 +207,7 @@ def _read_out(name: str, data: Mapping[str, Any]) -> PlanOutput:
     )
 
 
-def _read_places(data: Iterable[Mapping[str, str]]) -> tuple[Any, ...]:
-    from discomfort.compiler.plan import PortPlace
-
+def _read_places(data: Iterable[Mapping[str, str]]) -> tuple[PortPlace, ...]:
     return tuple(PortPlace(Origin(place["workflow"], place["node"]), place["title"]) for place in data)
 
 
@@ -216,18 +221,14 @@ def _read_note(data: Mapping[str, Any]) -> Note:
     return Note(data["kind"], tuple(map(NodeId, data["nodes"])), data["why"], into)
 
 
-def _place(place: Place) -> dict[str, Any]:
-    return {key: getattr(place, key) for key in Place.__slots__ if getattr(place, key) is not None}
-
-
 def _finding(finding: Diagnostic) -> dict[str, Any]:
     return {
         "code": finding.code,
         "severity": finding.severity.value,
-        "where": _place(finding.where),
+        "where": finding.where.to_json(),
         "message": finding.message,
         "hint": finding.hint,
-        "related": [[words, _place(place)] for words, place in finding.related],
+        "related": [[words, place.to_json()] for words, place in finding.related],
     }
 
 

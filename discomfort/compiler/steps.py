@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from discomfort.compiler.cost import SAFE_DEPTH
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
 from discomfort.compiler.graph import Graph, Link, Node, NodeId
+from discomfort.compiler.ports import PlaceOf
 
 
 def step_roots(graph: Graph) -> list[list[NodeId]]:
@@ -49,7 +50,7 @@ def prompt_depths(
     return depths
 
 
-def step_findings(graph: Graph, locate: Callable[[Node, str | None], Place]) -> Iterator[Diagnostic]:
+def step_findings(graph: Graph, place_of: PlaceOf) -> Iterator[Diagnostic]:
     """Yield what partition could not do: keep a prompt at a safe depth, convert a value between two prompts."""
     conversions = set(graph.conversions)
     place = {node_id: number for number, node_id in enumerate(graph.nodes)}
@@ -62,7 +63,11 @@ def step_findings(graph: Graph, locate: Callable[[Node, str | None], Place]) -> 
                     message = f"input {name!r} of {node.class_type} takes another type than comes"
                     hint = "put a node between them that converts the value"
                     yield Diagnostic(
-                        "DF306", Severity.ERROR, locate(node, name), f"{message}, and no prompt can end before it", hint
+                        "DF306",
+                        Severity.ERROR,
+                        place_of(node, name),
+                        f"{message}, and no prompt can end before it",
+                        hint,
                     )
         kept = prompt_nodes(graph, roots, loaded)
         if len(kept) < SAFE_DEPTH:
@@ -71,7 +76,7 @@ def step_findings(graph: Graph, locate: Callable[[Node, str | None], Place]) -> 
         depths = prompt_depths(graph.nodes, order, kept, loaded)
         deepest = max(depths, key=depths.__getitem__)
         if depths[deepest] >= SAFE_DEPTH:
-            yield too_deep(depths[deepest] + 1, locate(graph.nodes[deepest], None), Severity.WARNING)
+            yield too_deep(depths[deepest] + 1, place_of(graph.nodes[deepest], None), Severity.WARNING)
 
 
 def too_deep(depth: int, place: Place, severity: Severity) -> Diagnostic:

@@ -95,9 +95,8 @@ def _add_nodes(
     `values` says what stands for a link out of an INPUT port and is filled with the renamed form of all other links.
     """
     prefix = unit.name + "/"
-    workflow = unit.name
     ports = unit.ports.by_node
-    inputs_of_ports = {Link(port.node.id, 0): port.name for port in ports.values() if port.mode is Mode.INPUT}
+    parameters = {Link(port.node.id, 0): port.name for port in ports.values() if port.mode is Mode.INPUT}
     for node_id, node in unit.graph.nodes.items():
         port = ports.get(node_id)
         if port is not None and port.mode is not Mode.PASSTHRU:
@@ -110,18 +109,16 @@ def _add_nodes(
             renamed = values.get(value)
             if renamed is None:
                 renamed = values[value] = Link(NodeId(prefix + value.node), value.slot)
-            elif value in inputs_of_ports:
-                definition = writes.get(inputs_of_ports[value]) or taps.get(inputs_of_ports[value])
+            elif value in parameters:
+                definition = writes.get(parameters[value]) or taps.get(parameters[value])
                 if definition is not None:
-                    crossings[new_id, name] = (inputs_of_ports[value], definition.writer)
+                    crossings[new_id, name] = (parameters[value], definition.writer)
             inputs[name] = renamed
-        nodes[new_id] = Node(new_id, node.class_type, inputs, node.title, Origin(workflow, node.origin.node))
+        nodes[new_id] = Node(new_id, node.class_type, inputs, node.title, Origin(unit.name, node.origin.node))
 
 
-def _rename(value: Input | None, workflow: str, values: Mapping[Link, Input]) -> Input:
+def _rename(value: Input, workflow: str, values: Mapping[Link, Input]) -> Input:
     if not isinstance(value, Link):
-        if value is None:
-            raise ValueError("a port without source defines nothing")
         return value
     known = values.get(value)
     return known if known is not None else Link(NodeId(f"{workflow}/{value.node}"), value.slot)

@@ -7,7 +7,7 @@ from a context is converted. Match types bind all inputs and outputs of one temp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from discomfort.compiler.catalog import Catalog, InputSpec, NodeClass, read_input_groups
@@ -250,13 +250,18 @@ def match_types(specs: Mapping[str, InputSpec], node: Node, typing: Typing) -> d
     for name, spec in specs.items():
         if spec.type != MATCH_TYPE:
             continue
-        template = str((spec.options.get("template") or {}).get("template_id"))
+        template = template_of(spec)
         known = bound.get(template, wanted_type(spec))
         value = node.inputs.get(name)
         if value is not None and not isinstance(value, Literal) and known is not None:
             known = meet(known, typing.of(value))
         bound[template] = known
     return bound
+
+
+def template_of(spec: InputSpec) -> str:
+    """Return the name of the template that a match-type input belongs to."""
+    return str((spec.options.get("template") or {}).get("template_id"))
 
 
 def literal_type(literal: Literal) -> str:
@@ -271,10 +276,3 @@ def literal_type(literal: Literal) -> str:
     if isinstance(value, str):
         return "STRING"
     return "DICT" if isinstance(value, dict) else ANY
-
-
-def near_misses(name: str, known: Collection[str], count: int = 3) -> list[str]:
-    """Return the names most like `name`, the likest first."""
-    import difflib
-
-    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)

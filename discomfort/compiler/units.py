@@ -76,7 +76,7 @@ def place_in(workflow: Workflow) -> PlaceOf:
     return place
 
 
-def locator(units: Sequence[Unit]) -> PlaceOf:
+def place_in_program(units: Sequence[Unit]) -> PlaceOf:
     """Return what tells where a node of the program is written, by the workflow it came from."""
     places = {unit.name: place_in(unit.workflow) for unit in units}
 

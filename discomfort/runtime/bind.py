@@ -6,12 +6,11 @@ nothing; `prompts` makes the prompts of what it returns, and the executor runs t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError, Place, Severity, render
+from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError, Place, Severity, near_misses, render
 from discomfort.compiler.effects import LOADER_CLASS, Effect, EffectTable
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Param, Step, ancestors, restricted
 from discomfort.compiler.keys import Stamp, node_keys
@@ -245,7 +244,7 @@ def _resolve(source: Input, values: Mapping[str, Input]) -> Input:
 
 
 def _missing(port: PlanInput, place: Place, stored: set[str]) -> Diagnostic:
-    near = difflib.get_close_matches(port.name, sorted(stored), n=3)
+    near = near_misses(port.name, sorted(stored))
     hint = f"save it first: context.save({port.name!r}, …), or pass inputs={{{port.name!r}: …}}"
     if near:
         hint += f"; the context holds {', '.join(repr(name) for name in near)}"

@@ -7,13 +7,12 @@ The rules follow what ComfyUI's nodes rely on: IMAGE float `[batch, height, widt
 
 from __future__ import annotations
 
-import difflib
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from discomfort.compiler.diagnostics import Diagnostic, Severity
+from discomfort.compiler.diagnostics import Diagnostic, Severity, did_you_mean
 from discomfort.context.lists import ValueList
 
 if TYPE_CHECKING:
@@ -178,14 +177,10 @@ def _unknown_options(value: Any, port: PlanInput, graph: Graph, catalog: Catalog
         if any(key.endswith("_upload") for key in spec.options) or value in spec.choices:
             continue
         assert node_class is not None
-        near = difflib.get_close_matches(str(value), [str(choice) for choice in spec.choices], n=3)
-        yield f"{node_class.name}.{input_name} takes one of {_listed(spec.choices)}", _near(near)
+        hint = did_you_mean(str(value), [str(choice) for choice in spec.choices])
+        yield f"{node_class.name}.{input_name} takes one of {_listed(spec.choices)}", hint
 
 
 def _listed(choices: Sequence[Any], most: int = 8) -> str:
     shown = ", ".join(repr(choice) for choice in choices[:most])
     return f"[{shown}{f', … {len(choices) - most} more' if len(choices) > most else ''}]"
-
-
-def _near(names: Sequence[str]) -> str | None:
-    return f"did you mean {' or '.join(repr(name) for name in names)}?" if names else None

@@ -44,10 +44,10 @@ class Fold:
             foldable.update(PRIMITIVES)
         if self.switches:
             foldable.add(SWITCH)
-        return fold_constants(graph, effects.catalog, foldable)
+        return fold_nodes(graph, effects.catalog, foldable)
 
 
-def fold_constants(graph: Graph, catalog: Catalog, foldable: Collection[str | None]) -> Graph:
+def fold_nodes(graph: Graph, catalog: Catalog, foldable: Collection[str | None]) -> Graph:
     """Return the graph with every value taken from where it is made.
 
     A literal goes into a consumer only where the server takes it as such: a linked value is not compared with the

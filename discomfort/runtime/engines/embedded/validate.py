@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from discomfort.compiler.catalog import Catalog, InputSpec
-from discomfort.compiler.diagnostics import Diagnostic
+from discomfort.compiler.diagnostics import Diagnostic, did_you_mean
 from discomfort.compiler.graph import Literal
-from discomfort.compiler.types import Signatures, accepts, near_misses, wanted_type
+from discomfort.compiler.types import Signatures, accepts, wanted_type
 from discomfort.runtime.engine import PromptRequest
 from discomfort.runtime.engines.embedded import invoke
 from discomfort.runtime.engines.embedded.node_protocol import Definition, Parameters
@@ -96,8 +96,7 @@ class Validator:
             if one not in options:
                 shown = ", ".join(repr(option) for option in options[:SHOWN_OPTIONS])
                 rest = f" and {len(options) - SHOWN_OPTIONS} more" if len(options) > SHOWN_OPTIONS else ""
-                close = near_misses(str(one), [str(option) for option in options])
-                hint = f"did you mean {' or '.join(map(repr, close))}?" if close else None
+                hint = did_you_mean(str(one), [str(option) for option in options])
                 self._note(
                     node, spec.name, "value_not_in_list", f"{one!r} is not among the options {shown}{rest}", hint
                 )
