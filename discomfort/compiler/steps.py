@@ -76,11 +76,11 @@ def step_findings(graph: Graph, place_of: PlaceOf) -> Iterator[Diagnostic]:
         depths = prompt_depths(graph.nodes, order, kept, loaded)
         deepest = max(depths, key=depths.__getitem__)
         if depths[deepest] >= SAFE_DEPTH:
-            yield too_deep(depths[deepest] + 1, place_of(graph.nodes[deepest], None), Severity.WARNING)
+            yield _too_deep(depths[deepest] + 1, place_of(graph.nodes[deepest], None))
 
 
-def too_deep(depth: int, place: Place, severity: Severity) -> Diagnostic:
+def _too_deep(depth: int, place: Place) -> Diagnostic:
     """Return the finding about a prompt with `depth` nodes in a row, the last of them at `place`."""
     message = f"{depth} nodes in a row must run in one prompt; a ComfyUI server bears {SAFE_DEPTH} for certain"
     hint = 'nothing on the way travels by value; set a type to "val" in the rules, or use the embedded engine'
-    return Diagnostic("DF402", severity, place, message, hint)
+    return Diagnostic("DF402", Severity.WARNING, place, message, hint)

@@ -215,3 +215,12 @@ def test_L7_a_chain_of_20000_nodes_compiles() -> None:
     chain = {"0": image()} | {str(n): invert([str(n - 1), 0]) for n in range(1, 20_000)}
     plan = compile([{**chain, "p": port("x", ["19999", 0])}])
     assert len(plan.graph.nodes) == 20_000
+
+
+def test_L5_a_recipe_that_reads_a_parameter_is_refused() -> None:
+    node = {"class": "ImageInvert", "title": "", "origin": ["w", "1"], "inputs": {"image": {"param": "photo"}}}
+    stored = {"type": "IMAGE", "key": "k.0", "output": ["r", 0], "nodes": {"r": node}, "cuts": [], "conversions": []}
+    with pytest.raises(ValueError, match="reads the parameter 'photo'; a recipe is closed"):
+        Recipe.from_json(stored)
+    with pytest.raises(ValueError, match="this is no recipe"):
+        Recipe.from_json({**stored, "nodes": {"r": {**node, "inputs": {"image": {}}}}})

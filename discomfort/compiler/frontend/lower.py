@@ -79,7 +79,7 @@ class Lowering:
         widgets: dict[str, Widget] = {}
         title = saved.title
         if layout is None:
-            self._report_unknown(node_id, scope, saved)
+            self._report_unknown(scope, saved)
             if type(saved.values) is list:
                 for row, value in enumerate(saved.values):
                     inputs["UNKNOWN" if row == 0 else f"UNKNOWN_{row}"] = unknown_literal(value)
@@ -140,9 +140,7 @@ class Lowering:
         self._findings.error(
             "DF143",
             "this node takes its picture from a camera in the browser",
-            path=f"{scope.graph.path}.nodes[{saved.row}]",
-            node=scope.prefix + saved.id,
-            title=saved.title or saved.type,
+            **_where(scope, saved),
             hint="load the picture with LoadImage, or give it through a DiscomfortPort",
         )
 
@@ -150,9 +148,7 @@ class Lowering:
         self._findings.error(
             "DF144",
             f"this text holds more than {MOST_CHOICES} choices {{a|b}}",
-            path=f"{scope.graph.path}.nodes[{saved.row}]",
-            node=scope.prefix + saved.id,
-            title=saved.title or saved.type,
+            **_where(scope, saved),
             input=widget.name,
         )
 
@@ -160,22 +156,27 @@ class Lowering:
         self._findings.error(
             "DF142",
             f"the file name prefix is {value!r:.40}, not text" if value is not UNDEFINED else "there is no prefix",
-            path=f"{scope.graph.path}.nodes[{saved.row}]",
-            node=scope.prefix + saved.id,
-            title=saved.title or saved.type,
+            **_where(scope, saved),
             input="filename_prefix",
             hint="the editor cannot make a prompt of this workflow",
         )
 
-    def _report_unknown(self, node_id: str, scope: Scope, saved: SavedNode) -> None:
+    def _report_unknown(self, scope: Scope, saved: SavedNode) -> None:
         self._findings.warning(
             "DF130",
             f"the node type {saved.type!r} is not in the catalog, so its inputs are not known",
-            path=f"{scope.graph.path}.nodes[{saved.row}]",
-            node=node_id,
-            title=saved.title or saved.type,
+            **_where(scope, saved),
             hint="give a catalog of the ComfyUI that has it: discomfort-graph catalog pull URL -o FILE",
         )
+
+
+def _where(scope: Scope, saved: SavedNode) -> dict[str, str]:
+    """Return the place of a node, as findings take it."""
+    return {
+        "path": f"{scope.graph.path}.nodes[{saved.row}]",
+        "node": scope.prefix + saved.id,
+        "title": saved.title or saved.type,
+    }
 
 
 def _drop_dangling(nodes: dict[NodeId, Node]) -> None:
