@@ -75,9 +75,10 @@ class Bridge:
 
     async def close(self) -> None:
         """Wait until no coroutine of the run is left, and tell the last events."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         self.tell()
 
     def _create(self, coroutine: Coroutine[Any, Any, Any], finished: Finished) -> None:

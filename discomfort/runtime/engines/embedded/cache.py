@@ -16,6 +16,8 @@ MAX_BYTES = 4 << 30
 """Bytes of tensors that are kept at most; other objects (models) count as nothing and leave by age alone."""
 
 _SMALL = frozenset({int, float, str, bool, type(None)})
+_HASH = blake2b(digest_size=16)
+"""Copied for each key, which is faster than to make one."""
 
 
 class NodeResult:
@@ -91,19 +93,25 @@ def result_key(node: PromptNode, keys: Mapping[str, str | None], change: str | N
         key = keys.get(producer)
         if key is None:
             return None
-        parts.append(f"{name}<{key}.{slot}")
+        parts.append(f"{len(name)}:{name}<{key}.{slot}")
     try:
         for name, value in node.constants.items():
-            parts.append(f"{name}=i{value}" if type(value) is int else f"{name}={literal_token(value)}")
+            token = f"i{value}" if type(value) is int else _sized(literal_token(value))
+            parts.append(f"{len(name)}:{name}={token}")
     except (TypeError, ValueError):
         return None
     if not definition.grown:  # those may read the order of their inputs
         parts.sort()
-    parts.append(node.id if definition.keyed_by_id else "")
-    parts.append(change)
-    parts.append(definition.name)
-    text = "".join([f"{len(part)}:{part}" for part in parts])
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    own = node.id if definition.keyed_by_id else ""
+    text = f"{_sized(definition.name)}{_sized(own)}{_sized(change)}{';'.join(parts)}"
+    digest = _HASH.copy()
+    digest.update(text.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _sized(text: str) -> str:
+    """Return `text` after its length, so that what follows cannot be taken for a part of it."""
+    return f"{len(text)}:{text}"
 
 
 def change_token(answer: Any) -> str | None:

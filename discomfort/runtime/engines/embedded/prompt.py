@@ -28,12 +28,12 @@ class PromptNode:
         self.definition = definition
         self.constants: dict[str, Any] = {}
         self.links: list[tuple[str, str, int]] = []
-        inputs = definition.inputs
+        constants, links, inputs = self.constants, self.links, definition.inputs
         for name, value in raw["inputs"].items():
             if type(value) is list and is_link(value):
-                self.links.append((name, value[0], value[1]))
+                links.append((name, value[0], value[1]))
             elif name in inputs or definition.declares(name):
-                self.constants[name] = plain_value(value)
+                constants[name] = plain_value(value) if type(value) is dict else value
         self.lazy = definition.lazy
         self.raw_links = definition.raw_links
         if definition.flexible is not None:
@@ -56,9 +56,10 @@ class PromptGraph:
         self.parents: dict[str, str] = {}
         self._definition_of = definition_of
 
-    def is_output(self, body: RawNode) -> bool:
-        """Return whether a node's class is an output node."""
-        return self._definition_of(body["class_type"]).output_node
+    def output_nodes(self) -> list[str]:
+        """Return the nodes of the prompt whose classes are output nodes."""
+        definition_of = self._definition_of
+        return [node_id for node_id, body in self.prompt.items() if definition_of(body["class_type"]).output_node]
 
     def read(self, roots: Iterable[str]) -> list[PromptNode]:
         """Read `roots` and all that feeds them; return the nodes not read before, producers first.
@@ -68,7 +69,7 @@ class PromptGraph:
         Raises:
             CycleError: naming one cycle.
         """
-        read, raw = self.nodes, self.raw
+        read, raw, definition_of = self.nodes, self.raw, self._definition_of
         order: list[PromptNode] = []
         open_nodes: dict[str, PromptNode] = {}
         stack = [root for root in reversed(list(roots)) if root in raw]
@@ -82,8 +83,8 @@ class PromptGraph:
                 order.append(node)
             else:
                 body = raw[node_id]
-                node = open_nodes[node_id] = PromptNode(node_id, body, self._definition_of(body["class_type"]))
-                for _, producer, _ in reversed(node.links):
+                node = open_nodes[node_id] = PromptNode(node_id, body, definition_of(body["class_type"]))
+                for _, producer, _ in node.links[::-1]:
                     if producer in open_nodes:
                         raise CycleError(_cycle(open_nodes, producer))
                     if producer not in read and producer in raw:

@@ -29,6 +29,20 @@ class MissingClass(LookupError):
     """A node made by expansion has a class that the engine does not have."""
 
 
+class _Definitions(dict[str, Definition]):
+    """The definitions of a run by name, each read when it is first asked for."""
+
+    def __init__(self, classes: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._classes = classes
+
+    def __missing__(self, name: str) -> Definition:
+        if name not in self._classes:
+            raise MissingClass(f"the embedded engine has no class {name!r}; {HOW_TO_GET_NODES}")
+        found = self[name] = read_definition(name, self._classes[name])
+        return found
+
+
 def run_prompt(
     request: PromptRequest,
     classes: Mapping[str, Any],
@@ -44,17 +58,7 @@ def run_prompt(
         Interrupted: the run was cancelled.
     """
     _refuse_missing_classes(request, classes)
-    definitions: dict[str, Definition] = {}
-
-    def definition_of(name: str) -> Definition:
-        found = definitions.get(name)
-        if found is None:
-            if name not in classes:
-                raise MissingClass(f"the embedded engine has no class {name!r}; {HOW_TO_GET_NODES}")
-            found = definitions[name] = read_definition(name, classes[name])
-        return found
-
-    graph = PromptGraph(request.prompt, definition_of)
+    graph = PromptGraph(request.prompt, _Definitions(classes).__getitem__)
     with paused_collector():
         order, outputs = _read(request, graph)
         _validate(request, graph, order, bridge)
@@ -69,7 +73,9 @@ def run_prompt(
 
 def _refuse_missing_classes(request: PromptRequest, classes: Mapping[str, Any]) -> None:
     """Raise one error that lists every node whose class is not there."""
-    missing = [node_id for node_id, body in request.prompt.items() if body.get("class_type") not in classes]
+    named = {body.get("class_type") for body in request.prompt.values()}
+    unknown = {name for name in named if name not in classes}
+    missing = [node_id for node_id, body in request.prompt.items() if body.get("class_type") in unknown]
     if not missing:
         return
     names = sorted({str(request.prompt[node_id].get("class_type")) for node_id in missing})
@@ -93,7 +99,7 @@ def _refuse_missing_classes(request: PromptRequest, classes: Mapping[str, Any]) 
 
 def _read(request: PromptRequest, graph: PromptGraph) -> tuple[list[PromptNode], list[str]]:
     """Return the nodes that output nodes need, producers first, and the output nodes."""
-    outputs = [node_id for node_id, body in request.prompt.items() if graph.is_output(body)]
+    outputs = graph.output_nodes()
     if not outputs:
         words = "prompt_no_outputs: nothing in the prompt saves, shows or delivers anything"
         raise PromptRejected((Diagnostic(REJECTED, Severity.ERROR, Place("<prompt>"), words),))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import CoroutineType
 from typing import Any
 
+from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.graph import CycleError
 from discomfort.runtime.engine import NodeFailed, NodeFinished, NodeProgress, NodeStarted, PromptRequest
 from discomfort.runtime.engines.embedded import invoke
@@ -20,7 +21,7 @@ from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache, change_token, result_key
 from discomfort.runtime.engines.embedded.hooks import Current, Interrupted, current
 from discomfort.runtime.engines.embedded.invoke import Answer
-from discomfort.runtime.engines.embedded.node_protocol import parameters_of
+from discomfort.runtime.engines.embedded.node_protocol import Parameters, parameters_of
 from discomfort.runtime.engines.embedded.places import failure
 from discomfort.runtime.engines.embedded.prompt import DynamicPrompt, PromptGraph, PromptNode, is_link
 
@@ -82,9 +83,9 @@ class Run:
             Interrupted: the run was cancelled.
         """
         current.set(self._current)
-        for node in order:
-            self._look_up(node)
-        self._require(outputs)
+        with paused_collector():
+            self._look_up(order)
+            self._require(outputs)
         while self._unfinished:
             self.check_interrupted()
             if self._ready:
@@ -97,12 +98,15 @@ class Run:
             node_id, message = self._blocked[0]
             raise self._fail(node_id, RuntimeError(f"Execution Blocked: {message}"))
 
-    def _look_up(self, node: PromptNode) -> None:
-        """Find the node's key, and its result where that is known."""
-        key = self._keys[node.id] = result_key(node, self._keys, self._change(node))
-        known = None if key is None else self._cache.get(key)
-        if known is not None:
-            self._know(node, known)
+    def _look_up(self, order: Iterable[PromptNode]) -> None:
+        """Find the key of each node, and its result where that is known."""
+        keys, find = self._keys, self._cache.get
+        for node in order:
+            change = "" if node.definition.is_changed is None else self._change(node, node.definition.is_changed)
+            key = keys[node.id] = result_key(node, keys, change)
+            known = None if key is None else find(key)
+            if known is not None:
+                self._know(node, known)
 
     def _know(self, node: PromptNode, result: NodeResult) -> None:
         self.results[node.id] = result
@@ -111,17 +115,15 @@ class Run:
             if self._bridge.listener is not None:
                 self._bridge.emit(NodeFinished(node.id, True))
 
-    def _change(self, node: PromptNode) -> str | None:
+    def _change(self, node: PromptNode, takes: Parameters) -> str | None:
         """Ask IS_CHANGED, with the node's literals; what raises is taken as changed each time, as ComfyUI does."""
         definition = node.definition
-        if definition.is_changed is None:
-            return ""
         lists: dict[str, Sequence[Any]] = {name: (None,) for name, _, _ in node.links}
         lists.update({name: (value,) for name, value in node.constants.items()})
         lists.update({name: (node.id if kind == "UNIQUE_ID" else None,) for name, kind in definition.hidden})
         (arguments,) = invoke.arguments_of_calls(node, lists)
         try:
-            answer = definition.node_class.IS_CHANGED(**definition.is_changed.select(arguments))
+            answer = definition.node_class.IS_CHANGED(**takes.select(arguments))
             return change_token(self._settled(answer))
         except Exception:  # noqa: BLE001 — whatever it is, the node runs anew and nothing stale is used
             return None
@@ -176,11 +178,12 @@ class Run:
                 self._know(node, known)
                 self._release(node_id)
                 return
-            if node.definition.plain and (arguments := invoke.plain_arguments(node, self.results)) is not None:
+            definition = node.definition
+            if definition.plain and (arguments := invoke.plain_arguments(node, self.results)) is not None:
                 self._started(node_id)
                 self._current.call = 0
-                returned = getattr(self._instance(node), node.definition.function)(**arguments)
-                if type(returned) is tuple and len(returned) == len(node.definition.output_types):
+                returned = getattr(self._instance(node), definition.function)(**arguments)
+                if type(returned) is tuple and len(returned) == len(definition.output_types):
                     self._finish(node, NodeResult([[value] for value in returned]))
                 else:
                     self._called(node, [returned])
@@ -215,12 +218,13 @@ class Run:
         return [producer for name, producer in producers.items() if name in names]
 
     def _instance(self, node: PromptNode) -> Any:
-        key = (node.id, node.definition.name)
+        definition = node.definition
+        key = (node.id, definition.name)
         instance = self.instances.get(key)
         if instance is None:
             instance = self._known_instances.get(key)
-            if instance is None or type(instance) is not node.definition.node_class:
-                instance = node.definition.node_class()
+            if type(instance) is not definition.node_class:
+                instance = definition.node_class()
             self.instances[key] = instance
         return instance
 
@@ -295,8 +299,7 @@ class Run:
             order = self.graph.read([*fresh, *wanted])
         except CycleError as error:
             raise ValueError(f"in the expansion {error}") from error
-        for child in order:
-            self._look_up(child)
+        self._look_up(order)
         wanted += [child for child in fresh if self.graph.nodes[child].definition.output_node]
         self._wait_for(node.id, wanted)
 

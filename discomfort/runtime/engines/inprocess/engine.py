@@ -38,6 +38,7 @@ class InProcessEngine(EmbeddedEngine):
         self._path = Path(path)
         self._arguments = arguments
         self._calls: Calls | None = None
+        self._listener: _Listener | None = None
 
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`. Cancelling stops nodes that ask ComfyUI, too."""
@@ -55,7 +56,7 @@ class InProcessEngine(EmbeddedEngine):
 
     async def close(self) -> None:
         """Let results and the worker thread go; the checkout stays imported, its models are unloaded."""
-        calls, self._calls, self._classes = self._calls, None, None
+        calls, self._calls, self._listener, self._classes = self._calls, None, None, None
         await super().close()
         if calls is not None:
             calls.management.unload_all_models()
@@ -74,12 +75,13 @@ class InProcessEngine(EmbeddedEngine):
 
     def surroundings(self) -> AbstractContextManager[Any]:
         """Return what nodes run in: inference mode, and ComfyUI's progress told to the run's listener."""
-        return nullcontext() if self._calls is None else _surroundings(self._calls)
+        calls, listener = self._calls, self._listener
+        return nullcontext() if calls is None or listener is None else _surroundings(calls, listener)
 
     def _load(self) -> None:
         calls = Calls(load_checkout(self._path, self._arguments))
         self._classes = _Classes(calls, {**self._registered, **natives.native_classes(self._read_catalog)})
-        self._calls = calls
+        self._calls, self._listener = calls, _Listener(calls)
 
     def _read_catalog(self) -> Catalog:
         assert isinstance(self._classes, _Classes)
@@ -87,12 +89,12 @@ class InProcessEngine(EmbeddedEngine):
 
 
 @contextmanager
-def _surroundings(calls: Calls) -> Iterator[None]:
+def _surroundings(calls: Calls, listener: _Listener) -> Iterator[None]:
     import torch
 
     calls.prompt_id = uuid.uuid4().hex
     calls.management.interrupt_current_processing(False)
-    _listen_to_progress(calls)
+    listener.listen(calls.prompt_id)
     with torch.inference_mode():
         yield
 
@@ -157,27 +159,36 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
         return len({*self._classes, *OWN_CLASSES})
 
 
-def _listen_to_progress(calls: Calls) -> None:
-    """Have both of ComfyUI's ways to report progress tell the run; both also stop a node whose run was cancelled."""
-    progress = calls.checkout.module("comfy_execution.progress")
+class _Listener:
+    """Has both of ComfyUI's ways to report progress tell the run; both also stop a node whose run was cancelled."""
 
-    def tell(node: str | None, value: float, maximum: float) -> None:
-        running = current.get()
-        if running is not None:
-            running.run.report(running.node if node is None else node, value, maximum)
+    def __init__(self, calls: Calls) -> None:
+        self._progress = calls.checkout.module("comfy_execution.progress")
+        self._set_hook = calls.checkout.module("comfy.utils").set_progress_bar_global_hook
+        self._management = calls.management
 
-    def hook(
-        value: float, total: float, _preview: Any, prompt_id: str | None = None, node_id: str | None = None
+        class Handler(self._progress.ProgressHandler):  # type: ignore[name-defined,misc]
+            def update_handler(
+                self, node_id: str, value: float, max_value: float, state: Any, prompt_id: str, image: Any = None
+            ) -> None:
+                _tell(node_id, value, max_value)
+
+        self._handler = Handler
+
+    def listen(self, prompt_id: str) -> None:
+        """Listen for the time of a run; nodes of an earlier one may have put something else in our place."""
+        self._progress.reset_progress_state(prompt_id, None)
+        self._progress.add_progress_handler(self._handler("discomfort"))
+        self._set_hook(self._hook)
+
+    def _hook(
+        self, value: float, total: float, _preview: Any, prompt_id: str | None = None, node_id: str | None = None
     ) -> None:
-        calls.management.throw_exception_if_processing_interrupted()
-        tell(node_id, value, total)
+        self._management.throw_exception_if_processing_interrupted()
+        _tell(node_id, value, total)
 
-    class Handler(progress.ProgressHandler):  # type: ignore[name-defined,misc]
-        def update_handler(
-            self, node_id: str, value: float, max_value: float, state: Any, prompt_id: str, image: Any = None
-        ) -> None:
-            tell(node_id, value, max_value)
 
-    progress.reset_progress_state(calls.prompt_id, None)
-    progress.add_progress_handler(Handler("discomfort"))
-    calls.checkout.module("comfy.utils").set_progress_bar_global_hook(hook)
+def _tell(node: str | None, value: float, maximum: float) -> None:
+    running = current.get()
+    if running is not None:
+        running.run.report(running.node if node is None else node, value, maximum)

@@ -44,7 +44,8 @@ class Calls:
         running = checkout.module("comfy_execution.utils")
         self._context_of: Callable[[str, str, int], Any] = running.ExecutionContext
         self._tell_context: Callable[[Any], Any] = running.current_executing_context.set
-        self._builder = checkout.module("comfy_execution.graph_utils").GraphBuilder
+        builder = checkout.module("comfy_execution.graph_utils").GraphBuilder
+        self._set_prefix: Callable[[str, int], None] = builder.set_default_prefix
         self.management: Any = checkout.module("comfy.model_management")
         self._inference_mode: Callable[[], Any] = torch.inference_mode
 
@@ -53,15 +54,16 @@ class Calls:
         running = current.get()
         assert running is not None, "the scheduler calls this"
         node, index = running.node, running.call
-        self._builder.set_default_prefix(node, index)
-        self._tell_context(self._context_of(self.prompt_id, node, index))
+        context = self._context_of(self.prompt_id, node, index)
+        self._set_prefix(node, index)
+        self._tell_context(context)
         try:
             returned = function(**inputs)
         except self.management.OOM_EXCEPTION:
             self.management.unload_all_models()
             raise
         if type(returned) is CoroutineType:
-            return self._awaited(returned, self._context_of(self.prompt_id, node, index), translate)
+            return self._awaited(returned, context, translate)
         return translate(returned)
 
     async def _awaited(self, coroutine: Coroutine[Any, Any, Any], context: Any, translate: Callable[[Any], Any]) -> Any:
@@ -160,11 +162,14 @@ class V3Face(Face):
         if returned.block_execution is not None:
             values: Any = ExecutionBlocker(returned.block_execution)
         else:
-            values = self.calls.blocked(tuple(returned.result or ()))
-        if returned.ui is None and returned.expand is None:
+            values = returned.result
+            values = self.calls.blocked(values if type(values) is tuple else tuple(values or ()))
+        shown, graph = returned.ui, returned.expand
+        if shown is None and graph is None:
             return values
-        shown = returned.ui if returned.ui is None or isinstance(returned.ui, dict) else returned.ui.as_dict()
-        return {"result": values, "ui": shown, "expand": returned.expand}
+        if shown is not None and not isinstance(shown, dict):
+            shown = shown.as_dict()
+        return {"result": values, "ui": shown, "expand": graph}
 
 
 def _takes_v3_data(prepare: Callable[..., Any]) -> bool:
