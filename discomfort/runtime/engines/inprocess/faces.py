@@ -6,6 +6,7 @@ puts the answer into the scheduler's words: V3's NodeOutput becomes a tuple or a
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from types import CoroutineType
@@ -49,7 +50,7 @@ class Calls:
         self.management: Any = checkout.module("comfy.model_management")
         self._inference_mode: Callable[[], Any] = torch.inference_mode
 
-    def call(self, function: Callable[..., Any], inputs: Mapping[str, Any], translate: Callable[[Any], Any]) -> Any:
+    def call(self, function: Callable[..., Any], translate: Callable[[Any], Any], /, **inputs: Any) -> Any:
         """Return what `function` gives, or a coroutine of it where the function is asynchronous."""
         running = current.get()
         assert running is not None, "the scheduler calls this"
@@ -69,6 +70,26 @@ class Calls:
     async def _awaited(self, coroutine: Coroutine[Any, Any, Any], context: Any, translate: Callable[[Any], Any]) -> Any:
         self._tell_context(context)
         return translate(await _Stepped(coroutine, self._inference_mode))
+
+    def from_v1(self, returned: Any) -> Any:
+        """Return what a function of the V1 protocol gave in the scheduler's words."""
+        if isinstance(returned, dict) and "result" in returned:
+            return {**returned, "result": self.blocked(returned["result"])}
+        return self.blocked(returned)
+
+    def from_v3(self, returned: Any) -> Any:
+        """Return what a function of the V3 protocol gave, a NodeOutput, in the scheduler's words."""
+        if returned.block_execution is not None:
+            values: Any = ExecutionBlocker(returned.block_execution)
+        else:
+            values = returned.result
+            values = self.blocked(values if type(values) is tuple else tuple(values or ()))
+        shown, graph = returned.ui, returned.expand
+        if shown is None and graph is None:
+            return values
+        if shown is not None and not isinstance(shown, dict):
+            shown = shown.as_dict()
+        return {"result": values, "ui": shown, "expand": graph}
 
     def blocked(self, value: Any) -> Any:
         """Return `value`, ComfyUI's ExecutionBlocker in it (alone, or in lists) as ours."""
@@ -106,11 +127,12 @@ class _Stepped:
 
 
 class Face:
-    """The base of all faces; `calls` and `node_class` are set on each."""
+    """The base of all faces; `calls` and `node_class` are set on each. `call` runs the node."""
 
     calls: ClassVar[Calls]
     node_class: ClassVar[Any]
     FUNCTION: ClassVar[str] = "call"
+    call: Callable[..., Any]
 
 
 class V1Face(Face):
@@ -118,16 +140,8 @@ class V1Face(Face):
 
     def __init__(self) -> None:
         self.inner = self.node_class()
-        self._function = getattr(self.inner, self.node_class.FUNCTION)
-
-    def call(self, **inputs: Any) -> Any:
-        """Run the node."""
-        return self.calls.call(self._function, inputs, self._translated)
-
-    def _translated(self, returned: Any) -> Any:
-        if isinstance(returned, dict) and "result" in returned:
-            return {**returned, "result": self.calls.blocked(returned["result"])}
-        return self.calls.blocked(returned)
+        function = getattr(self.inner, self.node_class.FUNCTION)
+        self.call = functools.partial(self.calls.call, function, self.calls.from_v1)
 
 
 class V3Face(Face):
@@ -135,16 +149,18 @@ class V3Face(Face):
 
     hidden: ClassVar[Mapping[str, str]]
     clone: ClassVar[Any] = None
-    function: ClassVar[Callable[..., Any]]
     nest: ClassVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None]
 
-    def call(self, **inputs: Any) -> Any:
-        """Run the node."""
-        cls = type(self)
-        if cls.clone is None:
-            clone, arguments = self._prepared(inputs)
-            return self.calls.call(getattr(clone, clone.FUNCTION), arguments, self._translated)
-        return self.calls.call(cls.function, inputs if cls.nest is None else cls.nest(inputs), self._translated)
+    def __init__(self) -> None:
+        function: Callable[..., Any] = self._run
+        if not self.hidden and self.nest is None:
+            clone, _ = self._prepared({})
+            function = getattr(clone, clone.FUNCTION)
+        self.call = functools.partial(self.calls.call, function, self.calls.from_v3)
+
+    def _run(self, **inputs: Any) -> Any:
+        clone, arguments = self._prepared(inputs)
+        return getattr(clone, clone.FUNCTION)(**arguments)
 
     @classmethod
     def _prepared(cls, inputs: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
@@ -155,21 +171,8 @@ class V3Face(Face):
             data = {"hidden_inputs": hidden} if _takes_v3_data(cls.node_class.PREPARE_CLASS_CLONE) else hidden
             clone = cls.node_class.PREPARE_CLASS_CLONE(data)
             if not cls.hidden:
-                cls.clone, cls.function = clone, staticmethod(getattr(clone, clone.FUNCTION))
+                cls.clone = clone
         return clone, inputs if cls.nest is None else cls.nest(inputs)
-
-    def _translated(self, returned: Any) -> Any:
-        if returned.block_execution is not None:
-            values: Any = ExecutionBlocker(returned.block_execution)
-        else:
-            values = returned.result
-            values = self.calls.blocked(values if type(values) is tuple else tuple(values or ()))
-        shown, graph = returned.ui, returned.expand
-        if shown is None and graph is None:
-            return values
-        if shown is not None and not isinstance(shown, dict):
-            shown = shown.as_dict()
-        return {"result": values, "ui": shown, "expand": graph}
 
 
 def _takes_v3_data(prepare: Callable[..., Any]) -> bool:
