@@ -99,6 +99,7 @@ class Model:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.value: Any = None
 
     def __reduce__(self) -> Any:
         raise TypeError("a model is never pickled")
@@ -108,6 +109,13 @@ class Model:
 def BehaviourLoad(name: str) -> Any:
     note(f"Load {name}")
     return (Model(name),)
+
+
+@node(("MODEL",), {"value": (ANY,)})
+def BehaviourHold(value: Any) -> Any:
+    held = Model("holder")
+    held.value = value
+    return (held,)
 
 
 @node(("STRING",), {"model": ("MODEL",), "word": TEXT})
@@ -171,6 +179,7 @@ NODE_CLASS_MAPPINGS: dict[str, Any] = {
         BehaviourAdd,
         BehaviourAsyncAdd,
         BehaviourChoose,
+        BehaviourHold,
         BehaviourList,
         BehaviourLoad,
         BehaviourPass,

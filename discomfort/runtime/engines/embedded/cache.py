@@ -96,22 +96,20 @@ def result_key(node: PromptNode, keys: Mapping[str, str | None], change: str | N
         parts.append(f"{len(name)}:{name}<{key}.{slot}")
     try:
         for name, value in node.constants.items():
-            token = f"i{value}" if type(value) is int else _sized(literal_token(value))
-            parts.append(f"{len(name)}:{name}={token}")
+            if type(value) is int:
+                parts.append(f"{len(name)}:{name}=i{value}")
+            else:
+                token = literal_token(value)
+                parts.append(f"{len(name)}:{name}={len(token)}:{token}")
     except (TypeError, ValueError):
         return None
     if not definition.grown:  # those may read the order of their inputs
         parts.sort()
-    own = node.id if definition.keyed_by_id else ""
-    text = f"{_sized(definition.name)}{_sized(own)}{_sized(change)}{';'.join(parts)}"
+    kind, own = definition.name, node.id if definition.keyed_by_id else ""
+    text = f"{len(kind)}:{kind}{len(own)}:{own}{len(change)}:{change}{';'.join(parts)}"
     digest = _HASH.copy()
     digest.update(text.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
-
-
-def _sized(text: str) -> str:
-    """Return `text` after its length, so that what follows cannot be taken for a part of it."""
-    return f"{len(text)}:{text}"
 
 
 def change_token(answer: Any) -> str | None:

@@ -86,10 +86,12 @@ class Run:
         with paused_collector():
             self._look_up(order)
             self._require(outputs)
+        bridge, ready = self._bridge, self._ready
         while self._unfinished:
-            self.check_interrupted()
-            if self._ready:
-                self._run(self._ready.popleft())
+            if bridge.cancelled:
+                raise Interrupted
+            if ready:
+                self._run(ready.popleft())
             elif self._in_flight:
                 self._take_finished()
             else:

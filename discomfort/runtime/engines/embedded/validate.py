@@ -120,7 +120,9 @@ class Validator:
         if not 0 <= slot < len(kinds):
             words = f"node {producer!r} ({source.definition.name}) has {len(kinds)} outputs, and none is number {slot}"
             self._note(node, name, "bad_linked_input", words)
-        elif spec is not None and not typed and not accepts(kinds[slot], wanted_type(spec)):
+        elif spec is None or typed or kinds[slot] == spec.type:
+            return
+        elif not accepts(kinds[slot], wanted_type(spec)):
             self._note(
                 node,
                 name,
