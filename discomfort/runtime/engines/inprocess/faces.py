@@ -153,7 +153,7 @@ class V3Face(Face):
 
     def __init__(self) -> None:
         function: Callable[..., Any] = self._run
-        if not self.hidden and self.nest is None:
+        if not self.hidden and type(self).nest is None:
             clone, _ = self._prepared({})
             function = getattr(clone, clone.FUNCTION)
         self.call = functools.partial(self.calls.call, function, self.calls.from_v3)
