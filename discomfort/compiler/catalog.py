@@ -285,7 +285,7 @@ OWN_CLASSES: Mapping[str, Mapping[str, Any]] = {
     ),
     "DiscomfortPort": _own_class(
         "DiscomfortPort",
-        "Discomfort Port",
+        "Discomfort Port (Input/Output)",
         {"required": {"unique_id": _PORT_TEXT, "tags": _PORT_TEXT}, "optional": {"input": ["*"]}},
         ["output"],
         output_node=True,

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from discomfort.compiler.catalog import NodeClass
 from discomfort.compiler.frontend.findings import Findings
+from discomfort.compiler.frontend.group_shape import GroupShape, InnerLink, Shaper, Slot
 from discomfort.compiler.frontend.javascript import text
-from discomfort.compiler.frontend.layout import Layout, Layouts
+from discomfort.compiler.frontend.layout import MATCH_TYPE, UNDEFINED, Layout, Layouts
 from discomfort.compiler.frontend.models import (
     INPUT_NODE,
     OUTPUT_NODE,
     SavedGraph,
+    SavedInput,
     SavedLink,
     SavedNode,
     SavedPort,
     SavedWorkflow,
     read_node,
+    slot_type,
 )
-from discomfort.compiler.frontend.virtual import VIRTUAL
+from discomfort.compiler.frontend.slots import fits
+from discomfort.compiler.frontend.virtual import PRIMITIVE, VIRTUAL
 from discomfort.compiler.frontend.widgets import widget_values
 
 _MARKS = ("workflow>", "workflow/")
@@ -48,9 +51,12 @@ def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Fin
             continue
         last += len(present) + 1
         definition.nodes = {node.id: node for node in present}
-        linked = _links_inside(definition, present, rows)
-        _distribute(host, present, linked, layouts)
-        _ports(definition, present, linked)
+        inside = _links_inside(definition, present, rows)
+        shape = Shaper(present, inside, group, layouts).shape()
+        _give_values(workflow.root, host, present, shape, layouts)
+        _feed_from_primitives(present, inside, layouts)
+        _drop_misfits(workflow.root, host, present, shape, layouts)
+        _ports(workflow.root, host, definition, present, shape, layouts)
         workflow.definitions[definition.id] = definition
         _become_host(workflow.root, host, definition, str(last))
 
@@ -64,9 +70,10 @@ def _converted(node: SavedNode, layouts: Layouts) -> bool:
     return node.type not in _UNCONVERTED and (node.type in VIRTUAL or layouts.get(node.type) is not None)
 
 
-def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> set[tuple[int, int]]:
-    """Connect the inner nodes; return (row of the target, slot) of each connected input."""
-    linked: set[tuple[int, int]] = set()
+def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> list[InnerLink]:
+    """Connect the inner nodes; return the links. Saved inputs that no such link feeds have none."""
+    found: list[InnerLink] = []
+    linked: set[Slot] = set()
     for number, row in enumerate(rows if type(rows) is list else ()):
         if type(row) is not list or len(row) < 4 or not all(type(part) is int for part in row[:4]):
             continue
@@ -77,39 +84,68 @@ def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> 
         if 0 <= slot < len(inputs):
             definition.links[number] = SavedLink(nodes[origin].id, origin_slot, nodes[target].id, slot)
             inputs[slot].link = number
-        linked.add((target, slot))
-    return linked
+            linked.add((target, slot))
+        found.append(InnerLink((origin, origin_slot), (target, slot), slot_type(row[5] if len(row) > 5 else None)))
+    for place, node in enumerate(nodes):
+        for slot, given in enumerate(node.inputs or ()):
+            if given.link is not None and (place, slot) not in linked:
+                given.link = f"{given.link}, saved with the group,"  # no link inside has it: the editor refuses
+    return found
 
 
-def _distribute(host: SavedNode, nodes: list[SavedNode], linked: set[tuple[int, int]], layouts: Layouts) -> None:
-    """Give the host's values to the inner widgets, as the editor counts them: lists of options keep their own.
+def _give_values(
+    root: SavedGraph, host: SavedNode, nodes: list[SavedNode], shape: GroupShape, layouts: Layouts
+) -> None:
+    """Give the group node's values to the inner widgets; lists of options keep their own.
 
-    What a dynamic combo adds has places among the host's values too, but gets its defaults: taking a choice anew
-    makes these widgets anew.
+    A PrimitiveNode outside has given its value to the group node's widget before.
+
+    What a dynamic combo adds has places among these values too, but gets its defaults: taking a choice anew makes
+    its widgets anew.
     """
     values = host.values if type(host.values) is list else []
-    base = 0
+    links = {slot.name: root.links.get(slot.link) for slot in host.inputs or ()}
+    position = 0
+    given: dict[tuple[int, str], list[Any]] = {}
+    for run in shape.widgets:
+        taken = values[position : position + run.count]
+        position += run.count
+        link = links.get(run.shown)
+        origin = None if link is None else root.nodes.get(link.origin)
+        if origin is not None and origin.type == PRIMITIVE and type(origin.values) is list and origin.values:
+            taken = [origin.values[0], *taken[1:]]
+        if run.given:
+            given[run.row, run.name] = taken
+        layout = layouts.get(nodes[run.row].type)
+        widget = next((each for each in layout.widgets if each.name == run.name), None) if layout else None
+        if widget is not None and widget.branches is not None:
+            branch = widget.branches.get(text(taken[0] if taken else widget.default))
+            position += 0 if branch is None else len(_saved_values(branch, values[position:]))
     for row, node in enumerate(nodes):
         layout = layouts.get(node.type)
-        if layout is None:
-            continue
-        own = node.values if type(node.values) is list else []
-        given: list[Any] = []
-        position = base
-        added = 0
-        for place, widget in enumerate(layout.widgets):
-            if widget.kind == "COMBO" and widget.listed:
-                given.append(own[place] if place < len(own) else widget.default)
-                continue
-            given.append(values[position] if position < len(values) else widget.default)
-            position += 1
-            branch = None if widget.branches is None else widget.branches.get(text(given[-1]))
-            if branch is not None:
-                given += _saved_values(branch, None)
-                count = len(_saved_values(branch, values[position:]))
-                position, added = position + count, added + count
-        node.values = given
-        base += len(layout.widgets) + added - _hidden(layout, layouts.catalog[node.type], row, linked)
+        if layout is not None:
+            node.values = _inner_values(layout, node, {name: v for (place, name), v in given.items() if place == row})
+        elif node.type == PRIMITIVE and (row, "value") in given:
+            node.values = given[row, "value"][:1] or [""]
+
+
+def _inner_values(layout: Layout, node: SavedNode, given: dict[str, list[Any]]) -> list[Any]:
+    """Return `widgets_values` of an inner node: what the group node gives, its own for the rest."""
+    own = {widget.name: value for widget, value in widget_values(layout, node)}
+    found: list[Any] = []
+    helpers: list[Any] = []
+    for widget in layout.widgets:
+        if widget.name in given:
+            value, *helpers = given[widget.name] or [widget.default]
+        elif helpers and not (widget.sent and widget.type):
+            value, *helpers = helpers
+        else:
+            value = own[widget.name]
+        found.append(None if value is UNDEFINED else value)
+        branch = None if widget.branches is None else widget.branches.get(text(value))
+        if branch is not None:
+            found += _saved_values(branch, None)
+    return found
 
 
 def _saved_values(layout: Layout, values: list[Any] | None) -> list[Any]:
@@ -118,52 +154,90 @@ def _saved_values(layout: Layout, values: list[Any] | None) -> list[Any]:
     return [value for widget, value in loaded if widget.saved]
 
 
-def _hidden(layout: Layout, known: NodeClass, row: int, linked: set[tuple[int, int]]) -> int:
-    """Return how many of an inner node's widgets the host does not count because links inside feed them."""
-    declared = [spec for spec in known.inputs if spec.group != "hidden"]
-    names = {widget.name for widget in layout.widgets}
-    return sum(
-        target == row
-        and slot < len(declared)
-        and declared[slot].name in names
-        and declared[slot].type in ("INT", "COMBO")
-        for target, slot in linked
-    )
+def _feed_from_primitives(nodes: list[SavedNode], links: list[InnerLink], layouts: Layouts) -> None:
+    """Let each PrimitiveNode begin with the value of the first widget that it feeds, as the editor makes it anew.
+
+    Only a text of several lines keeps what the group node gives.
+    """
+    begun: set[int] = set()
+    for link in links:
+        primitive, target = nodes[link.origin[0]], nodes[link.target[0]]
+        layout = layouts.get(target.type)
+        inputs = target.inputs or []
+        if primitive.type != PRIMITIVE or link.origin[0] in begun or layout is None or link.target[1] >= len(inputs):
+            continue
+        begun.add(link.origin[0])
+        name = inputs[link.target[1]].name
+        for widget, value in widget_values(layout, target):
+            if widget.name == name and not (widget.kind == "STRING" and widget.options.get("multiline")):
+                primitive.values = [value]
 
 
-def _ports(definition: SavedGraph, nodes: list[SavedNode], linked: set[tuple[int, int]]) -> None:
-    """Make an input of each open inner input and an output of each inner output, named as groups name them."""
+def _ports(
+    root: SavedGraph,
+    host: SavedNode,
+    definition: SavedGraph,
+    nodes: list[SavedNode],
+    shape: GroupShape,
+    layouts: Layouts,
+) -> None:
+    """Make an input for each link from outside that arrives at an inner input, and the outputs that the group shows."""
     number = len(definition.links) + 10_000
-    names: set[str] = set()
-    for row, node in enumerate(nodes):
-        for slot, given in enumerate(node.inputs or ()):
-            if (row, slot) in linked:
-                continue
-            if given.link is not None:
-                given.link = f"{given.link}, saved with the group,"  # no link inside has it: the editor refuses
-                continue
-            if given.widget is not None:
-                continue
-            name = _free(given.name, node.title or node.type, names)
-            given.link = number
-            definition.links[number] = SavedLink(INPUT_NODE, len(definition.inputs), node.id, slot)
-            definition.inputs.append(SavedPort(name, given.type, [number]))
-            number += 1
-    for node in nodes:
-        for slot, type_ in enumerate(node.outputs or ()):
-            definition.links[number] = SavedLink(node.id, slot, OUTPUT_NODE, len(definition.outputs))
-            definition.outputs.append(SavedPort(f"{node.id}.{slot}", type_, [number]))
-            number += 1
+    saved = {slot.name: slot for slot in host.inputs or ()}
+    slots = [saved.get(name) for name in shape.slots]
+    slots += [slot for name, slot in saved.items() if name not in shape.slots]
+    host.inputs = []
+    for row, name, place in shape.inputs:
+        given = slots[place] if place < len(slots) else None
+        link = None if given is None else root.links.get(given.link)
+        socket = _inner_input(nodes[row], name, layouts)
+        if given is None or link is None or socket is None or not fits(given.type, socket.type):
+            continue
+        port = f"{row}.{name}"
+        socket.link = number
+        definition.links[number] = SavedLink(INPUT_NODE, len(definition.inputs), nodes[row].id, -1)
+        definition.inputs.append(SavedPort(port, socket.type, [number]))
+        host.inputs.append(SavedInput(port, socket.type, given.link, None))
+        number += 1
+    for row, slot in shape.outputs:
+        definition.links[number] = SavedLink(nodes[row].id, slot, OUTPUT_NODE, len(definition.outputs))
+        definition.outputs.append(SavedPort(f"{row}.{slot}", "*", [number]))
+        number += 1
 
 
-def _free(name: str, owner: str, taken: set[str]) -> str:
-    found = name
-    count = 1
-    while found in taken:
-        found = f"{owner} {name}" if count == 1 else f"{owner} {name} {count}"
-        count += 1
-    taken.add(found)
-    return found
+def _drop_misfits(
+    root: SavedGraph, host: SavedNode, nodes: list[SavedNode], shape: GroupShape, layouts: Layouts
+) -> None:
+    """Cut the links of the group node's outputs that cannot be made anew: no such output, or types that do not fit."""
+    for node in root.nodes.values():
+        for given in node.inputs or ():
+            link = root.links.get(given.link)
+            if link is None or link.origin != host.id:
+                continue
+            inner = shape.outputs[link.origin_slot] if 0 <= link.origin_slot < len(shape.outputs) else None
+            if inner is None or not fits(_output_type(nodes[inner[0]], inner[1], layouts), given.type):
+                given.link = None
+
+
+def _output_type(node: SavedNode, slot: int, layouts: Layouts) -> str:
+    known = layouts.catalog.get(node.type)
+    if known is None or known.outputs[slot].type == MATCH_TYPE:
+        return "*"
+    return known.outputs[slot].type
+
+
+def _inner_input(node: SavedNode, name: str, layouts: Layouts) -> SavedInput | None:
+    """Return the input of an inner node, made where it was not saved."""
+    for slot in node.inputs or ():
+        if slot.name == name:
+            return slot
+    known = layouts.catalog.get(node.type)
+    spec = next((each for each in known.inputs if each.name == name), None) if known else None
+    if spec is None:
+        return None
+    made = SavedInput(name, spec.type, None, None)
+    node.inputs = [*(node.inputs or ()), made]
+    return made
 
 
 def _become_host(root: SavedGraph, host: SavedNode, definition: SavedGraph, node_id: str) -> None:

@@ -16,6 +16,7 @@ from discomfort.compiler.frontend.media import embedded_workflow, is_media
 from discomfort.compiler.frontend.models import read_workflow
 from discomfort.compiler.frontend.prompt import is_prompt, read_prompt
 from discomfort.compiler.frontend.source import open_source, parse_json
+from discomfort.compiler.frontend.subgraphs import make_ids_unique
 from discomfort.compiler.graph import Graph
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def load(source: object, catalog: Catalog, options: FrontendOptions, name: str |
         else:
             layouts = _LAYOUTS.setdefault(catalog, Layouts(catalog))
             saved = read_workflow(document, findings)
+            make_ids_unique(saved)
             groups_to_subgraphs(saved, layouts, findings)
             lowering = Lowering(saved, opened.name, layouts, findings, options.seed, options.clock)
             graph, paths = lowering.graph(), lowering.paths

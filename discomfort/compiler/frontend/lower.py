@@ -14,7 +14,7 @@ from discomfort.compiler.frontend.primitives import Primitives
 from discomfort.compiler.frontend.promoted import NOTHING, Promoted
 from discomfort.compiler.frontend.resolve import Resolver
 from discomfort.compiler.frontend.slots import existing_inputs, is_lost
-from discomfort.compiler.frontend.subgraphs import Scope, make_ids_unique, unfold
+from discomfort.compiler.frontend.subgraphs import Scope, unfold
 from discomfort.compiler.frontend.texts import MOST_CHOICES, dynamic_prompt
 from discomfort.compiler.frontend.virtual import PRIMITIVE, VIRTUAL
 from discomfort.compiler.frontend.widgets import UNSET, widget_values
@@ -45,7 +45,6 @@ class Lowering:
         seed: int,
         clock: datetime | None,
     ) -> None:
-        make_ids_unique(workflow)
         self._workflow = workflow
         self._name = name
         self._layouts = layouts

@@ -92,10 +92,11 @@ def _sizes(definitions: dict[str, SavedGraph]) -> dict[str, int]:
 def make_ids_unique(workflow: SavedWorkflow) -> None:
     """Renumber inner nodes whose ids are taken by the root or by an earlier definition, in file order.
 
-    New ids count up from the largest one seen; the frontend does this when it loads a workflow, and prompts show it.
+    New ids count up from the save's last one, past those in use; the frontend does this when it loads a workflow, and
+    prompts show it.
     """
     taken = {node_id for node_id in workflow.root.nodes if node_id.isdigit()}
-    last = max([workflow.last_node_id, *map(int, taken)])
+    last = workflow.last_node_id
     hosts = _hosts_that_promote(workflow)
     for definition in workflow.definitions.values():
         renamed: dict[str, str] = {}
@@ -107,13 +108,14 @@ def make_ids_unique(workflow: SavedWorkflow) -> None:
                 last = max(last, int(node_id))
                 continue
             last += 1
-            while str(last) in taken:
+            while str(last) in taken or str(last) in definition.nodes:
                 last += 1
             renamed[node_id] = str(last)
             taken.add(str(last))
         if renamed:
             _rename(definition, renamed)
             _rename_promotions(hosts.get(definition.id, ()), renamed)
+    workflow.last_node_id = last
 
 
 def _rename(definition: SavedGraph, renamed: dict[str, str]) -> None:
