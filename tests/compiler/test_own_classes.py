@@ -21,6 +21,7 @@ def test_our_classes_are_in_the_catalog_as_comfyui_sees_them(name: str) -> None:
         for spec in read_input_groups(json.loads(json.dumps(_fixed(node_class.INPUT_TYPES()))))  # type: ignore[attr-defined]
     ]
     assert len(known.outputs) == len(node_class.RETURN_TYPES)  # type: ignore[attr-defined]
+    assert known.display_name == comfy_nodes.NODE_DISPLAY_NAME_MAPPINGS[name]
     assert known.output_node == getattr(node_class, "OUTPUT_NODE", False)
     assert known.is_input_list == getattr(node_class, "INPUT_IS_LIST", False)
 

@@ -79,8 +79,8 @@ class Widget:
 class Socket:
     """One input slot; `grows` when the slots `name.*` are made as they are connected; `follows` a match type.
 
-    `members` names the slots that grow inside a dynamic combo, in order: there `least` and one more are made at once,
-    and each further one when the last is connected, whatever was saved.
+    `members` names the slots that may grow, in order; the first `least` are always there. Those `nested` in a dynamic
+    combo have one more at once, and each further one when the last is connected, whatever was saved.
     """
 
     name: str
@@ -89,6 +89,7 @@ class Socket:
     follows: bool = False
     members: tuple[str, ...] = ()
     least: int = 0
+    nested: bool = False
 
 
 Member: TypeAlias = "Widget | Socket"
@@ -166,8 +167,8 @@ def _members(specs: Iterable[InputSpec], prefix: str, class_type: str) -> list[M
         if kind == DYNAMIC_COMBO:
             members.append(_dynamic_combo(name, spec, class_type))
         elif kind == AUTOGROW:
-            names = _grown_names(name, options) if prefix else ()
-            members.append(Socket(name, "*", grows=True, members=names, least=_least(options)))
+            names, kind = _grown_names(name, options), _grown_type(options)
+            members.append(Socket(name, kind, True, members=names, least=_least(options), nested=bool(prefix)))
         elif kind == MATCH_TYPE:
             members.append(Socket(name, _allowed_types(options), follows=True))
         elif (kind in VALUE_TYPES or kind in SPECIAL_TYPES) and not options.get("forceInput"):
@@ -187,6 +188,14 @@ def _grown_names(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
         most = template.get("max")
         names = [f"{template.get('prefix', '')}{number}" for number in range(most if isinstance(most, int) else 0)]
     return tuple(f"{name}.{member}" for member in names)
+
+
+def _grown_type(options: Mapping[str, Any]) -> str:
+    """Return the type of the slots that grow: that of the template's one input."""
+    template = options.get("template")
+    inputs = template.get("input") if isinstance(template, Mapping) else None
+    specs = read_input_groups(inputs) if isinstance(inputs, Mapping) else ()
+    return next((spec.type for spec in specs), "*")
 
 
 def _least(options: Mapping[str, Any]) -> int:

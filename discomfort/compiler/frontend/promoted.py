@@ -157,9 +157,11 @@ class Promoted:
             source, name = text(entry[0]), _PREFIXES.sub("", entry[1])
             if source == "-1":
                 slot = next((row for row, port in enumerate(graph.inputs) if port.name == name), None)
-                if slot is not None and value is not None:
+                if slot is None or self.targets(graph)[slot] is None:
+                    continue  # an input without widget, such as those of nodes of unknown types, shows nothing
+                if value is not None:
                     shown.by_input[slot] = value
-                elif slot is not None and saved is None:
+                elif saved is None:
                     shown.by_input.pop(slot, None)
             elif source in graph.nodes:
                 self._show_inner(graph, graph.nodes[source], name, value, shown)

@@ -20,6 +20,9 @@ def loaded_slots(declared: list[Socket] | None, node: SavedNode) -> list[tuple[s
         if socket.grows:
             members = [slot for slot in saved.values() if slot.name.startswith(f"{socket.name}.")]
             used.update(slot.name for slot in members)
+            if not socket.nested:
+                slots += _in_order(socket, members)
+                continue
             if socket.members and node.values:
                 members = _grown(socket, saved)
             slots += [(slot.name, slot.type, slot.link) for slot in members]
@@ -37,6 +40,19 @@ def declared_slots(layouts: Layouts, node: SavedNode) -> list[Socket] | None:
     """Return the slots that the node's class declares; None for a class that the catalog does not know."""
     layout = layouts.get(node.type)
     return None if layout is None else input_slots(layout, widget_values(layout, node))
+
+
+def _in_order(socket: Socket, members: list[SavedInput]) -> list[tuple[str, str, LinkId]]:
+    """Return (name, type, link) of grown slots: in the order in which they grow, the first ones saved or not."""
+    saved = {slot.name: slot for slot in members}
+    slots: list[tuple[str, str, LinkId]] = []
+    for position, name in enumerate(socket.members):
+        slot = saved.pop(name, None)
+        if slot is not None:
+            slots.append((name, slot.type, slot.link))
+        elif position < socket.least:
+            slots.append((name, socket.type, None))
+    return slots + [(slot.name, slot.type, slot.link) for slot in saved.values()]
 
 
 def _grown(socket: Socket, saved: Mapping[str, SavedInput]) -> list[SavedInput]:
@@ -65,8 +81,8 @@ def existing_inputs(layout: Layout, node: SavedNode) -> list[SavedInput]:
     declared = input_slots(layout, values)
     saved = {slot.name: slot for slot in node.inputs or ()}
     names = {socket.name for socket in declared if not socket.grows}
-    names.update(slot.name for socket in declared for slot in _grown(socket, saved))
-    groups = tuple(f"{socket.name}." for socket in declared if socket.grows and not socket.members)
+    names.update(slot.name for socket in declared if socket.nested for slot in _grown(socket, saved))
+    groups = tuple(f"{socket.name}." for socket in declared if socket.grows and not socket.nested)
     return [
         slot
         for slot in node.inputs or ()
