@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from discomfort.compiler.frontend.layout import Layouts
+from discomfort.compiler.frontend.layout import Layouts, Widget
 from discomfort.compiler.frontend.models import SavedNode
 from discomfort.compiler.frontend.virtual import NOTES, PRIMITIVE
 
@@ -57,6 +57,11 @@ class GroupShape:
     inputs: list[tuple[int, str, int]] = field(default_factory=list)
     slots: list[str] = field(default_factory=list)
     outputs: list[Slot] = field(default_factory=list)
+
+
+def is_helper(widget: Widget) -> bool:
+    """Return whether a widget belongs to the one before it: it is no input of the class."""
+    return not widget.sent or not widget.type or widget.kind == "PREVIEW_3D"
 
 
 class Shaper:
@@ -145,7 +150,7 @@ class Shaper:
         widgets = layout.widgets if layout else ()
         place = next(place for place, widget in enumerate(widgets) if widget.name == name)
         count = 1
-        while place + count < len(widgets) and not (widgets[place + count].sent and widgets[place + count].type):
+        while place + count < len(widgets) and is_helper(widgets[place + count]):
             count += 1
         return count
 

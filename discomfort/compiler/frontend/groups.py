@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from discomfort.compiler.frontend.findings import Findings
-from discomfort.compiler.frontend.group_shape import GroupShape, InnerLink, Shaper, Slot
+from discomfort.compiler.frontend.group_shape import GroupShape, InnerLink, Shaper, Slot, is_helper
 from discomfort.compiler.frontend.javascript import text
 from discomfort.compiler.frontend.layout import MATCH_TYPE, UNDEFINED, Layout, Layouts
 from discomfort.compiler.frontend.models import (
@@ -137,7 +137,7 @@ def _inner_values(layout: Layout, node: SavedNode, given: dict[str, list[Any]]) 
     for widget in layout.widgets:
         if widget.name in given:
             value, *helpers = given[widget.name] or [widget.default]
-        elif helpers and not (widget.sent and widget.type):
+        elif helpers and is_helper(widget):
             value, *helpers = helpers
         else:
             value = own[widget.name]

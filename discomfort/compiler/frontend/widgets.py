@@ -49,7 +49,15 @@ def widget_values(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
             found += _defaults(branch)
         elif branch is not None:
             waiting.extend(reversed(branch.widgets))
-    return found
+    return _last_model(found, node) if node.type == "Preview3D" else found
+
+
+def _last_model(values: list[tuple[Widget, Any]], node: SavedNode) -> list[tuple[Widget, Any]]:
+    """Return a 3D viewer's values: it opens the model that it showed last, whatever its widget holds."""
+    last = node.properties.get("Last Time Model File")
+    if type(last) is not str or not last:
+        return values
+    return [(widget, last if widget.name == "model_file" else value) for widget, value in values]
 
 
 def _defaults(layout: Layout) -> list[tuple[Widget, Any]]:
