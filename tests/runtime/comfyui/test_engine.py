@@ -35,6 +35,7 @@ from tests.runtime.comfyui.helpers import (
     request_for,
     result_of,
     sleeping,
+    wait_until,
 )
 
 
@@ -195,8 +196,15 @@ async def test_extra_pnginfo_reaches_the_server(
 
     connection.transport.post_json = spy  # type: ignore[method-assign]
     await attached.run(request)
-    with urllib.request.urlopen(f"{server.url}/history/{seen[0]}") as response:
-        entry = json.load(response)[seen[0]]
+    known: dict[str, Any] = {}
+
+    def is_in_history() -> bool:  # a moment after its success
+        with urllib.request.urlopen(f"{server.url}/history/{seen[0]}") as response:
+            known.update(json.load(response))
+        return seen[0] in known
+
+    await wait_until(is_in_history)
+    entry = known[seen[0]]
     extra = entry["prompt"][3]
     assert extra["extra_pnginfo"] == {"workflow": {"nodes": []}}
     token_or_handle = json.dumps(entry["prompt"][2])
