@@ -63,5 +63,6 @@ CODES: Mapping[str, str] = {
     "DF505": "a workflow saved as a ref is not one closed output",
     "DF520": "the engine refuses the prompt",
     "DF521": "a server without our nodes cannot take or give a value",
+    "DF522": "a value cannot travel to a remote server without pickle",
 }
 """Code → meaning."""

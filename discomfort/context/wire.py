@@ -26,6 +26,15 @@ def encode_wire(value: Any) -> bytes:
     return codec.encode(value, allow_pickle=False).to_bytes()
 
 
+def wire_problem(value: Any) -> str | None:
+    """Why `encode_wire` refuses a value, None where it does not; its tensors are not copied."""
+    try:
+        codec.encode(value, allow_pickle=False)
+    except TypeError as error:
+        return str(error)
+    return None
+
+
 def decode_wire(data: bytes | bytearray | memoryview) -> Any:
     """The value of bytes that came over a network. Nothing in them is executed.
 

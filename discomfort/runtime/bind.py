@@ -76,7 +76,7 @@ def bind(
     needed = replace(needed, steps=_steps(needed, table, splitting, binder.spliced, plan.place_of))
     keys = node_keys(needed, needed.nodes, {}, table, stamp)
     recipes = {name: slice_recipe(needed, link, plan.outputs[name].type) for name, link in refs.items()}
-    return BoundRun(needed, wanted, known, recipes, keys, Signatures(catalog))
+    return BoundRun(needed, wanted, known, recipes, keys, Signatures(catalog), binder.loaded_by)
 
 
 def _can_act(node: Node, catalog: Catalog) -> bool:
@@ -116,6 +116,7 @@ class _Binder:
         self._digest_of = digest_of
         self._recipes: list[Graph] = []
         self._lists: dict[str, ValueList] = {}
+        self.loaded_by: dict[NodeId, list[str]] = {}
         self._nodes: dict[NodeId, Node] = dict(plan.graph.nodes)
         self._findings: list[Diagnostic] = []
 
@@ -162,7 +163,7 @@ class _Binder:
         node_class = self._catalog.get(node.class_type) if node.class_type else None
         spec = node_class.input(input_name) if node_class is not None else None
         value = convert(self._lists[name], spec.type if spec is not None else "*")
-        return add_loader(self._nodes, self._digest_of(value), "*")
+        return self._add_loader(self._digest_of(value), "*", name)
 
     def _is_ref(self, name: str) -> bool:
         info = self._context.get_storage_info(name)
@@ -172,6 +173,9 @@ class _Binder:
         place = self._plan.place_of_port(port)
         recipe = read_recipe(self._context.recipe(port.name), port.name, self._catalog, place)
         self._recipes.append(recipe.graph)
+        for node in recipe.graph.nodes.values():
+            if node.class_type == LOADER_CLASS:
+                self.loaded_by.setdefault(node.id, []).append(port.name)
         return splice_recipe(self._nodes, recipe)
 
     def _resolve_value(self, port: PlanInput) -> Input:
@@ -183,7 +187,13 @@ class _Binder:
         if isinstance(value, ValueList) and len({constraint.type for constraint in port.constraints}) > 1:
             self._lists[port.name] = value
         digest = self._context.digest(port.name) if value is stored else self._digest_of(value)
-        return add_loader(self._nodes, digest, port.type)
+        return self._add_loader(digest, port.type, port.name)
+
+    def _add_loader(self, digest: str, value_type: str, name: str) -> Link:
+        """Add the loader of a value of the input `name`; return its output."""
+        link = add_loader(self._nodes, digest, value_type)
+        self.loaded_by.setdefault(link.node, []).append(name)
+        return link
 
 
 def read_recipe(stored: Mapping[str, Any], name: str, catalog: Catalog, place: Place | None = None) -> Recipe:

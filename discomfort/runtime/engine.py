@@ -57,7 +57,8 @@ class PromptRequest:
     may stop without the prompt failing; `places` maps prompt node ids to where they
     were written; `keys` maps prompt node ids to their Merkle keys (absent: not memoisable); `context` is where
     loaders find values by digest and where an engine in another process stores what savers deliver;
-    `extra_pnginfo` (with the editor's `workflow`) ends up in images that the prompt saves.
+    `extra_pnginfo` (with the editor's `workflow`) ends up in images that the prompt saves; `types` maps names in
+    `outputs` to ComfyUI's types, where not every type can come back.
     """
 
     prompt: Prompt
@@ -67,6 +68,7 @@ class PromptRequest:
     keys: Mapping[str, str] = field(default_factory=dict)
     extra_pnginfo: Mapping[str, Any] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,20 @@ Event: TypeAlias = NodeStarted | NodeProgress | NodeFinished
 Listener: TypeAlias = Callable[[Event], None]
 
 
+class Crossing(Protocol):
+    """What can be brought to an engine and back, where that is not everything."""
+
+    code: str
+    """Of the findings about what cannot."""
+    hint: str
+
+    def value_problem(self, value: Any) -> str | None:
+        """Return why a value cannot be brought to the engine, None where it can; the sentence begins with "it"."""
+
+    def result_problem(self, type_name: str, is_list: bool, catalog: Catalog) -> str | None:
+        """Return why a result of a type cannot be brought back, None where it can; `is_list`: it may be several."""
+
+
 @runtime_checkable
 class Engine(Protocol):
     """Runs prompts. Implementations are safe to use from one event loop at a time."""
@@ -134,6 +150,13 @@ class Engine(Protocol):
 
     async def catalog(self) -> Catalog:
         """Return the node classes this engine can run."""
+
+    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+        """Return what can be brought from `context` to the engine and back; None: everything.
+
+        Raises:
+            EngineError: the engine does not take values, or is lost.
+        """
 
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
         """Run one prompt to its end. Cancelling the awaiting task interrupts the prompt and returns promptly.

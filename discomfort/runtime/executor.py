@@ -18,6 +18,7 @@ from discomfort.compiler.passes.partition import Partition
 from discomfort.compiler.plan import Plan
 from discomfort.compiler.recipe import Recipe
 from discomfort.runtime.bind import bind, read_recipe
+from discomfort.runtime.crossing import checked_crossing
 from discomfort.runtime.engine import Engine, EngineLost, PromptRequest, PromptResult
 from discomfort.runtime.progress import RunProgress
 from discomfort.runtime.prompts import BoundRun, recipe_run
@@ -70,7 +71,7 @@ class Executor:
         """Run `plan` `iterations` times on the values in `context`; return the last results by name, and a report.
 
         Raises:
-            BindError: values are missing or do not fit.
+            BindError: values are missing, do not fit, or cannot be brought to the engine or back.
             EngineError: see `Engine.run`; what finished before is remembered.
         """
         if iterations < 1:
@@ -98,7 +99,7 @@ class Executor:
         with RunProgress() as progress:
             steps = StepRunner(self, context, progress, RunReport(), live=recipe.output)
             try:
-                await steps.run(run)
+                await steps.run(run, steps.left(run))
             finally:
                 steps.release()
         return steps.live_value
@@ -153,7 +154,12 @@ class _OneRun:
                 digest_of=self._steps.store,
                 splitting=self._engine.splitting,
             )
-            await self._steps.run(run)
+            left = self._steps.left(run)
+            crossing = await self._engine.crossing(self._context) if left else None
+            if crossing is not None:
+                digests = self._steps.digests
+                run = checked_crossing(self._plan, run, left, crossing, digests, self._context.get_value)
+            await self._steps.run(run, left)
             return self._commit(run)
         finally:
             self._steps.release()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,8 @@ class BoundRun:
     """A plan whose parameters have values; its graph has the steps to run.
 
     `wanted` maps outputs to the links that compute them, `known` to digests that need no computing, `recipes` to how
-    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered).
+    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered). `loaded_by` names the inputs for
+    which a loader is in the graph; `types` are those of delivered values, where not every type can come back.
     """
 
     graph: Graph
@@ -58,6 +59,8 @@ class BoundRun:
     recipes: Mapping[str, Recipe]
     keys: Mapping[NodeId, str | None]
     signatures: Signatures
+    loaded_by: Mapping[NodeId, Sequence[str]] = field(default_factory=dict)
+    types: Mapping[Link, str] = field(default_factory=dict)
 
     def memo_key(self, link: Link) -> str | None:
         """Return the key under which the value of `link` is remembered, or None where it must not be."""

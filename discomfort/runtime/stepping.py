@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -69,13 +69,16 @@ class StepRunner:
         self._held: list[str] = []
         self._unknown: set[Link] = set()
 
-    async def run(self, run: BoundRun) -> None:
+    def left(self, run: BoundRun) -> list[Work]:
+        """Return what is left of a run: the steps of which something is not known yet."""
+        return remaining_work(run, lambda link: self._recall(run, link))
+
+    async def run(self, run: BoundRun, left: Sequence[Work]) -> None:
         """Run what is left of every step; the first failure cancels the rest.
 
         A step waits for those whose values it reads, and one with effects for the last one with effects before it,
         so that they come in their sequence. Everything else is queued ahead (law R4).
         """
-        left = remaining_work(run, lambda link: self._recall(run, link))
         for work in left:
             self._progress.add_prompt(len(work.nodes) + len(work.targets))
         owner = {link: number for number, work in enumerate(left) for link in work.targets}
@@ -116,7 +119,14 @@ class StepRunner:
         bound = make_prompt(run, work, self.digests, self._context.get_value, self.store)
         self._progress.name_places(bound.places)
         request = PromptRequest(
-            bound.prompt, bound.outputs, self._context, bound.places, bound.keys, self._extra_pnginfo, bound.optional
+            bound.prompt,
+            bound.outputs,
+            self._context,
+            bound.places,
+            bound.keys,
+            self._extra_pnginfo,
+            bound.optional,
+            {name: run.types[link] for name, link in bound.links.items()} if run.types else {},
         )
         result = await self._submitter.submit(request, self._progress)
         self._report.add(result)

@@ -312,8 +312,8 @@ def joined(made: Any, answers: list[Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"result": outputs}
     for one in answers:
         shown = one if isinstance(one, dict) else {"result": one}
-        if "ui" in shown:
-            answer["ui"] = shown["ui"]
+        for name, entries in shown.get("ui", {}).items():
+            answer.setdefault("ui", {}).setdefault(name, []).extend(entries)
         for slot, value in enumerate(shown.get("result", ())):
             outputs[slot] += value if listed[slot] else [value]
     return answer

@@ -114,14 +114,22 @@ class PreviewAny(Node):
         return {"ui": {"text": (str(source),)}, "result": ()}
 
 
-class EmptyLatent(Node):
-    INPUT_TYPES = required(size="INT")
+class EmptyLatentImage(Node):
+    INPUT_TYPES = required(width="INT", height="INT", batch_size="INT")
     RETURN_TYPES = ("LATENT",)
 
-    def run(self, size: int) -> tuple[Any]:
+    def run(self, width: int, height: int, batch_size: int) -> tuple[Any]:
         import torch
 
-        return ({"samples": torch.zeros(1, 4, size, size)},)
+        return ({"samples": torch.zeros(batch_size, 4, height // 8, width // 8)},)
+
+
+class RepeatLatentBatch(Node):
+    INPUT_TYPES = required(samples="LATENT", amount="INT")
+    RETURN_TYPES = ("LATENT",)
+
+    def run(self, samples: Any, amount: int) -> tuple[Any]:
+        return ({"samples": samples["samples"].repeat(amount, 1, 1, 1)},)
 
 
 class Add(Node):
@@ -140,6 +148,17 @@ class Frames(Node):
 
     def run(self, images: Any) -> tuple[Any]:
         return (list(images.split(1)),)
+
+
+class Count(Node):
+    """Gives the whole numbers below `count`, as a list."""
+
+    INPUT_TYPES = required(count="INT")
+    RETURN_TYPES = ("INT",)
+    OUTPUT_IS_LIST = (True,)
+
+    def run(self, count: int) -> tuple[Any]:
+        return (list(range(count)),)
 
 
 class Level(Node):
@@ -200,8 +219,9 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
     made.__name__: made
     for made in (
         Add,
+        Count,
         EmptyImage,
-        EmptyLatent,
+        EmptyLatentImage,
         Frames,
         ImageBatch,
         ImageInvert,
@@ -212,6 +232,7 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         Misbehave,
         PreviewAny,
         PreviewImage,
+        RepeatLatentBatch,
         Sleep,
     )
 }

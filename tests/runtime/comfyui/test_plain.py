@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import PromptRejected
+from discomfort.context.lists import ValueList
+from discomfort.runtime.bind import BindError
+from discomfort.runtime.engine import EngineError, PromptRejected
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.server import ManagedServer
 from discomfort.session import Discomfort
+from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import INVERSION, PATIENCE, addition, loader, node, observed, request_for, result_of
 
 
@@ -23,12 +27,19 @@ async def plain(plain_server: ManagedServer) -> AsyncIterator[ComfyUIEngine]:
     await engine.close()
 
 
+REPEATING = {
+    "in": port("latent"),
+    "1": node("RepeatLatentBatch", samples=["in", 0], amount=2),
+    "out": port("repeated", ["1", 0]),
+}
+
+
 def eight_bits(*shape: int) -> torch.Tensor:
     """Values that a PNG keeps exactly."""
     return torch.randint(0, 256, shape).float() / 255
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [1, 3, 40])
 async def test_images_are_uploaded_and_read_back(plain: ComfyUIEngine, context: WorkflowContext, batch: int) -> None:
     image = eight_bits(batch, 6, 5, 3)
     prompt = {"l": loader(context, image, "IMAGE"), "k": node("ImageInvert", image=["l", 0])}
@@ -77,7 +88,7 @@ async def test_what_cannot_travel_is_said_all_at_once_before_anything_runs(
     before = observed(plain_server.url)["runs"]
     prompt = {
         "l": loader(context, {"samples": torch.zeros(1, 4, 2, 2)}, "LATENT"),
-        "latent": node("EmptyLatent", size=2),
+        "latent": node("EmptyLatentImage", width=16, height=16, batch_size=1),
         "rgba": loader(context, torch.zeros(1, 2, 2, 4), "IMAGE"),
         "sum": node("Add", a=1, b=2),
     }
@@ -88,6 +99,34 @@ async def test_what_cannot_travel_is_said_all_at_once_before_anything_runs(
     assert found == [("DF521", "main.json", "l!"), ("DF521", "main.json", "rgba!"), ("DF521", "main.json", "latent!")]
     assert all("install the Discomfort nodes" in (finding.hint or "") for finding in caught.value.diagnostics)
     assert observed(plain_server.url)["runs"] == before
+
+
+async def test_R5_a_plan_of_which_something_cannot_travel_submits_nothing(plain_server: ManagedServer) -> None:
+    before = observed(plain_server.url)["runs"]
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        with pytest.raises(BindError) as caught:
+            await discomfort.run(
+                [INVERSION, REPEATING],
+                inputs={"photo": eight_bits(1, 6, 5, 3), "latent": {"samples": torch.zeros(1, 4, 2, 2)}},
+            )
+    found = [(finding.code, finding.where.input) for finding in caught.value.diagnostics]
+    assert found == [("DF521", "latent"), ("DF521", "repeated")]
+    assert observed(plain_server.url)["runs"] == before
+
+
+async def test_list_of_numbers_is_read_back_as_one(plain_server: ManagedServer) -> None:
+    counting = {"in": port("count"), "1": node("Count", count=["in", 0]), "out": port("numbers", ["1", 0])}
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        several = await discomfort.run([counting], inputs={"count": 3})
+        one = await discomfort.run([counting], inputs={"count": 1})
+    assert type(several["numbers"]) is ValueList
+    assert (list(several["numbers"]), one["numbers"]) == ([0, 1, 2], 0)
+
+
+async def test_R6_what_is_shown_is_no_value_of_its_type(plain: ComfyUIEngine, context: WorkflowContext) -> None:
+    request = replace(addition(context, 5), types={"total": "BOOLEAN"})
+    with pytest.raises(EngineError, match="what ComfyUI showed of total is no BOOLEAN: '6'"):
+        await plain.run(request)
 
 
 async def test_workflow_with_ports_runs(plain_server: ManagedServer) -> None:

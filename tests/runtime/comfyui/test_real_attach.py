@@ -21,6 +21,7 @@ from PIL import Image
 from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.frontend import load_workflow
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.bind import BindError
 from discomfort.runtime.engine import EngineError, NodeFailed, PromptRejected
 from discomfort.runtime.engines.comfyui import server as server_module
 from discomfort.runtime.engines.comfyui.channel import NodesChannel
@@ -28,8 +29,9 @@ from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.server import ManagedServer
 from discomfort.session import Discomfort
+from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import INVERSION, loader, node, request_for, result_of
-from tests.runtime.comfyui.real import real_config
+from tests.runtime.comfyui.real import Witness, real_config
 
 pytestmark = [pytest.mark.comfyui, pytest.mark.timeout(550)]
 
@@ -197,6 +199,46 @@ async def test_what_cannot_travel_is_said_before_anything_runs(
     with pytest.raises(PromptRejected, match="install the Discomfort nodes") as caught:
         await engine.run(request_for(context, prompt, latent=["k", 0]))
     assert [finding.where.node for finding in caught.value.diagnostics] == ["l!", "k!"]
+
+
+FLIPPING = {
+    "in": port("latent"),
+    "1": node("LatentFlip", samples=["in", 0], flip_method="x-axis: vertically"),
+    "out": port("flipped", ["1", 0]),
+}
+FRAMES = {
+    "1": node("EmptyImage", width=16, height=16, batch_size=3, color=0x40),
+    "2": node("RebatchImages", images=["1", 0], batch_size=1),
+    "out": port("frames", ["2", 0]),
+}
+NUMBERS = {
+    "in": port("text"),
+    "1": node("StringLength", string=["in", 0]),
+    "2": node("StringContains", string=["in", 0], substring="house", case_sensitive=True),
+    "length": port("length", ["1", 0]),
+    "found": port("found", ["2", 0]),
+}
+
+
+async def test_R5_a_plan_of_which_something_cannot_travel_is_not_submitted(
+    bare_server: ManagedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witness = Witness(monkeypatch)
+    async with await Discomfort.create(engine=bare_server.url) as discomfort:
+        with pytest.raises(BindError) as caught:
+            await discomfort.run(
+                [INVERSION, FLIPPING, FRAMES],
+                inputs={"photo": torch.zeros(1, 8, 8, 3), "latent": {"samples": torch.zeros(1, 4, 8, 8)}},
+            )
+    found = [(finding.code, finding.where.input) for finding in caught.value.diagnostics]
+    assert found == [("DF521", name) for name in ("latent", "flipped", "frames")]
+    assert witness.classes == {}
+
+
+async def test_server_without_our_nodes_gives_numbers_and_truth_values_back(bare_server: ManagedServer) -> None:
+    async with await Discomfort.create(engine=bare_server.url) as discomfort:
+        results = await discomfort.run([NUMBERS], inputs={"text": "lighthouse"})
+    assert results == {"length": 10, "found": True}
 
 
 async def test_a_saved_picture_opens_as_the_stitched_workflow(open_server: ManagedServer) -> None:

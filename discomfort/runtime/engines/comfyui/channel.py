@@ -14,15 +14,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from comfy_nodes.registry import CONTEXT_KEY
-from discomfort.runtime.engine import LOADER_CLASS, Delivered, EngineError, EngineLost, Prompt, PromptRequest
+from discomfort.runtime.engine import LOADER_CLASS, Crossing, Delivered, EngineError, EngineLost, Prompt, PromptRequest
 from discomfort.runtime.engines.comfyui.transport import Transport
 
 if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog
     from discomfort.context.context import WorkflowContext
 
 
 class Channel(Protocol):
     """Moves the values of prompts."""
+
+    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+        """Return what can be brought from `context` to the server and back; None: everything."""
 
     async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
         """Bring the values that loaders name within the server's reach; return the prompt and its `extra_data`."""
@@ -37,6 +41,27 @@ class Channel(Protocol):
         """Tell the server to let go of our contexts."""
 
 
+class WireCrossing:
+    """What can be brought to a server over HTTP, and back."""
+
+    code = "DF522"
+    hint = "store it as tensors, text, numbers and lists or dicts of them, or run it on a server on this machine"
+
+    def value_problem(self, value: Any) -> str | None:
+        """Return why a value cannot be sent."""
+        from discomfort.context.wire import wire_problem
+
+        problem = wire_problem(value)
+        return f"it cannot travel to a remote ComfyUI without pickle ({problem})" if problem else None
+
+    def result_problem(self, type_name: str, is_list: bool, catalog: Catalog) -> str | None:
+        """Return None: what a result is made of is known when it is there."""
+        return None
+
+
+WIRE: Crossing = WireCrossing()
+
+
 class NodesChannel:
     """For a server with our nodes.
 
@@ -49,6 +74,11 @@ class NodesChannel:
         self.local = local
         self._attached: dict[str, tuple[weakref.ref[WorkflowContext], bool]] = {}
         self._lock = asyncio.Lock()
+
+    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+        """Attach the context; return what can travel over HTTP, and None where memory is shared."""
+        _, shared = await self._attach(context)
+        return None if shared else WIRE
 
     async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
         """Attach the request's context, and send the values that its loaders name where memory is not shared."""

@@ -15,9 +15,10 @@ from typing import Any
 
 from comfy_nodes.routes import PROTOCOL
 from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
-from discomfort.compiler.catalog import OWN_CLASSES, Catalog
+from discomfort.compiler.catalog import OWN_CLASSES, Catalog, default_catalog
 from discomfort.compiler.effects import PORT_CLASS
-from discomfort.runtime.engine import EngineError, EngineLost, Listener, Prompt, PromptRequest, PromptResult
+from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine import Crossing, EngineError, EngineLost, Listener, Prompt, PromptRequest, PromptResult
 from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
 from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
@@ -101,6 +102,12 @@ class Connection:
             self._catalog = asyncio.create_task(self._read_catalog())
         return await asyncio.shield(self._catalog)
 
+    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+        """Return what can be brought to the server and back; see `Engine.crossing`."""
+        assert self._channel is not None, "open() comes first"
+        await self.settle()
+        return await self._channel.crossing(context)
+
     async def run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`."""
         try:
@@ -174,7 +181,12 @@ class Connection:
 
     async def _read_catalog(self) -> Catalog:
         """Return the server's classes, and ports: those are resolved before a prompt is sent, whatever it has."""
-        return Catalog({PORT_CLASS: OWN_CLASSES[PORT_CLASS], **await self.transport.get_json("/object_info")})
+        classes = await self.transport.get_json("/object_info")
+        if not any("is_input_list" in info for info in classes.values()):  # ComfyUI up to 0.3.64 at least
+            known = default_catalog()
+            for name in classes.keys() & known.keys():
+                classes[name]["is_input_list"] = known[name].is_input_list
+        return Catalog({PORT_CLASS: OWN_CLASSES[PORT_CLASS], **classes})
 
     async def _choose_channel(self) -> Channel:
         transport = self.transport

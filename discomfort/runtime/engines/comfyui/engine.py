@@ -10,13 +10,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from discomfort.runtime.engine import EngineError, EngineLost, Listener, PromptRequest, PromptResult, Splitting
+from discomfort.runtime.engine import (
+    Crossing,
+    EngineError,
+    EngineLost,
+    Listener,
+    PromptRequest,
+    PromptResult,
+    Splitting,
+)
 from discomfort.runtime.engines.comfyui.config import ServerConfig, find_config
 from discomfort.runtime.engines.comfyui.connection import Connection, Patience
 from discomfort.runtime.engines.comfyui.server import ManagedServer
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
+    from discomfort.context.context import WorkflowContext
     from discomfort.runtime.engines.comfyui.worker import Worker
 
 
@@ -149,6 +158,10 @@ class ComfyUIEngine:
     async def catalog(self) -> Catalog:
         """Return the node classes of the server; asked for once a connection."""
         return await (await self.connected()).catalog()
+
+    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+        """Return what can be brought to the server and back; None: everything, as through shared memory."""
+        return await (await self.connected()).crossing(context)
 
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`."""

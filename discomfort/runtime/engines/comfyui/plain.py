@@ -1,7 +1,7 @@
 """Values to and from a ComfyUI server without our nodes, by what every ComfyUI has.
 
-Scalars are written into the prompt, images and masks are uploaded and read back as PNG files: 8 bits a channel, so they
-are rounded to 1/255. Whatever cannot travel that way is said before anything runs.
+Scalars are written into the prompt and read back as text; images and masks are uploaded and read back as PNG files.
+Whatever cannot travel that way is said at bind (`PLAIN`), or for a prompt as it is before it is submitted.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+from discomfort.context.lists import ValueList
+from discomfort.runtime.check import describe
 from discomfort.runtime.engine import (
     LOADER_CLASS,
     SAVER_CLASS,
+    Crossing,
     Delivered,
     EngineError,
     Prompt,
@@ -24,22 +27,46 @@ from discomfort.runtime.engine import (
     PromptRequest,
 )
 from discomfort.runtime.engines.comfyui.errors import place_of
+from discomfort.runtime.engines.comfyui.pictures import is_picture, picture_of, png_files
 from discomfort.runtime.engines.comfyui.transport import Transport
 
 if TYPE_CHECKING:
-    import torch
-
     from discomfort.compiler.catalog import Catalog
+    from discomfort.context.context import WorkflowContext
 
-UNREACHABLE = "DF521"
 _SCALARS = (bool, int, float, str)
+_PICTURES = ("IMAGE", "MASK")
 _READ_TEXT: dict[str, Callable[[str], Any]] = {
     "STRING": str,
+    "COMBO": str,
     "INT": int,
     "FLOAT": float,
-    "BOOLEAN": lambda text: text == "True",
+    "BOOLEAN": lambda text: {"True": True, "False": False}[text],
 }
-_HINT = "install the Discomfort nodes on the server: clone Discomfort into its custom_nodes folder and restart it"
+
+
+class PlainCrossing:
+    """What can be brought to a server without our nodes and back."""
+
+    code = "DF521"
+    hint = "install the Discomfort nodes on the server: clone Discomfort into its custom_nodes folder and restart it"
+
+    def value_problem(self, value: Any) -> str | None:
+        """Return why a value cannot be sent."""
+        if isinstance(value, _SCALARS) or is_picture(value):
+            return None
+        return "it cannot be sent to a ComfyUI server without our nodes"
+
+    def result_problem(self, type_name: str, is_list: bool, catalog: Catalog) -> str | None:
+        """Return why a result cannot be read back; of a list of pictures nobody could tell where one ends."""
+        if type_name in _PICTURES and not is_list:
+            return None
+        if type_name in _READ_TEXT and "PreviewAny" in catalog:
+            return None
+        return "it cannot be read back from a ComfyUI server without our nodes"
+
+
+PLAIN: Crossing = PlainCrossing()
 
 
 @dataclass(slots=True)
@@ -59,6 +86,10 @@ class PlainChannel:
         self._transport = transport
         self._catalog = catalog
         self._uploaded: set[str] = set()
+
+    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+        """Return what can be brought to such a server and back."""
+        return PLAIN
 
     async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
         """Return the prompt without loaders and savers, the images they need uploaded.
@@ -87,8 +118,8 @@ class PlainChannel:
         delivered = {}
         for name, saver in request.outputs.items():
             if saver in ui:
-                kind = _type_of(request.prompt, request.prompt[saver]["inputs"]["value"], catalog)
-                delivered[name] = Delivered(digest=request.context.put_value(await self._read(ui[saver], kind)))
+                kind = _type_of(request, name, request.prompt[saver]["inputs"]["value"], catalog)
+                delivered[name] = Delivered(digest=request.context.put_value(await self._read(name, ui[saver], kind)))
         return delivered
 
     async def renew(self) -> None:
@@ -104,17 +135,16 @@ class PlainChannel:
         """Put a stored value into the prompt: as a literal, or as nodes that load uploaded images."""
         digest = str(inputs["digest"])
         value = await asyncio.to_thread(request.context.get_value, digest)
-        if isinstance(value, _SCALARS):
+        problem = PLAIN.value_problem(value)
+        if problem:
+            message = f"the value for it is {describe(value)}: {problem}"
+            work.findings.append(_finding(_where(request, node_id, "value"), message))
+        elif isinstance(value, _SCALARS):
             work.inlined[node_id] = value
-            return
-        frames = await asyncio.to_thread(_png_frames, value)
-        if frames is None:
-            where = _where(request, node_id, "value")
-            found = f"a value of type {inputs['value_type']} ({_describe(value)}) cannot be sent to a ComfyUI server"
-            work.findings.append(Diagnostic(UNREACHABLE, Severity.ERROR, where, f"{found} without our nodes", _HINT))
-            return
-        names = [await self._upload(f"{digest[:40]}-{index}.png", png) for index, png in enumerate(frames)]
-        work.replaced[node_id] = _load_images(work.prompt, node_id, names, is_mask=value.ndim < 4)
+        else:
+            files = await asyncio.to_thread(png_files, value)
+            names = [await self._upload(f"{digest[:40]}-{index}.png", file) for index, file in enumerate(files)]
+            work.replaced[node_id] = _load_images(work.prompt, node_id, names, is_mask=value.ndim < 4)
 
     async def _upload(self, name: str, png: bytes) -> str:
         """Upload an image once a connection and return the name under which LoadImage finds it."""
@@ -135,49 +165,67 @@ class PlainChannel:
             self._uploaded.add(name)
         return f"discomfort/{name}"
 
-    async def _read(self, shown: Mapping[str, Any], kind: str) -> Any:
-        """Return the value that a preview node's `ui` answer holds."""
-        if kind in _READ_TEXT:
-            return _READ_TEXT[kind](str(shown["text"][0]))
-        frames = []
-        for image in shown["images"]:
-            status, body = await self._transport.request("GET", "/view?" + urllib.parse.urlencode(image))
-            if status != 200:
-                raise EngineError(f"ComfyUI at {self._transport.url} did not give an image back (status {status})")
-            frames.append(body)
-        return await asyncio.to_thread(_tensor_of, frames, kind)
+    async def _read(self, name: str, shown: Mapping[str, Any], kind: str) -> Any:
+        """Return the value that a preview node's `ui` answer holds.
+
+        Raises:
+            EngineError: what is shown is no value of that type.
+        """
+        try:
+            if kind in _READ_TEXT:
+                values = [_READ_TEXT[kind](str(text)) for text in shown["text"]]
+                return values[0] if len(values) == 1 else ValueList(values)
+            files = [await self._download(image) for image in shown["images"]]
+            return await asyncio.to_thread(picture_of, files, kind == "MASK")
+        except (KeyError, ValueError) as error:
+            raise EngineError(f"what ComfyUI showed of {name} is no {kind}: {error}") from error
+
+    async def _download(self, image: Mapping[str, Any]) -> bytes:
+        status, body = await self._transport.request("GET", "/view?" + urllib.parse.urlencode(image))
+        if status != 200:
+            raise EngineError(f"ComfyUI at {self._transport.url} did not give an image back (status {status})")
+        return body
 
 
 def _replace_saver(
     work: _Translation, saver: str, inputs: Mapping[str, Any], request: PromptRequest, catalog: Catalog
 ) -> None:
     """Put a preview node in the place of a saver."""
-    kind = _type_of(request.prompt, inputs["value"], catalog)
-    if kind == "IMAGE":
+    kind = _type_of(request, str(inputs["name"]), inputs["value"], catalog)
+    problem = PLAIN.result_problem(kind, False, catalog)
+    if problem:
+        where = _where(request, str(inputs["value"][0]), None)
+        work.findings.append(_finding(where, f"its result is {kind}: {problem}"))
+    elif kind == "IMAGE":
         work.prompt[saver] = _node("PreviewImage", images=inputs["value"])
     elif kind == "MASK":
         work.prompt[f"{saver}/image"] = _node("MaskToImage", mask=inputs["value"])
         work.prompt[saver] = _node("PreviewImage", images=[f"{saver}/image", 0])
-    elif kind in _READ_TEXT and "PreviewAny" in catalog:
-        work.prompt[saver] = _node("PreviewAny", source=inputs["value"])
     else:
-        where = _where(request, str(inputs["value"][0]), None)
-        message = f"a result of type {kind} cannot be read back from a ComfyUI server without our nodes"
-        work.findings.append(Diagnostic(UNREACHABLE, Severity.ERROR, where, message, _HINT))
+        work.prompt[saver] = _node("PreviewAny", source=inputs["value"])
 
 
 def _load_images(prompt: Prompt, node_id: str, names: list[str], is_mask: bool) -> list[Any]:
-    """Add nodes that load uploaded images as one batch; return the link to it."""
-    link: list[Any] = []
+    """Add nodes that load uploaded images as one batch; return the link to it.
+
+    They are joined by pairs, then pairs of pairs: a chain as long as the batch would be too deep for a server.
+    """
+    links: list[list[Any]] = []
     for index, name in enumerate(names):
         prompt[f"{node_id}/{index}"] = _node("LoadImage", image=name)
-        if link:
-            prompt[f"{node_id}/batch{index}"] = _node("ImageBatch", image1=link, image2=[f"{node_id}/{index}", 0])
-        link = [f"{node_id}/batch{index}" if link else f"{node_id}/{index}", 0]
-    if is_mask:
-        prompt[f"{node_id}/mask"] = _node("ImageToMask", image=link, channel="red")
-        link = [f"{node_id}/mask", 0]
-    return link
+        links.append([f"{node_id}/{index}", 0])
+    level = 0
+    while len(links) > 1:
+        level += 1
+        joined = []
+        for index, (first, second) in enumerate(zip(links[::2], links[1::2], strict=False)):
+            prompt[f"{node_id}/batch{level}.{index}"] = _node("ImageBatch", image1=first, image2=second)
+            joined.append([f"{node_id}/batch{level}.{index}", 0])
+        links = joined + links[len(joined) * 2 :]
+    if not is_mask:
+        return links[0]
+    prompt[f"{node_id}/mask"] = _node("ImageToMask", image=links[0], channel="red")
+    return [f"{node_id}/mask", 0]
 
 
 def _relink(work: _Translation) -> None:
@@ -191,42 +239,15 @@ def _relink(work: _Translation) -> None:
                     node["inputs"][name] = work.replaced[value[0]]
 
 
-def _type_of(prompt: Prompt, link: Any, catalog: Catalog) -> str:
-    """Return the type of the output that `link` names, as the catalog declares it."""
-    source = prompt[str(link[0])]
+def _type_of(request: PromptRequest, name: str, link: Any, catalog: Catalog) -> str:
+    """Return the type of a result: what bind found, or of a prompt as it is what the class declares."""
+    if name in request.types:
+        return request.types[name]
+    source = request.prompt[str(link[0])]
     if source["class_type"] == LOADER_CLASS:
         return str(source["inputs"]["value_type"])
     known = catalog.get(source["class_type"])
     return known.outputs[link[1]].type if known is not None and link[1] < len(known.outputs) else "*"
-
-
-def _png_frames(value: Any) -> list[bytes] | None:
-    """Return an IMAGE `[batch, height, width, 3]` or MASK `[(batch,) height, width]` as PNG files, else None."""
-    import torch
-    from PIL import Image
-
-    if not isinstance(value, torch.Tensor) or not value.is_floating_point() or not 2 <= value.ndim <= 4:
-        return None
-    if value.ndim == 4 and value.shape[-1] != 3:
-        return None
-    batch = value.unsqueeze(0) if value.ndim == 2 else value
-    frames = []
-    for frame in (batch.float().clamp(0, 1) * 255).round().to(torch.uint8).numpy():
-        stream = io.BytesIO()
-        Image.fromarray(frame).convert("RGB").save(stream, "PNG", compress_level=1)
-        frames.append(stream.getvalue())
-    return frames
-
-
-def _tensor_of(frames: list[bytes], kind: str) -> torch.Tensor:
-    """Return PNG files as an IMAGE `[batch, height, width, 3]` or MASK `[batch, height, width]`, float32 in 0..1."""
-    import numpy as np
-    import torch
-    from PIL import Image
-
-    arrays = [np.asarray(Image.open(io.BytesIO(frame)).convert("RGB"), np.float32) / 255 for frame in frames]
-    batch = torch.from_numpy(np.stack(arrays))
-    return batch[..., 0].clone() if kind == "MASK" else batch
 
 
 def _where(request: PromptRequest, node_id: str, input_name: str | None) -> Place:
@@ -236,9 +257,8 @@ def _where(request: PromptRequest, node_id: str, input_name: str | None) -> Plac
     return Place(file=place.workflow, node=place.node, title=place.title, input=input_name)
 
 
-def _describe(value: Any) -> str:
-    shape = getattr(value, "shape", None)
-    return type(value).__name__ + (f" {list(shape)}" if shape is not None else "")
+def _finding(where: Place, message: str) -> Diagnostic:
+    return Diagnostic(PLAIN.code, Severity.ERROR, where, message, PLAIN.hint)
 
 
 def _node(class_type: str, **inputs: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from discomfort.compiler.catalog import Catalog, default_catalog, own_catalog
 from discomfort.compiler.graph import Literal, Node
-from discomfort.runtime.engine import Listener, PromptRequest, PromptResult, Splitting
+from discomfort.runtime.engine import Crossing, Listener, PromptRequest, PromptResult, Splitting
 from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import ResultCache
 from discomfort.runtime.engines.embedded.describe import describe_class
@@ -25,6 +25,8 @@ from discomfort.runtime.engines.embedded.scheduler import Instances
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from discomfort.context.context import WorkflowContext
 
 Value = TypeVar("Value")
 
@@ -92,6 +94,10 @@ class EmbeddedEngine:
             raise
         finally:
             await bridge.close()
+
+    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+        """Return None: values are handed over in this process."""
+        return None
 
     async def close(self) -> None:
         """Let results, objects and the worker thread go."""
