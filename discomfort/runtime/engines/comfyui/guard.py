@@ -6,7 +6,7 @@ The guard starts COMMAND in a process group of its own and writes its process id
 the whole group (SIGTERM, a grace period, SIGKILL) when its standard input ends or its parent is gone, which happen
 whatever way the program dies, SIGKILL included; or on SIGTERM. Should the guard itself be killed, Linux kills the
 server with it (parent-death signal). It exits with the server's exit status. LOG_FILE's folder is the program's to
-remove; the guard does it where the program is gone.
+remove; the guard does it where the program is gone: its input then ends without the byte that says farewell.
 
 Only the standard library is used: the guard must start fast and anywhere.
 """
@@ -29,17 +29,18 @@ _POLL_SECONDS = 0.2
 def main(arguments: list[str]) -> int:
     """Start the server, wait for it or for the reason to stop it, and return its exit status."""
     grace, log, command = float(arguments[0]), Path(arguments[1]), arguments[2:]
-    stop = threading.Event()
+    stop, gone = threading.Event(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
     server = _start(command, log)
     sys.stdout.write(f"{server.pid}\n")
     sys.stdout.flush()
-    threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
+    threading.Thread(target=_stop_at_end_of_input, args=(stop, gone), daemon=True).start()
     threading.Thread(target=_stop_at_end_of_server, args=(server, stop), daemon=True).start()
     while not stop.wait(_POLL_SECONDS):
         if os.getppid() != parent:
+            gone.set()
             stop.set()
     if server.poll() is None:
         _ask_to_stop(server)
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"the server did not stop within {grace:g} s and is killed\n")
     _kill_group(server)
     status = server.wait()
-    if os.getppid() != parent:
+    if gone.is_set():
         shutil.rmtree(log.parent, ignore_errors=True)
     return status
 
@@ -79,9 +80,10 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _stop_at_end_of_input(stop: threading.Event) -> None:
-    while os.read(0, 1):  # unbuffered: a lock of a buffered stream, held at our exit, would abort it
-        continue
+def _stop_at_end_of_input(stop: threading.Event, gone: threading.Event) -> None:
+    farewell = os.read(0, 1)  # unbuffered: a lock of a buffered stream, held at our exit, would abort it
+    if not farewell:
+        gone.set()
     stop.set()
 
 

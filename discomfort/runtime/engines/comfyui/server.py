@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
@@ -22,6 +23,7 @@ from discomfort.runtime.engine import EngineError
 from discomfort.runtime.engines.comfyui.config import ServerConfig
 
 _GUARD = Path(__file__).with_name("guard.py")
+_FAREWELL = b"."
 _INJECTED = Path(comfy_nodes.__file__).parent / "inject"
 _LOG_TAIL_BYTES = 4000
 _PORT_TAKEN = ("address already in use", "only one usage of each socket address", "errno 98", "errno 48", "10048")
@@ -186,7 +188,9 @@ def _stop(guard: subprocess.Popen[bytes], server: int | None, grace: float) -> N
     """Have the guard stop the server; kill both should the guard not manage in time."""
     assert guard.stdin is not None
     assert guard.stdout is not None
-    guard.stdin.close()
+    with contextlib.suppress(BrokenPipeError):  # it ended before
+        guard.stdin.write(_FAREWELL)
+        guard.stdin.close()
     try:
         guard.wait(grace + 5.0)
     except subprocess.TimeoutExpired:
