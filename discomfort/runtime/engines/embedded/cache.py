@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any
+
+from xxhash import xxh3_128_hexdigest
 
 from discomfort.compiler.keys import literal_token
 from discomfort.runtime.engines.embedded.prompt import PromptNode
@@ -16,20 +17,20 @@ MAX_BYTES = 4 << 30
 """Bytes of tensors that are kept at most; other objects (models) count as nothing and leave by age alone."""
 
 _SMALL = frozenset({int, float, str, bool, type(None)})
-_HASH = blake2b(digest_size=16)
-"""Copied for each key, which is faster than to make one."""
 
 
 class NodeResult:
     """What one node gave: each output as the list of its values, and what it shows (`ui`)."""
 
-    __slots__ = ("outputs", "ui")
+    __slots__ = ("nbytes", "outputs", "ui")
 
     def __init__(self, outputs: list[list[Any]], ui: Mapping[str, Any] | None = None) -> None:
         self.outputs = outputs
         self.ui = ui
+        self.nbytes = 0
+        """Bytes it was counted with when it was kept."""
 
-    def nbytes(self) -> int:
+    def measure(self) -> int:
         """Return the bytes of the tensors in the outputs, also of those one level down (a latent's samples)."""
         total = 0
         for values in self.outputs:
@@ -46,7 +47,7 @@ class ResultCache:
     """The results used most recently, bounded by their number and by the bytes of their tensors."""
 
     def __init__(self, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
-        self._results: OrderedDict[str, tuple[NodeResult, int]] = OrderedDict()
+        self._results: OrderedDict[str, NodeResult] = OrderedDict()
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -57,21 +58,21 @@ class ResultCache:
     def get(self, key: str) -> NodeResult | None:
         """Return the result under `key`, and count it as used."""
         kept = self._results.get(key)
-        if kept is None:
-            return None
-        self._results.move_to_end(key)
-        return kept[0]
+        if kept is not None:
+            self._results.move_to_end(key)
+        return kept
 
     def put(self, key: str, result: NodeResult) -> None:
         """Keep a result; the ones not used for longest make room."""
-        size = result.nbytes()
-        if key in self._results:
-            self._bytes -= self._results.pop(key)[1]
-        self._results[key] = (result, size)
-        self._bytes += size
-        while len(self._results) > self._max_entries or self._bytes > self._max_bytes:
-            _, (_, freed) = self._results.popitem(last=False)
-            self._bytes -= freed
+        results = self._results
+        if key in results:
+            self._bytes -= results.pop(key).nbytes
+        result.nbytes = result.measure()
+        self._bytes += result.nbytes
+        results[key] = result
+        while len(results) > self._max_entries or self._bytes > self._max_bytes:
+            _, oldest = results.popitem(last=False)
+            self._bytes -= oldest.nbytes
 
     def clear(self) -> None:
         """Let everything go."""
@@ -107,9 +108,7 @@ def result_key(node: PromptNode, keys: Mapping[str, str | None], change: str | N
         parts.sort()
     kind, own = definition.name, node.id if definition.keyed_by_id else ""
     text = f"{len(kind)}:{kind}{len(own)}:{own}{len(change)}:{change}{';'.join(parts)}"
-    digest = _HASH.copy()
-    digest.update(text.encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    return xxh3_128_hexdigest(text.encode("utf-8", "surrogatepass"))
 
 
 def change_token(answer: Any) -> str | None:

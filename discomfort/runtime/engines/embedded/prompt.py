@@ -30,10 +30,11 @@ class PromptNode:
         self.links: list[tuple[str, str, int]] = []
         constants, links, inputs = self.constants, self.links, definition.inputs
         for name, value in raw["inputs"].items():
-            if type(value) is list and is_link(value):
+            kind = type(value)
+            if kind is list and is_link(value):
                 links.append((name, value[0], value[1]))
             elif name in inputs or definition.declares(name):
-                constants[name] = plain_value(value) if type(value) is dict else value
+                constants[name] = plain_value(value) if kind is dict else value
         self.lazy = definition.lazy
         self.raw_links = definition.raw_links
         if definition.flexible is not None:
@@ -84,7 +85,7 @@ class PromptGraph:
             else:
                 body = raw[node_id]
                 node = open_nodes[node_id] = PromptNode(node_id, body, definition_of(body["class_type"]))
-                for _, producer, _ in node.links[::-1]:
+                for _, producer, _ in reversed(node.links):
                     if producer in open_nodes:
                         raise CycleError(_cycle(open_nodes, producer))
                     if producer not in read and producer in raw:

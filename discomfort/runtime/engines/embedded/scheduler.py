@@ -19,14 +19,15 @@ from discomfort.runtime.engines.embedded import invoke
 from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
 from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache, change_token, result_key
+from discomfort.runtime.engines.embedded.collection import BriefPause
 from discomfort.runtime.engines.embedded.hooks import Current, Interrupted, current
 from discomfort.runtime.engines.embedded.invoke import Answer
 from discomfort.runtime.engines.embedded.node_protocol import Parameters, parameters_of
 from discomfort.runtime.engines.embedded.places import failure
 from discomfort.runtime.engines.embedded.prompt import DynamicPrompt, PromptGraph, PromptNode, is_link
 
-Instances = dict[tuple[str, str], Any]
-"""Objects of node classes by node id and class: a node keeps its object from run to run."""
+Instances = dict[str, Any]
+"""Objects of node classes by node id: a node keeps its object from run to run while its class stays the same."""
 
 
 class Run:
@@ -86,19 +87,25 @@ class Run:
         with paused_collector():
             self._look_up(order)
             self._require(outputs)
-        bridge, ready = self._bridge, self._ready
+        with BriefPause() as pause:
+            self._run_all(pause)
+        if self._blocked:
+            node_id, message = self._blocked[0]
+            raise self._fail(node_id, RuntimeError(f"Execution Blocked: {message}"))
+
+    def _run_all(self, pause: BriefPause) -> None:
+        bridge, ready, nodes = self._bridge, self._ready, self.graph.nodes
         while self._unfinished:
             if bridge.cancelled:
                 raise Interrupted
             if ready:
-                self._run(ready.popleft())
+                node = nodes[ready.popleft()]
+                pause.before(node.definition.name)
+                self._run(node)
             elif self._in_flight:
                 self._take_finished()
             else:
                 raise self._deadlock()
-        if self._blocked:
-            node_id, message = self._blocked[0]
-            raise self._fail(node_id, RuntimeError(f"Execution Blocked: {message}"))
 
     def _look_up(self, order: Iterable[PromptNode]) -> None:
         """Find the key of each node, and its result where that is known."""
@@ -167,10 +174,11 @@ class Run:
         if not missing:
             self._ready.append(node_id)
 
-    def _run(self, node_id: str) -> None:
-        node = self.graph.nodes[node_id]
+    def _run(self, node: PromptNode) -> None:
+        node_id = node.id
         key = self._keys[node_id]
-        self._current.node = node_id
+        running, definition = self._current, node.definition
+        running.node = node_id
         try:
             if node_id in self._expanded:
                 self._close_expansion(node)
@@ -180,10 +188,10 @@ class Run:
                 self._know(node, known)
                 self._release(node_id)
                 return
-            definition = node.definition
             if definition.plain and (arguments := invoke.plain_arguments(node, self.results)) is not None:
-                self._started(node_id)
-                self._current.call = 0
+                if self._bridge.listener is not None:
+                    self._started(node_id)
+                running.call = 0
                 returned = getattr(self._instance(node), definition.function)(**arguments)
                 if type(returned) is tuple and len(returned) == len(definition.output_types):
                     self._finish(node, NodeResult([[value] for value in returned]))
@@ -194,7 +202,8 @@ class Run:
             if node.lazy and (needed := self._needed(node, lists)):
                 self._wait_for(node_id, needed)
                 return
-            self._started(node_id)
+            if self._bridge.listener is not None:
+                self._started(node_id)
             self._call(node, lists)
         except (NodeFailed, Interrupted):
             raise
@@ -220,14 +229,13 @@ class Run:
         return [producer for name, producer in producers.items() if name in names]
 
     def _instance(self, node: PromptNode) -> Any:
-        definition = node.definition
-        key = (node.id, definition.name)
-        instance = self.instances.get(key)
+        instance = self.instances.get(node.id)
         if instance is None:
-            instance = self._known_instances.get(key)
-            if type(instance) is not definition.node_class:
-                instance = definition.node_class()
-            self.instances[key] = instance
+            instance = self._known_instances.get(node.id)
+            node_class = node.definition.node_class
+            if type(instance) is not node_class:
+                instance = node_class()
+            self.instances[node.id] = instance
         return instance
 
     def _call(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> None:
@@ -244,8 +252,7 @@ class Run:
         self._called(node, returned)
 
     def _started(self, node_id: str) -> None:
-        if self._bridge.listener is not None:
-            self._bridge.emit(NodeStarted(self.graph.origin(node_id)))
+        self._bridge.emit(NodeStarted(self.graph.origin(node_id)))
 
     def _called(self, node: PromptNode, returned: list[Any]) -> None:
         """Take what the calls of a node returned; asynchronous ones go on on the event loop."""
@@ -329,9 +336,10 @@ class Run:
     def _release(self, node_id: str) -> None:
         """Count a node as finished, and let those that waited for it alone run."""
         self._unfinished -= 1
+        waiting = self._waiting
         for consumer in self._consumers.pop(node_id, ()):
-            self._waiting[consumer] -= 1
-            if not self._waiting[consumer]:
+            left = waiting[consumer] = waiting[consumer] - 1
+            if not left:
                 self._ready.append(consumer)
 
     def _fail(self, node_id: str, error: BaseException) -> NodeFailed:

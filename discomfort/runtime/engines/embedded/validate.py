@@ -38,12 +38,12 @@ class Validator:
     def check(self, node: PromptNode) -> None:
         """Convert a node's literals, and note all that is wrong with it."""
         before = len(self.diagnostics)
-        definition = node.definition
+        definition, constants = node.definition, node.constants
         takes = definition.validates or _NOTHING
         linked = {name: (producer, slot) for name, producer, slot in node.links} if node.links else {}
         specs = self._specs(node) if definition.grown else definition.inputs
         for name, spec in specs.items():
-            if name in node.constants:
+            if name in constants:
                 self._check_literal(node, spec, takes.everything or name in takes.names)
             elif name in linked:
                 self._check_link(node, spec, *linked.pop(name), "input_types" in takes.names)
@@ -83,10 +83,10 @@ class Validator:
             self._check_options(node, spec, value)
 
     def _check_limits(self, node: PromptNode, spec: InputSpec, value: float) -> None:
-        least, most = spec.options.get("min"), spec.options.get("max")
-        if least is not None and value < least:
+        options = spec.options
+        if "min" in options and (least := options["min"]) is not None and value < least:
             self._note(node, spec.name, "value_smaller_than_min", f"{value} is less than {least}, the least allowed")
-        if most is not None and value > most:
+        if "max" in options and (most := options["max"]) is not None and value > most:
             self._note(node, spec.name, "value_bigger_than_max", f"{value} is more than {most}, the most allowed")
 
     def _check_options(self, node: PromptNode, spec: InputSpec, value: Any) -> None:

@@ -6,7 +6,6 @@ puts the answer into the scheduler's words: V3's NodeOutput becomes a tuple or a
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from types import CoroutineType
@@ -43,19 +42,19 @@ class Calls:
         self.prompt_id = ""
         self._blocker: type = execution.ExecutionBlocker
         running = checkout.module("comfy_execution.utils")
-        self._context_of: Callable[[str, str, int], Any] = running.ExecutionContext
+        self._context_of: Callable[[tuple[str, str, int]], Any] = running.ExecutionContext._make
         self._tell_context: Callable[[Any], Any] = running.current_executing_context.set
         builder = checkout.module("comfy_execution.graph_utils").GraphBuilder
         self._set_prefix: Callable[[str, int], None] = builder.set_default_prefix
         self.management: Any = checkout.module("comfy.model_management")
         self._inference_mode: Callable[[], Any] = torch.inference_mode
 
-    def call(self, function: Callable[..., Any], translate: Callable[[Any], Any], /, **inputs: Any) -> Any:
+    def call(self, function: Callable[..., Any], translate: Callable[[Any], Any], inputs: Mapping[str, Any]) -> Any:
         """Return what `function` gives, or a coroutine of it where the function is asynchronous."""
         running = current.get()
         assert running is not None, "the scheduler calls this"
         node, index = running.node, running.call
-        context = self._context_of(self.prompt_id, node, index)
+        context = self._context_of((self.prompt_id, node, index))
         self._set_prefix(node, index)
         self._tell_context(context)
         try:
@@ -73,7 +72,7 @@ class Calls:
 
     def from_v1(self, returned: Any) -> Any:
         """Return what a function of the V1 protocol gave in the scheduler's words."""
-        if isinstance(returned, dict) and "result" in returned:
+        if type(returned) is not tuple and isinstance(returned, dict) and "result" in returned:
             return {**returned, "result": self.blocked(returned["result"])}
         return self.blocked(returned)
 
@@ -93,12 +92,13 @@ class Calls:
 
     def blocked(self, value: Any) -> Any:
         """Return `value`, ComfyUI's ExecutionBlocker in it (alone, or in lists) as ours."""
-        kind = type(value)
-        if kind is self._blocker:
+        kind, blocker = type(value), self._blocker
+        if kind is blocker:
             return ExecutionBlocker(value.message)
         if kind is tuple or kind is list:
             for item in value:
-                if type(item) is self._blocker or (type(item) is list and self._blocker in map(type, item)):
+                inner = type(item)
+                if inner is blocker or (inner is list and blocker in map(type, item)):
                     return kind(self.blocked(one) for one in value)
         return value
 
@@ -127,43 +127,51 @@ class _Stepped:
 
 
 class Face:
-    """The base of all faces; `calls` and `node_class` are set on each. `call` runs the node."""
+    """The base of all faces; `calls` and `node_class` are set on each. Its `call` runs the node."""
 
+    __slots__ = ()
     calls: ClassVar[Calls]
     node_class: ClassVar[Any]
     FUNCTION: ClassVar[str] = "call"
-    call: Callable[..., Any]
 
 
 class V1Face(Face):
     """Stands for a class of the V1 protocol; holds its instance, which lives from run to run."""
 
+    __slots__ = ("function", "inner")
+
     def __init__(self) -> None:
         self.inner = self.node_class()
-        function = getattr(self.inner, self.node_class.FUNCTION)
-        self.call = functools.partial(self.calls.call, function, self.calls.from_v1)
+        self.function = getattr(self.inner, self.node_class.FUNCTION)
+
+    def call(self, /, **inputs: Any) -> Any:
+        """Run the node."""
+        calls = self.calls
+        return calls.call(self.function, calls.from_v1, inputs)
 
 
 class V3Face(Face):
     """Stands for a class of the V3 protocol: hidden inputs go on a clone of the class, dynamic ones are nested."""
 
+    __slots__ = ()
     hidden: ClassVar[Mapping[str, str]]
     clone: ClassVar[Any] = None
-    nest: ClassVar[Callable[[Mapping[str, Any]], Mapping[str, Any]] | None]
+    function: ClassVar[Any] = None
+    """What runs the node, kept where one clone serves all calls."""
+    nest: ClassVar[Callable[[dict[str, Any]], dict[str, Any]] | None]
 
-    def __init__(self) -> None:
-        function: Callable[..., Any] = self._run
-        if not self.hidden and type(self).nest is None:
-            clone, _ = self._prepared({})
+    def call(self, /, **inputs: Any) -> Any:
+        """Run the node."""
+        function, arguments, calls = self.function, inputs, self.calls
+        if function is None:
+            clone, arguments = self._prepared(inputs)
             function = getattr(clone, clone.FUNCTION)
-        self.call = functools.partial(self.calls.call, function, self.calls.from_v3)
-
-    def _run(self, **inputs: Any) -> Any:
-        clone, arguments = self._prepared(inputs)
-        return getattr(clone, clone.FUNCTION)(**arguments)
+            if clone is self.clone and type(self).nest is None:
+                type(self).function = function
+        return calls.call(function, calls.from_v3, arguments)
 
     @classmethod
-    def _prepared(cls, inputs: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    def _prepared(cls, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Return a clone of the class, and the arguments; a class that wants nothing hidden needs one clone only."""
         clone = cls.clone
         if clone is None:
@@ -185,7 +193,7 @@ def make_face(name: str, node_class: Any, calls: Calls, io: Any) -> type[Face]:
     attributes: dict[str, Any] = {
         key: getattr(node_class, key) for key in _COPIED if getattr(node_class, key, None) is not None
     }
-    attributes |= {"calls": calls, "node_class": node_class, "__module__": node_class.__module__}
+    attributes |= {"calls": calls, "node_class": node_class, "__module__": node_class.__module__, "__slots__": ()}
     if calls.v3_base is not None and isinstance(node_class, type) and issubclass(node_class, calls.v3_base):
         return type(name, (V3Face,), attributes | _v3_attributes(node_class, io))
     attributes["INPUT_TYPES"] = staticmethod(node_class.INPUT_TYPES)
