@@ -163,9 +163,11 @@ def stitch(sources: Sequence[Any], delete_input_ports: bool, delete_output_ports
     catalog = default_catalog()
     canvas = stitch_documents([load_workflow(source, catalog) for source in sources])
     found = discover_ports(canvas.document())
-    for table, unwanted in (("inputs", delete_input_ports), ("outputs", delete_output_ports)):
-        for info in found[table].values() if unwanted else ():
-            canvas.remove(info["node_id"])
+    unwanted = {Mode.INPUT} if delete_input_ports else set()
+    unwanted |= {Mode.OUTPUT} if delete_output_ports else set()
+    for port in editor_ports(load_workflow(canvas.document(), catalog)) if unwanted else ():
+        if port.mode in unwanted:
+            canvas.remove(int(port.node))
     return {
         "stitched_workflow": canvas.document(),
         "inputs": {} if delete_input_ports else found["inputs"],

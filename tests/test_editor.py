@@ -88,6 +88,22 @@ def test_ports_can_be_left_out() -> None:
     assert not [node for node in stitched["stitched_workflow"]["nodes"] if node["type"] == "DiscomfortPort"]
 
 
+def test_every_port_of_a_name_is_left_out() -> None:
+    reading = editor_document(
+        workflow(
+            n1=reads("photo"),
+            n2=reads("photo"),
+            n3=("ImageInvert", {"image": ["1", 0]}),
+            n4=writes("one", ["3", 0]),
+            n5=("ImageInvert", {"image": ["2", 0]}),
+            n6=writes("two", ["5", 0]),
+        )
+    )
+    stitched = tools.stitch_workflows([reading], delete_input_ports=True, delete_output_ports=True)
+    assert sorted(node["type"] for node in stitched["stitched_workflow"]["nodes"]) == ["ImageInvert", "ImageInvert"]
+    assert len(stitched["execution_order"]) == 2
+
+
 def test_two_definitions_of_one_subgraph_id_are_kept_apart() -> None:
     changed = json.loads(FILES[1].read_text())
     changed["definitions"]["subgraphs"][0]["nodes"][0]["widgets_values"] = [31, 9.0]
