@@ -79,7 +79,7 @@ def test_a_program_that_turned_the_collector_off_finds_it_off(lab: Lab) -> None:
 
 def test_short_then_long_of_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(collection.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     states = []
     with BriefPause() as pause:
         for seconds in (0.0, 0.0, 5.0, 0.0, 0.0):

@@ -25,6 +25,7 @@ from discomfort.runtime.engines.embedded.invoke import Answer
 from discomfort.runtime.engines.embedded.node_protocol import Parameters, parameters_of
 from discomfort.runtime.engines.embedded.places import failure
 from discomfort.runtime.engines.embedded.prompt import DynamicPrompt, PromptGraph, PromptNode, is_link
+from discomfort.runtime.engines.embedded.start_sequence import StartSequence
 
 Instances = dict[str, Any]
 """Objects of node classes by node id: a node keeps its object from run to run while its class stays the same."""
@@ -87,23 +88,31 @@ class Run:
         with paused_collector():
             self._look_up(order)
             self._require(outputs)
+            sequence = StartSequence(n.id for n in order if n.definition.output_node and n.id not in self.results)
         with BriefPause() as pause:
-            self._run_all(pause)
+            self._run_all(pause, sequence)
         if self._blocked:
             node_id, message = self._blocked[0]
             raise self._fail(node_id, RuntimeError(f"Execution Blocked: {message}"))
 
-    def _run_all(self, pause: BriefPause) -> None:
+    def _run_all(self, pause: BriefPause, sequence: StartSequence) -> None:
         bridge, ready, nodes = self._bridge, self._ready, self.graph.nodes
         while self._unfinished:
             if bridge.cancelled:
                 raise Interrupted
             if ready:
                 node = nodes[ready.popleft()]
+                if node.definition.output_node:
+                    if not sequence.admits(node.id):
+                        continue
+                    if (follower := sequence.follower()) is not None:
+                        ready.appendleft(follower)
                 pause.before(node.definition.name)
                 self._run(node)
             elif self._in_flight:
                 self._take_finished()
+            elif (held := sequence.give_way()) is not None:
+                ready.append(held)
             else:
                 raise self._deadlock()
 
