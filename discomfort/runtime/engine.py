@@ -7,7 +7,7 @@ through `DiscomfortContextSaver` nodes, one for each name in `PromptRequest.outp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
@@ -58,7 +58,8 @@ class PromptRequest:
     were written; `keys` maps prompt node ids to their Merkle keys (absent: not memoisable); `context` is where
     loaders find values by digest and where an engine in another process stores what savers deliver;
     `extra_pnginfo` (with the editor's `workflow`) ends up in images that the prompt saves; `types` maps names in
-    `outputs` to ComfyUI's types, where not every type can come back.
+    `outputs` to ComfyUI's types, where not every type can come back; `sequence` has nodes with effects in groups, each
+    to be done before the next begins, for engines that do not keep the order of the prompt.
     """
 
     prompt: Prompt
@@ -69,6 +70,7 @@ class PromptRequest:
     extra_pnginfo: Mapping[str, Any] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
     types: Mapping[str, str] = field(default_factory=dict)
+    sequence: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from discomfort.compiler.effects import LOADER_CLASS
+from discomfort.compiler.effects import LOADER_CLASS, EffectTable
 from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, Step
 from discomfort.compiler.keys import output_key
@@ -18,6 +18,7 @@ from discomfort.compiler.steps import prompt_nodes
 from discomfort.compiler.types import Signatures, wanted_type
 from discomfort.runtime.check import convert
 from discomfort.runtime.engine import SAVER_CLASS, NodePlace, Prompt
+from discomfort.runtime.sequence import effect_groups
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
@@ -33,7 +34,8 @@ _LITERAL_TYPES: Mapping[str, type] = {"INT": int, "FLOAT": float, "STRING": str,
 class BoundPrompt:
     """One prompt ready for an engine: `outputs` maps the names it delivers to saver nodes, `links` to what they are.
 
-    `optional` names those that nobody outside the run waits for: a blocker may stop them.
+    `optional` names those that nobody outside the run waits for: a blocker may stop them. `sequence` has effects in
+    groups that must come one after the other.
     """
 
     prompt: Prompt
@@ -42,6 +44,7 @@ class BoundPrompt:
     places: Mapping[str, NodePlace]
     keys: Mapping[str, str]
     optional: frozenset[str]
+    sequence: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class BoundRun:
 @dataclass(frozen=True, slots=True)
 class Work:
     """What is left of one step: the `nodes` its prompt holds, the `loads` that stand for others, and its `targets`,
-    the values it must deliver.
+    the values it must deliver. `roots` are the nodes of the targets, then those with effects in their order.
     """
 
     step: Step
@@ -178,7 +181,12 @@ def make_prompt(
             if link in loads:
                 replaced[name] = _stand_in(run, nodes, node, name, digests[link], read, store)
         nodes[node_id] = replace(node, inputs={**node.inputs, **replaced}) if replaced else node
-    return emit_bound(nodes, work.targets, run.keys, run.results)
+    bound = emit_bound(nodes, work.targets, run.keys, run.results)
+    effects = work.roots[len(work.targets) :]
+    if len(effects) < 2:
+        return bound
+    table, results = EffectTable(run.signatures.catalog), [link.node for link in work.targets]
+    return replace(bound, sequence=effect_groups(nodes, effects, results, lambda name: table.rule(name).mergeable))
 
 
 def recipe_run(recipe: Recipe, steps: tuple[Step, ...], catalog: Catalog) -> BoundRun:

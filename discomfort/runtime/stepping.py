@@ -127,6 +127,7 @@ class StepRunner:
             self._extra_pnginfo,
             bound.optional,
             {name: run.types[link] for name, link in bound.links.items()} if run.types else {},
+            bound.sequence,
         )
         result = await self._submitter.submit(request, self._progress)
         self._report.add(result)

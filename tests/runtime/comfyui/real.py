@@ -33,9 +33,9 @@ class Witness:
             witness.messages.append((kind, data))
             hear(connection, kind, data)
 
-        async def finishing(connection: Connection, run: Any, prompt: Any, extra_data: Any) -> None:
+        async def finishing(connection: Connection, run: Any, prompt: Any, *rest: Any) -> None:
             witness.classes[run.prompt_id] = {node: spec["class_type"] for node, spec in prompt.items()}
-            await finish(connection, run, prompt, extra_data)
+            await finish(connection, run, prompt, *rest)
 
         monkeypatch.setattr(Connection, "_hear", hearing)
         monkeypatch.setattr(Connection, "_finish", finishing)

@@ -24,6 +24,7 @@ from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
 from discomfort.runtime.engines.comfyui.transport import Transport
+from discomfort.runtime.engines.comfyui.turns import Targets, hearing_once, nodes_of, turns
 from discomfort.runtime.loop import within
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -124,13 +125,17 @@ class Connection:
         prompt, extra_data = await channel.prepare(request)
         if request.extra_pnginfo:
             extra_data["extra_pnginfo"] = dict(request.extra_pnginfo)
-        run = PromptRun(str(uuid.uuid4()), request.places, listener)
-        await self._finish(run, prompt, extra_data)
-        outputs = await channel.deliver(request, run.ui)
+        listener = hearing_once(listener)
+        runs = []
+        for targets in turns(request):
+            runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
+            await self._finish(runs[-1], prompt, extra_data, targets)
+        ui = {node: shown for run in runs for node, shown in run.ui.items()}
+        outputs = await channel.deliver(request, ui)
         missing = sorted(request.outputs.keys() - outputs.keys() - request.optional)
         if missing:
             raise EngineError(f"the prompt ended without {', '.join(missing)}: a node before it blocked its execution")
-        return PromptResult(outputs, run.ui, run.executed, run.cached)
+        return PromptResult(outputs, ui, *nodes_of(runs))
 
     async def run_as_it_is(self, prompt: Prompt, extra_data: Mapping[str, Any]) -> dict[str, Any]:
         """Run a prompt that needs no values of ours; return what `/history` says about it, by prompt id.
@@ -147,10 +152,12 @@ class Connection:
             await asyncio.sleep(0 if history else 0.02)
         return history
 
-    async def _finish(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any]) -> None:
+    async def _finish(
+        self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets = None
+    ) -> None:
         """Submit a prompt and wait for its end; cancelled, take it off the server."""
         self._runs[run.prompt_id] = run
-        submission = asyncio.create_task(self._submit(run, prompt, extra_data))
+        submission = asyncio.create_task(self._submit(run, prompt, extra_data, targets))
         try:
             await asyncio.shield(submission)
             await asyncio.shield(run.finished)
@@ -203,13 +210,14 @@ class Connection:
         transport.token = self._token or os.environ.get(TOKEN_VARIABLE) or read_token(str(info.get("server")))
         return NodesChannel(transport, urllib.parse.urlsplit(transport.url).hostname in _LOOPBACK)
 
-    async def _submit(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any]) -> None:
+    async def _submit(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets) -> None:
         """Queue the prompt; where the answer got lost, only when the server does not know the prompt already."""
         payload = {
             "prompt": prompt,
             "prompt_id": run.prompt_id,
             "client_id": self.transport.client_id,
             "extra_data": dict(extra_data),
+            **({} if targets is None else {"partial_execution_targets": list(targets)}),
         }
         try:
             status, answer = await self.transport.post_json("/prompt", payload)
