@@ -421,9 +421,7 @@ def add_submission(server: PromptServer, worker: Worker) -> None:
         nodes = asked["prompt"].items()
         targets = asked.get("partial_execution_targets")
         outputs = [node for node, spec in nodes if getattr(worker.classes[spec["class_type"]], "OUTPUT_NODE", False)]
-        outputs = [
-            node for node in reversed(outputs) if targets is None or node in targets
-        ]
+        outputs = [node for node in reversed(outputs) if targets is None or node in targets]
         extra = {**asked.get("extra_data", {}), "client_id": asked.get("client_id")}
         number = queue.put(asked["prompt_id"], asked["prompt"], extra, outputs)
         if faults.lose_answer:

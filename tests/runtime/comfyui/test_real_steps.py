@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from discomfort.context.context import WorkflowContext
 from discomfort.context.lists import ValueList
@@ -78,6 +80,22 @@ def test_real_server_runs_a_chain_of_1500_nodes_and_its_worker_lives(
     assert torch.equal(again["image"], expected(5, color=1))
     assert real.server is not None
     assert real.server.process_id == process
+
+
+def test_real_server_numbers_files_in_the_order_of_the_workflows(real: ComfyUIEngine, context: WorkflowContext) -> None:
+    """ComfyUI runs the output nodes of a prompt in the order of a set; the plan's order is that of the list."""
+    prefix = f"in_order_{uuid.uuid4().hex}"
+    saving = [
+        {
+            "1": node("EmptyImage", width=8, height=8, batch_size=1, color=color),
+            "2": node("SaveImage", images=["1", 0], filename_prefix=prefix),
+        }
+        for color in range(6)
+    ]
+    compile(saving, catalog=run_blocking(real.catalog())).run(context, engine=real)
+    assert real.server is not None
+    files = sorted((real.server.config.base_folder / "output").glob(f"{prefix}*.png"))
+    assert [Image.open(file).getpixel((0, 0)) for file in files] == [(0, 0, color) for color in range(6)]
 
 
 def test_real_server_maps_a_list_that_crossed_a_port(real: ComfyUIEngine, context: WorkflowContext) -> None:
