@@ -1,15 +1,14 @@
 """Which engine runs a plan: the argument, then `DISCOMFORT_ENGINE`, then the ComfyUI around us, then embedded.
 
 An engine is named by a word: `embedded`, `inprocess:PATH` and `comfyui:PATH` (a ComfyUI checkout), `comfyui` alone
-(what `comfy_serverless.json` in the current folder, or else COMFYUI_PATH, names), or the URL of a running ComfyUI.
-Engines named by a word are made once per process, so that what they hold warm serves every run.
+(what `comfy_serverless.json` in the current folder, or COMFYUI_PATH, or the place we are in names), or the URL of a
+running ComfyUI. Engines named by a word are made once per process, so that what they hold warm serves every run.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
-import sys
 import threading
 from pathlib import Path
 
@@ -78,20 +77,10 @@ def close_engines() -> None:
         run_blocking(engine.close())
 
 
-def surrounding_comfyui() -> Path | None:
-    """Return the ComfyUI checkout this code runs in or is cloned into, or None."""
-    folder = sys.modules.get("folder_paths")
-    if folder is not None and getattr(folder, "base_path", None):
-        return Path(str(folder.base_path))
-    package = Path(__file__).resolve().parents[2]
-    if package.parent.name == "custom_nodes" and (package.parent.parent / "main.py").is_file():
-        return package.parent.parent
-    return None
-
-
 def _surroundings() -> str:
-    around = surrounding_comfyui()
-    return f"comfyui:{around}" if around is not None else "embedded"
+    from discomfort.runtime.engines.comfyui.config import surrounding_comfyui
+
+    return "comfyui" if surrounding_comfyui() is not None else "embedded"
 
 
 def _checkout(word: str, argument: str) -> Path:

@@ -150,6 +150,53 @@ class Frames(Node):
         return (list(images.split(1)),)
 
 
+class CheckpointLoaderSimple(Node):
+    INPUT_TYPES = required(ckpt_name="STRING")
+    RETURN_TYPES = ("MODEL", "CLIP", "VAE")
+
+    def run(self, ckpt_name: str) -> tuple[Any, ...]:
+        return f"model of {ckpt_name}", f"clip of {ckpt_name}", f"vae of {ckpt_name}"
+
+
+class CLIPTextEncode(Node):
+    INPUT_TYPES = required(clip="CLIP", text="STRING")
+    RETURN_TYPES = ("CONDITIONING",)
+
+    def run(self, clip: str, text: str) -> tuple[str]:
+        return (f"{text} by {clip}",)
+
+
+class KSampler(Node):
+    """Fills the latent with noise of the seed."""
+
+    INPUT_TYPES = required(
+        model="MODEL",
+        seed="INT",
+        steps="INT",
+        cfg="FLOAT",
+        sampler_name="STRING",
+        scheduler="STRING",
+        positive="CONDITIONING",
+        negative="CONDITIONING",
+        latent_image="LATENT",
+        denoise="FLOAT",
+    )
+    RETURN_TYPES = ("LATENT",)
+
+    def run(self, seed: int, latent_image: Any, **_: Any) -> tuple[Any]:
+        import torch
+
+        shape = latent_image["samples"].shape
+        return ({"samples": torch.rand(shape, generator=torch.Generator().manual_seed(seed))},)
+
+
+class VAEDecode(Node):
+    INPUT_TYPES = required(samples="LATENT", vae="VAE")
+
+    def run(self, samples: Any, vae: str) -> tuple[Any]:
+        return (samples["samples"][:, :3].movedim(1, -1).repeat_interleave(8, 1).repeat_interleave(8, 2),)
+
+
 class Count(Node):
     """Gives the whole numbers below `count`, as a list."""
 
@@ -219,6 +266,8 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
     made.__name__: made
     for made in (
         Add,
+        CLIPTextEncode,
+        CheckpointLoaderSimple,
         Count,
         EmptyImage,
         EmptyLatentImage,
@@ -226,6 +275,7 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         ImageBatch,
         ImageInvert,
         ImageToMask,
+        KSampler,
         Level,
         LoadImage,
         MaskToImage,
@@ -234,5 +284,6 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         PreviewImage,
         RepeatLatentBatch,
         Sleep,
+        VAEDecode,
     )
 }

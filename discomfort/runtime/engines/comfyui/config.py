@@ -73,7 +73,7 @@ def find_config(config_path: str | os.PathLike[str] | None = None) -> ServerConf
     """Return the configured server, or None when no ComfyUI is named anywhere.
 
     Looked at in this order: `config_path`, a `comfy_serverless.json` in the current folder, the environment variable
-    COMFYUI_PATH, the ComfyUI in whose `custom_nodes` folder this package lies.
+    COMFYUI_PATH, the ComfyUI around us (see `surrounding_comfyui`).
 
     Raises:
         EngineError: a configuration file that cannot be read or holds wrong values, or a path without ComfyUI.
@@ -89,7 +89,10 @@ def find_config(config_path: str | os.PathLike[str] | None = None) -> ServerConf
 
 
 def surrounding_comfyui() -> Path | None:
-    """Return the ComfyUI checkout in whose `custom_nodes` this package lies, or None."""
+    """Return the ComfyUI checkout that this process runs, or in whose `custom_nodes` this package lies, or None."""
+    folders = getattr(sys.modules.get("folder_paths"), "base_path", None)
+    if folders:
+        return Path(str(folders))
     for folder in Path(__file__).resolve().parents:
         if folder.name == "custom_nodes" and (folder.parent / "main.py").is_file():
             return folder.parent
