@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.runtime.comfyui.checkpoint import write_random_checkpoint
+from tests.runtime.comfyui.checkpoint import place_checkpoint
 from tests.runtime.comfyui.helpers import make_checkout
 
 ROOT = Path(__file__).parents[3]
@@ -97,7 +97,7 @@ def test_R3_the_loop_runs_from_a_clone(tmp_path: Path) -> None:
 
 
 @pytest.mark.comfyui
-@pytest.mark.timeout(550)
+@pytest.mark.timeout(1500)
 def test_R3_the_loop_runs_from_a_clone_in_a_real_comfyui(
     comfyui_path: Path, comfyui_python: str, tmp_path: Path
 ) -> None:
@@ -105,7 +105,7 @@ def test_R3_the_loop_runs_from_a_clone_in_a_real_comfyui(
     left_out = {".git", "models", "tests", "tests-unit", "custom_nodes", "input", "output", "temp", "user"}
     shutil.copytree(comfyui_path, comfyui, ignore=lambda folder, _: left_out if Path(folder) == comfyui_path else ())
     (comfyui / "models" / "checkpoints").mkdir(parents=True)
-    write_random_checkpoint(comfyui / "models" / "checkpoints" / MODEL)
+    place_checkpoint(comfyui / "models" / "checkpoints" / MODEL)
     clone(comfyui)
     database = f"sqlite:///{tmp_path / 'comfyui.db'}"
     line = f"{comfyui_python} main.py --cpu --disable-api-nodes --database-url {database}"

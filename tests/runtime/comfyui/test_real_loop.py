@@ -14,7 +14,7 @@ from PIL import Image
 
 from discomfort.runtime.engines.comfyui.config import PATH_VARIABLE
 from discomfort.session import Discomfort
-from tests.runtime.comfyui.checkpoint import write_random_checkpoint
+from tests.runtime.comfyui.checkpoint import place_checkpoint
 from tests.runtime.comfyui.real import Witness, real_config
 
 LOOP = Path(__file__).parents[3] / "examples" / "loop"
@@ -28,7 +28,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """ComfyUI's base folder with the checkpoint in it."""
     folder = tmp_path_factory.mktemp("base")
     (folder / "models" / "checkpoints").mkdir(parents=True)
-    write_random_checkpoint(folder / "models" / "checkpoints" / MODEL)
+    place_checkpoint(folder / "models" / "checkpoints" / MODEL)
     yield folder
     shutil.rmtree(folder)
 
