@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 
 from discomfort.compiler.frontend.layout import Layouts, Widget
 from discomfort.compiler.frontend.models import SavedNode
-from discomfort.compiler.frontend.virtual import NOTES, PRIMITIVE
+from discomfort.compiler.frontend.uploads import editor_inputs, uploads_to
+from discomfort.compiler.frontend.virtual import PRIMITIVE
 
 Slot: TypeAlias = "tuple[int, int]"
 """Row of an inner node, and slot."""
@@ -50,13 +51,15 @@ class GroupShape:
     """The face of one group node.
 
     `inputs` holds (row, name of the inner input, position among the group node's slots); `slots` the names of the
-    group node's slots, sockets before widgets; `outputs` what each output shows.
+    group node's slots, sockets before widgets; `outputs` what each output shows. `keys` holds all inputs in the order
+    in which the editor makes them, each with the upload button that it brings and the widget that it fills.
     """
 
     widgets: list[GroupWidget] = field(default_factory=list)
     inputs: list[tuple[int, str, int]] = field(default_factory=list)
     slots: list[str] = field(default_factory=list)
     outputs: list[Slot] = field(default_factory=list)
+    keys: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def is_helper(widget: Widget) -> bool:
@@ -93,7 +96,7 @@ class Shaper:
                 self._primitive(row)
             elif node.type == "Reroute":
                 self._reroute(row)
-            elif node.type not in NOTES:
+            elif node.type in self._layouts.catalog:
                 later.append(self._node(row, node))
         for row, converted, first in later:
             self._converted(row, converted, first)
@@ -109,8 +112,10 @@ class Shaper:
         saved = {slot.name: place for place, slot in enumerate(node.inputs or ()) if slot.widget == slot.name}
         slots: list[str] = []
         converted: list[str] = []
-        for name in [spec.name for group in ("required", "optional") for spec in known.inputs if spec.group == group]:
-            if name not in plain:
+        for name, spec, target in editor_inputs(known):
+            if spec is None:
+                self._added(row, name, target)
+            elif name not in plain:
                 slots.append(name)
             elif name in saved:
                 converted.append(name)
@@ -124,6 +129,7 @@ class Shaper:
                 continue
             self._shape.inputs.append((row, name, self._count))
             self._count += 1
+            self._key(row, name, shown)
             if name in listed:
                 self._shape.widgets.append(GroupWidget(row, name, shown, self._values(row, name), given=False))
                 self._widget_slots.append(shown)
@@ -139,8 +145,19 @@ class Shaper:
                 self._shape.inputs.append((row, name, self._count))
                 self._count += 1
 
+    def _key(self, row: int, name: str, shown: str) -> None:
+        spec = self._layouts.catalog[self._nodes[row].type].input(name)
+        self._shape.keys[shown] = (spec and uploads_to(spec)) or "", ""
+
+    def _added(self, row: int, name: str, target: str) -> None:
+        """Add a button or player of a node."""
+        shown = self._free(row, name)
+        self._shape.keys[shown] = "", target
+        self._widget_slots.append(shown)
+
     def _widget(self, row: int, name: str) -> None:
         shown = self._free(row, name)
+        self._key(row, name, shown)
         self._shape.widgets.append(GroupWidget(row, name, shown, self._values(row, name)))
         self._widget_slots.append(shown)
 
@@ -150,8 +167,10 @@ class Shaper:
         widgets = layout.widgets if layout else ()
         place = next(place for place, widget in enumerate(widgets) if widget.name == name)
         count = 1
-        while place + count < len(widgets) and is_helper(widgets[place + count]):
-            count += 1
+        for helper in widgets[place + 1 :]:
+            if not is_helper(helper):
+                break
+            count += helper.saved
         return count
 
     def _primitive(self, row: int) -> None:

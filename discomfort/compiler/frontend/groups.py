@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from discomfort.compiler.frontend.findings import Findings
+from discomfort.compiler.frontend.group_nodes import can_be_created, group_layout
 from discomfort.compiler.frontend.group_shape import GroupShape, InnerLink, Shaper, Slot, is_helper
 from discomfort.compiler.frontend.javascript import text
 from discomfort.compiler.frontend.layout import MATCH_TYPE, UNDEFINED, Layout, Layouts
@@ -21,59 +23,115 @@ from discomfort.compiler.frontend.models import (
     slot_type,
 )
 from discomfort.compiler.frontend.slots import fits
-from discomfort.compiler.frontend.virtual import PRIMITIVE, VIRTUAL
+from discomfort.compiler.frontend.virtual import GROUP_MARKS, PRIMITIVE, VIRTUAL
 from discomfort.compiler.frontend.widgets import widget_values
 
-_MARKS = ("workflow>", "workflow/")
+_LOST = "the editor finds the ends of a group node's links by position; connect it again in the editor"
 
 
-def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Findings) -> None:
-    """Replace each group node by a host of a subgraph of its own.
+def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Findings) -> Layouts:
+    """Replace each group node by a host of a subgraph of its own; return the layouts of all nodes that are left.
 
     With L the largest id so far, the k inner nodes get L+1 … L+k and the host L+k+1, group after group.
     """
     groups = workflow.extra.get("groupNodes")
     if type(groups) is not dict:
-        return
-    hosts = [node for node in workflow.root.nodes.values() if node.type.startswith(_MARKS)]
+        return layouts
+    hosts = [node for node in workflow.root.nodes.values() if node.type.startswith(GROUP_MARKS)]
     last = max([workflow.last_node_id, *(int(key) for key in workflow.root.nodes if key.isdecimal())])
+    inside = _groups_inside(workflow, groups, layouts)
     for host in hosts:
-        group = groups.get(host.type[len(_MARKS[0]) :])
-        if not isinstance(group, dict):
+        name = host.type[len(GROUP_MARKS[0]) :]
+        read = _read_group(name, groups.get(name), last, layouts)
+        if read is None:
             continue
-        nodes, rows = group.get("nodes"), group.get("links")
-        if type(nodes) is not list or not all(type(raw) is dict for raw in nodes):
+        definition, nodes, links, shape = read
+        if any(node.type.startswith(GROUP_MARKS) for node in nodes):
+            _report_nested(workflow.root, host, findings)
             continue
-        definition = SavedGraph(f"group:{host.id}", host.type, f"$.extra.groupNodes[{host.type[9:]!r}]")
-        inner = [read_node({**raw, "id": last + 1 + row}, row, definition, findings) for row, raw in enumerate(nodes)]
-        present = [node for node in inner if node is not None]
-        if len(present) != len(nodes) or not all(_converted(node, layouts) for node in present):
-            continue
-        last += len(present) + 1
-        definition.nodes = {node.id: node for node in present}
-        inside = _links_inside(definition, present, rows)
-        shape = Shaper(present, inside, group, layouts).shape()
-        _give_values(workflow.root, host, present, shape, layouts)
-        _feed_from_primitives(present, inside, layouts)
-        _drop_misfits(workflow.root, host, present, shape, layouts)
-        _ports(workflow.root, host, definition, present, shape, layouts)
+        definition.id = f"group:{host.id}"
+        last += len(nodes) + 1
+        _give_values(workflow.root, host, nodes, shape, layouts)
+        _forget_choices(nodes, shape, layouts)
+        _feed_from_primitives(nodes, links, layouts)
+        _drop_misfits(workflow.root, host, nodes, shape, layouts, findings)
+        _ports(workflow.root, host, definition, nodes, shape, layouts, findings)
         workflow.definitions[definition.id] = definition
         _become_host(workflow.root, host, definition, str(last))
+    return layouts.with_groups(inside) if inside else layouts
 
 
-_UNCONVERTED = frozenset({"LoadImage", "LoadImageMask"})
-"""Groups with one of these stay as they are in the editor (observed), and so are of an unknown type."""
+def _groups_inside(
+    workflow: SavedWorkflow, groups: Mapping[str, Any], layouts: Layouts
+) -> dict[str, tuple[str, Layout]]:
+    """Return title and layout, by type, of the groups whose nodes are inside subgraphs: those stay as they are."""
+    found: dict[str, tuple[str, Layout]] = {}
+    for definition in workflow.definitions.values():
+        for node in definition.nodes.values():
+            name = node.type[len(GROUP_MARKS[0]) :]
+            if node.type.startswith(GROUP_MARKS[0]) and node.type not in found:
+                read = _read_group(name, groups.get(name), 0, layouts)
+                if read is not None:
+                    found[node.type] = name, group_layout(read[1], read[3], layouts)
+    return found
 
 
-def _converted(node: SavedNode, layouts: Layouts) -> bool:
-    """Return whether the editor takes the node into a subgraph: a group with a node of unknown type stays a group."""
-    return node.type not in _UNCONVERTED and (node.type in VIRTUAL or layouts.get(node.type) is not None)
+def _read_group(
+    name: str, group: object, last: int, layouts: Layouts
+) -> tuple[SavedGraph, list[SavedNode], list[InnerLink], GroupShape] | None:
+    """Return a group as a definition with its nodes, its links and its shape; None for one that stays as it is.
+
+    That is a group with a node of unknown type, or one that the editor cannot create.
+    """
+    nodes = group.get("nodes") if isinstance(group, dict) else None
+    if not isinstance(group, dict) or type(nodes) is not list or not all(type(raw) is dict for raw in nodes):
+        return None
+    definition = SavedGraph("", f"workflow>{name}", f"$.extra.groupNodes[{name!r}]")
+    quiet = Findings("")
+    read = [read_node({**raw, "id": last + 1 + row}, row, definition, quiet) for row, raw in enumerate(nodes)]
+    present = [node for node in read if node is not None]
+    if len(present) != len(nodes) or not all(_is_known(node, layouts) for node in present):
+        return None
+    definition.nodes = {node.id: node for node in present}
+    links = _links_inside(definition, present, group.get("links"))
+    shape = Shaper(present, links, group, layouts).shape()
+    return (definition, present, links, shape) if can_be_created(shape) else None
+
+
+def _is_known(node: SavedNode, layouts: Layouts) -> bool:
+    return node.type in VIRTUAL or node.type.startswith(GROUP_MARKS) or layouts.get(node.type) is not None
+
+
+def _report_nested(root: SavedGraph, host: SavedNode, findings: Findings) -> None:
+    findings.error(
+        "DF116",
+        "this group node holds another group node, which the editor cannot take apart",
+        **_place(root, host),
+        hint="ungroup it in an older editor, and save again",
+    )
+
+
+def _place(root: SavedGraph, node: SavedNode) -> dict[str, str]:
+    return {"path": f"{root.path}.nodes[{node.row}]", "node": node.id, "title": node.title or node.type}
+
+
+def _forget_choices(nodes: list[SavedNode], shape: GroupShape, layouts: Layouts) -> None:
+    """Break the links into inputs that a dynamic combo adds: taking its choice anew, the editor loses them."""
+    for run in shape.widgets:
+        layout = layouts.get(nodes[run.row].type)
+        if layout is None or not run.given:
+            continue
+        if any(widget.name == run.name and widget.branches is not None for widget in layout.widgets):
+            for slot in nodes[run.row].inputs or ():
+                if slot.name.startswith(f"{run.name}.") and slot.link is not None:
+                    slot.link = f"{slot.link}, lost with the choice of {run.name!r},"
 
 
 def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> list[InnerLink]:
     """Connect the inner nodes; return the links. Saved inputs that no such link feeds have none."""
     found: list[InnerLink] = []
     linked: set[Slot] = set()
+    written: dict[int, list[int]] = {}
     for number, row in enumerate(rows if type(rows) is list else ()):
         if type(row) is not list or len(row) < 4 or not all(type(part) is int for part in row[:4]):
             continue
@@ -86,7 +144,10 @@ def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> 
             inputs[slot].link = number
             linked.add((target, slot))
         found.append(InnerLink((origin, origin_slot), (target, slot), slot_type(row[5] if len(row) > 5 else None)))
+        written.setdefault(origin, []).append(number)
     for place, node in enumerate(nodes):
+        if node.type == PRIMITIVE:
+            node.raw = {**node.raw, "outputs": [{"links": written.get(place, [])}]}
         for slot, given in enumerate(node.inputs or ()):
             if given.link is not None and (place, slot) not in linked:
                 given.link = f"{given.link}, saved with the group,"  # no link inside has it: the editor refuses
@@ -180,12 +241,14 @@ def _ports(
     nodes: list[SavedNode],
     shape: GroupShape,
     layouts: Layouts,
+    findings: Findings,
 ) -> None:
     """Make an input for each link from outside that arrives at an inner input, and the outputs that the group shows."""
     number = len(definition.links) + 10_000
     saved = {slot.name: slot for slot in host.inputs or ()}
     slots = [saved.get(name) for name in shape.slots]
     slots += [slot for name, slot in saved.items() if name not in shape.slots]
+    lost = {slot.name: slot for slot in host.inputs or () if root.links.get(slot.link) is not None}
     host.inputs = []
     for row, name, place in shape.inputs:
         given = slots[place] if place < len(slots) else None
@@ -198,15 +261,21 @@ def _ports(
         definition.links[number] = SavedLink(INPUT_NODE, len(definition.inputs), nodes[row].id, -1)
         definition.inputs.append(SavedPort(port, socket.type, [number]))
         host.inputs.append(SavedInput(port, socket.type, given.link, None))
+        lost.pop(given.name, None)
         number += 1
     for row, slot in shape.outputs:
         definition.links[number] = SavedLink(nodes[row].id, slot, OUTPUT_NODE, len(definition.outputs))
         definition.outputs.append(SavedPort(f"{row}.{slot}", "*", [number]))
         number += 1
+    for name, given in lost.items():
+        origin = root.nodes.get(root.links[given.link].origin)
+        if origin is not None and origin.type != PRIMITIVE:
+            words = "the link to this input of a group node is lost, as in the editor"
+            findings.warning("DF117", words, **_place(root, host), input=name, hint=_LOST)
 
 
 def _drop_misfits(
-    root: SavedGraph, host: SavedNode, nodes: list[SavedNode], shape: GroupShape, layouts: Layouts
+    root: SavedGraph, host: SavedNode, nodes: list[SavedNode], shape: GroupShape, layouts: Layouts, findings: Findings
 ) -> None:
     """Cut the links of the group node's outputs that cannot be made anew: no such output, or types that do not fit."""
     for node in root.nodes.values():
@@ -217,6 +286,8 @@ def _drop_misfits(
             inner = shape.outputs[link.origin_slot] if 0 <= link.origin_slot < len(shape.outputs) else None
             if inner is None or not fits(_output_type(nodes[inner[0]], inner[1], layouts), given.type):
                 given.link = None
+                words = f"the link from output {link.origin_slot} of group node {host.id} is lost, as in the editor"
+                findings.warning("DF117", words, **_place(root, node), input=given.name, hint=_LOST)
 
 
 def _output_type(node: SavedNode, slot: int, layouts: Layouts) -> str:

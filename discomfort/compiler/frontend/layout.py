@@ -59,6 +59,7 @@ EDITOR_TITLES: Mapping[str, str] = {
 class Widget:
     """One widget: its default, whether its value is in prompts and in `widgets_values`, and its declared options.
 
+    `first` is the option that a choice falls back to when its saved value is null, UNDEFINED for none.
     `type` is that of its input slot; `listed` marks a combo declared as a bare list.
     `branches` holds, for a dynamic combo, what each choice adds behind the widget.
     """
@@ -73,6 +74,7 @@ class Widget:
     options: Mapping[str, Any] = field(default_factory=dict)
     dynamic_prompts: bool = False
     branches: Mapping[str, Layout] | None = None
+    first: Any = UNDEFINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +118,18 @@ class Layouts:
         self.catalog = catalog
         self._made: dict[str, Layout | None] = {}
 
+        self._titles: Mapping[str, str] = EDITOR_TITLES
+
+    def with_groups(self, groups: Mapping[str, tuple[str, Layout]]) -> Layouts:
+        """Return these layouts and those of a workflow's group nodes: title and layout by type."""
+        extended = Layouts(self.catalog)
+        extended._made = {**self._made, **{name: layout for name, (_, layout) in groups.items()}}
+        extended._titles = {**EDITOR_TITLES, **{name: title for name, (title, _) in groups.items()}}
+        return extended
+
     def title(self, class_type: str) -> str:
-        """Return what the editor writes on a new node of a class that the catalog knows."""
-        return EDITOR_TITLES.get(class_type) or self.catalog[class_type].display_name
+        """Return what the editor writes on a new node of a type that has a layout."""
+        return self._titles.get(class_type) or self.catalog[class_type].display_name
 
     def get(self, class_type: str) -> Layout | None:
         """Return the layout of a class; None for a class that the catalog does not know."""
@@ -222,6 +233,7 @@ def _value_widgets(name: str, kind: str, spec: InputSpec, class_type: str) -> li
             listed=spec.choices is not None and "options" not in options,
             options=options,
             dynamic_prompts=bool(options.get("dynamicPrompts")),
+            first=_first_option(kind, spec),
         )
     ]
     if kind == "LOAD_3D" and class_type == "Load3D":
@@ -235,6 +247,14 @@ def _value_widgets(name: str, kind: str, spec: InputSpec, class_type: str) -> li
     if options.get("remote"):
         found += [Widget("auto_refresh", "BOOLEAN", False, False), Widget("refresh", "BUTTON", "refresh")]
     return found
+
+
+def _first_option(kind: str, spec: InputSpec) -> Any:
+    if kind != "COMBO":
+        return UNDEFINED
+    if spec.options.get("remote"):
+        return "L"  # the editor takes the first letter of "Loading..."
+    return spec.choices[0] if spec.choices else UNDEFINED
 
 
 def _default(kind: str, spec: InputSpec) -> Any:
@@ -260,7 +280,8 @@ _EMPTY: Mapping[str, Any] = {
 }
 
 
-_UPLOADS = ("image_upload", "video_upload", "animated_image_upload")
+UPLOADS = ("image_upload", "video_upload", "animated_image_upload")
+"""Options of inputs that bring a button for pictures and videos."""
 
 
 def _upload_widgets(specs: Iterable[InputSpec]) -> list[Widget]:
@@ -269,8 +290,8 @@ def _upload_widgets(specs: Iterable[InputSpec]) -> list[Widget]:
     for spec in specs:
         options = spec.options
         if options.get("audio_upload"):
-            found += [Widget("audioUI", "AUDIO_UI", "", False), Widget("upload", "BUTTON", "", False)]
-        elif any(options.get(key) for key in _UPLOADS) and options.get("widgetType") != "PAINTER":
+            found += [Widget("audioUI", "AUDIO_UI", "", False, saved=False), Widget("upload", "BUTTON", "", False)]
+        elif any(options.get(key) for key in UPLOADS) and options.get("widgetType") != "PAINTER":
             found.append(Widget("upload", "BUTTON", "image", False))
     return found
 
@@ -283,7 +304,8 @@ def _dynamic_combo(name: str, spec: InputSpec, class_type: str) -> Widget:
             declared = [inner for inner in specs if inner.group != "hidden"]
             branches[str(choice["key"])] = _layout(_members(declared, f"{name}.", class_type))
     default = spec.options.get("default", next(iter(branches), ""))
-    return Widget(name, DYNAMIC_COMBO, default, type=DYNAMIC_COMBO, branches=branches)
+    first = next(iter(branches), UNDEFINED)
+    return Widget(name, DYNAMIC_COMBO, default, type=DYNAMIC_COMBO, branches=branches, first=first)
 
 
 def _special_class(name: str, members: list[Member]) -> list[Member]:

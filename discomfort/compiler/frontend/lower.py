@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import NoneType
 from typing import Any
 
 from discomfort.compiler.frontend.findings import Findings
@@ -16,7 +18,7 @@ from discomfort.compiler.frontend.resolve import Resolver
 from discomfort.compiler.frontend.slots import existing_inputs, is_lost
 from discomfort.compiler.frontend.subgraphs import Scope, unfold
 from discomfort.compiler.frontend.texts import MOST_CHOICES, dynamic_prompt
-from discomfort.compiler.frontend.virtual import PRIMITIVE, VIRTUAL
+from discomfort.compiler.frontend.virtual import GROUP_MARKS, VIRTUAL
 from discomfort.compiler.frontend.widgets import UNSET, widget_values
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin
 
@@ -84,16 +86,18 @@ class Lowering:
                     inputs["UNKNOWN" if row == 0 else f"UNKNOWN_{row}"] = unknown_literal(value)
         else:
             for widget, value in widget_values(layout, saved):
+                given = self._primitives.value(scope.graph, saved, widget)
+                value = value if given is UNSET else given
                 if widget.sent and (value is not UNDEFINED or widget.name == "filename_prefix"):
                     inputs[widget.name] = self._widget_literal(widget, value, scope, saved)
-                shown = scope.parent is not None and self._promoted.override(scope, saved.id, widget.name)
-                if type(shown) is Literal:
+                shown = scope.parent is not None and self._promoted.inner_value(scope, saved, widget.name)
+                if type(shown) is Literal and shown is not NOTHING:
                     inputs[widget.name] = shown
                 widgets[widget.name] = widget
             if not title:
                 title = self._layouts.title(saved.type)
-        if saved.type == "WebcamCapture" and layout is not None:
-            self._report_camera(scope, saved)
+        if layout is not None:
+            self._report_oddities(scope, saved, inputs, widgets)
         for slot in saved.inputs or () if layout is None or layout.fixed else existing_inputs(layout, saved):
             if slot.link is not None and not (layout and is_lost(layout, slot, widgets)):
                 self._connect(scope, saved, slot, inputs, widgets)
@@ -126,22 +130,35 @@ class Lowering:
                 inputs.pop(slot.name, None)
             else:
                 inputs[slot.name] = source
-        else:
-            link = scope.graph.links.get(slot.link)
-            origin = None if link is None else scope.graph.nodes.get(link.origin)
-            widget = widgets.get(slot.name)
-            if origin is not None and origin.type == PRIMITIVE and widget is not None:
-                value = self._primitives.value(scope.graph, origin, widget)
-                if value is not UNSET:
-                    inputs[slot.name] = self._widget_literal(widget, value, scope, node)
 
-    def _report_camera(self, scope: Scope, saved: SavedNode) -> None:
-        self._findings.error(
-            "DF143",
-            "this node takes its picture from a camera in the browser",
-            **_where(scope, saved),
-            hint="load the picture with LoadImage, or give it through a DiscomfortPort",
-        )
+    def _report_oddities(
+        self, scope: Scope, saved: SavedNode, inputs: Mapping[str, Input], widgets: Mapping[str, Widget]
+    ) -> None:
+        if saved.type.startswith(GROUP_MARKS):
+            self._findings.warning(
+                "DF116",
+                "the editor leaves a group node inside a subgraph as it is; no server knows its class",
+                **_where(scope, saved),
+                hint="open the workflow in the editor, and put the nodes of the group into a subgraph",
+            )
+        elif saved.type == "WebcamCapture":
+            self._findings.error(
+                "DF143",
+                "this node takes its picture from a camera in the browser",
+                **_where(scope, saved),
+                hint="load the picture with LoadImage, or give it through a DiscomfortPort",
+            )
+        audio = inputs.get("audio")
+        if type(audio) is Literal and not isinstance(audio.value, (str, NoneType)):
+            widget = widgets.get("audio")
+            if widget is not None and widget.options.get("audio_upload"):
+                self._findings.error(
+                    "DF142",
+                    f"the audio file is {audio.value!r:.40}, not text",
+                    **_where(scope, saved),
+                    input="audio",
+                    hint="the editor breaks off loading this workflow",
+                )
 
     def _report_choices(self, widget: Widget, scope: Scope, saved: SavedNode) -> None:
         self._findings.error(
@@ -161,6 +178,14 @@ class Lowering:
         )
 
     def _report_unknown(self, scope: Scope, saved: SavedNode) -> None:
+        if saved.type.startswith(GROUP_MARKS):
+            self._findings.warning(
+                "DF116",
+                f"the editor cannot take the group node {saved.type!r} apart, so its inputs are not known",
+                **_where(scope, saved),
+                hint="its definition is missing, holds nodes of unknown types, or one that loads pictures",
+            )
+            return
         self._findings.warning(
             "DF130",
             f"the node type {saved.type!r} is not in the catalog, so its inputs are not known",

@@ -143,8 +143,26 @@ def read_workflow(document: Mapping[str, Any], findings: Findings) -> SavedWorkf
         _read_graph(definition, raw, False, findings)
         definition.inputs = _read_ports(raw, "inputs", path, findings)
         definition.outputs = _read_ports(raw, "outputs", path, findings)
+        _repair_ports(definition)
         definitions[definition.id] = definition
     return SavedWorkflow(root, definitions, document)
+
+
+def _repair_ports(definition: SavedGraph) -> None:
+    """Let ports that name a link which is not there name the first link of their own position instead."""
+    links = definition.links
+    lost = any(link not in links for port in (*definition.inputs, *definition.outputs) for link in port.links)
+    if not lost:
+        return
+    inside: dict[tuple[str, int], LinkId] = {}
+    for key, link in links.items():
+        if link.origin == INPUT_NODE:
+            inside.setdefault((INPUT_NODE, link.origin_slot), key)
+        if link.target == OUTPUT_NODE:
+            inside.setdefault((OUTPUT_NODE, link.target_slot), key)
+    for side, ports in ((INPUT_NODE, definition.inputs), (OUTPUT_NODE, definition.outputs)):
+        for position, port in enumerate(ports):
+            port.links = [key if key in links else inside.get((side, position), key) for key in port.links]
 
 
 def _items(holder: object, key: str, path: str, findings: Findings) -> list[Any]:
@@ -169,9 +187,11 @@ def _read_graph(graph: SavedGraph, raw: dict[str, Any] | Mapping[str, Any], by_r
             return
         node = read_node(item, row, graph, findings)
         if node is not None:
-            if node.id in graph.nodes:
-                _report_twin(graph.nodes[node.id], node, graph, findings)
-            graph.nodes[node.id] = node
+            key = node.id
+            if key in graph.nodes:
+                _report_twin(graph.nodes[key], node, graph, findings)
+                key = key if graph.path == "$" else f"{key} of row {row}"
+            graph.nodes[key] = node
     links = graph.links
     for row, item in enumerate(_items(raw, "links", graph.path, findings)):
         if findings.full:
@@ -186,9 +206,10 @@ def _read_graph(graph: SavedGraph, raw: dict[str, Any] | Mapping[str, Any], by_r
 
 
 def _report_twin(first: SavedNode, second: SavedNode, graph: SavedGraph, findings: Findings) -> None:
+    lost = "and is left out" if graph.path == "$" else "and loses its links to this one, which gets a new id"
     findings.warning(
         "DF112",
-        f"nodes[{first.row}] ({first.title or first.type}) has the same id, and is left out",
+        f"nodes[{first.row}] ({first.title or first.type}) has the same id, {lost}",
         path=f"{graph.path}.nodes[{second.row}]",
         node=second.id,
         title=second.title or second.type,

@@ -12,7 +12,7 @@ from discomfort.compiler.frontend.models import SavedNode
 from discomfort.compiler.frontend.primitives import Primitives
 from discomfort.compiler.frontend.subgraphs import Scope
 from discomfort.compiler.frontend.texts import file_name
-from discomfort.compiler.frontend.virtual import NOTES, PRIMITIVE
+from discomfort.compiler.frontend.virtual import NOTES
 from discomfort.compiler.frontend.widgets import UNSET, saved_value, widget_values
 
 _SEARCH_NAME = "Node name for S&R"
@@ -73,15 +73,9 @@ class Names:
                 for row, value in enumerate(node.values):
                     yield "UNKNOWN" if row == 0 else f"UNKNOWN_{row}", value
             return
-        fed = {slot.name: slot.link for slot in node.inputs or () if slot.link is not None}
         for widget, value in widget_values(layout, node):
-            link = scope.graph.links.get(fed[widget.name]) if widget.name in fed else None
-            origin = None if link is None else scope.graph.nodes.get(link.origin)
-            if origin is not None and origin.type == PRIMITIVE:
-                given = self._primitives.value(scope.graph, origin, widget)
-                yield widget.name, value if given is UNSET else given
-            else:
-                yield widget.name, value
+            given = self._primitives.value(scope.graph, node, widget)
+            yield widget.name, value if given is UNSET else given
 
 
 def _all_nodes(root: Scope) -> Iterator[tuple[Scope, SavedNode]]:

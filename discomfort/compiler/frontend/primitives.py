@@ -13,7 +13,9 @@ from typing import Any
 
 from discomfort.compiler.frontend.javascript import math_round, to_fixed, to_number
 from discomfort.compiler.frontend.layout import UNDEFINED, Layouts, Widget
-from discomfort.compiler.frontend.models import SavedGraph, SavedNode
+from discomfort.compiler.frontend.models import LinkId, SavedGraph, SavedInput, SavedNode
+from discomfort.compiler.frontend.slots import target_slot
+from discomfort.compiler.frontend.virtual import PRIMITIVE
 from discomfort.compiler.frontend.widgets import UNSET, saved_value, widget_values
 
 REPLACE = "Run widget replace on values"
@@ -87,17 +89,26 @@ def _number(value: object, default: float) -> float:
 
 
 class Primitives:
-    """The PrimitiveNodes of one workflow: what each feeds, and what its value becomes there."""
+    """The PrimitiveNodes of one workflow: what each feeds, and what its value becomes there.
+
+    A PrimitiveNode writes into the widgets at which its output's links arrive, whatever the inputs there say.
+    """
 
     def __init__(self, layouts: Layouts) -> None:
         self._layouts = layouts
-        self._fed: dict[tuple[str, str], list[Widget]] = {}
+        self._written: dict[str, dict[tuple[str, str], tuple[SavedNode, list[Widget]]]] = {}
         self.expand: Callable[[str], str] = str
         """Replaces the patterns of file names in a text; set by who knows all names."""
 
-    def value(self, graph: SavedGraph, primitive: SavedNode, widget: Widget) -> Any:
-        """Return the value for `widget`, one of those that `primitive` feeds; UNSET where it has none."""
-        fed = self._widgets(graph, primitive)
+    def value(self, graph: SavedGraph, node: SavedNode, widget: Widget) -> Any:
+        """Return the value that a PrimitiveNode gives to a node's widget; UNSET where none does."""
+        written = self._written.get(graph.id)
+        if written is None:
+            written = self._written[graph.id] = self._write(graph)
+        found = written.get((node.id, widget.name)) if written else None
+        if found is None:
+            return UNSET
+        primitive, fed = found
         value = saved_value(primitive.values, 0)
         if value is UNSET or value is UNDEFINED:
             return UNSET
@@ -105,18 +116,52 @@ class Primitives:
             value = self.expand(value)
         return primitive_value(value, fed, widget)
 
-    def _widgets(self, graph: SavedGraph, primitive: SavedNode) -> list[Widget]:
-        key = (graph.id, primitive.id)
-        found = self._fed.get(key)
-        if found is None:
-            found = self._fed[key] = []
-            for link_id, link in graph.links.items():
-                target = graph.nodes.get(link.target) if link.origin == primitive.id else None
-                slot = next((s for s in target.inputs or () if s.link == link_id), None) if target else None
-                layout = self._layouts.get(target.type) if target else None
-                if target is not None and slot is not None and layout is not None:
-                    found += [w for w, _ in widget_values(layout, target) if w.name == slot.name and w.sent]
-        return found
+    def _write(self, graph: SavedGraph) -> dict[tuple[str, str], tuple[SavedNode, list[Widget]]]:
+        """Return, by node and widget, the PrimitiveNode that writes there and all widgets that it writes."""
+        primitives = [node for node in graph.nodes.values() if node.type == PRIMITIVE]
+        if not primitives:
+            return {}
+        ends = {
+            slot.link: (node, slot)
+            for node in graph.nodes.values()
+            for slot in node.inputs or ()
+            if slot.link is not None
+        }
+        written: dict[tuple[str, str], tuple[SavedNode, list[Widget]]] = {}
+        for primitive in primitives:
+            fed: list[Widget] = []
+            for link_id in _output_links(primitive):
+                target = self._target(graph, link_id, ends)
+                if target is not None:
+                    fed.append(target[1])
+                    written[target[0].id, target[1].name] = primitive, fed
+        return written
+
+    def _target(
+        self, graph: SavedGraph, link_id: LinkId, ends: Mapping[LinkId, tuple[SavedNode, SavedInput]]
+    ) -> tuple[SavedNode, Widget] | None:
+        link = graph.links.get(link_id)
+        node = None if link is None else graph.nodes.get(link.target)
+        layout = None if node is None else self._layouts.get(node.type)
+        if link is None or node is None or layout is None:
+            return None
+        end, slot = ends.get(link_id, (None, None))
+        if end is node and slot is not None:
+            name = slot.widget or slot.name
+        else:
+            found = target_slot(self._layouts, node, link.target_slot)
+            if found is None:
+                return None
+            name = found[0]
+        return next(((node, widget) for widget, _ in widget_values(layout, node) if widget.name == name), None)
+
+
+def _output_links(primitive: SavedNode) -> list[LinkId]:
+    """Return the ids of the links that a PrimitiveNode's output was saved with."""
+    outputs = primitive.raw.get("outputs")
+    first = outputs[0] if type(outputs) is list and outputs else None
+    links = first.get("links") if type(first) is dict else None
+    return [link for link in links if type(link) not in (list, dict)] if type(links) is list else []
 
 
 def primitive_value(value: Any, fed: Sequence[Widget], widget: Widget) -> Any:

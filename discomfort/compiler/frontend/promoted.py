@@ -7,12 +7,12 @@ input shows into an input of its own.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from discomfort.compiler.frontend.javascript import text
-from discomfort.compiler.frontend.layout import UNDEFINED, Layouts
+from discomfort.compiler.frontend.layout import UNDEFINED, Layouts, Widget
 from discomfort.compiler.frontend.literals import literal
 from discomfort.compiler.frontend.models import INPUT_NODE, SavedGraph, SavedInput, SavedNode
 from discomfort.compiler.frontend.slots import fits, target_slot
@@ -30,6 +30,43 @@ _PREFIXES = re.compile(r"^(?:\d+: )+")
 
 _UNSHOWN = frozenset({"control_after_generate", "$$canvas-image-preview"})
 """Entries of `proxyWidgets` that show no value of a prompt."""
+
+
+def _property(host: SavedNode, name: str) -> list[Any]:
+    """Return a list among a host's properties, which may be written as JSON text."""
+    value = host.properties.get(name)
+    if type(value) is str:
+        try:
+            value = json.loads(value)
+        except (RecursionError, ValueError):
+            return []
+    return value if type(value) is list else []
+
+
+def _is_entry(entry: object) -> bool:
+    return type(entry) is list and len(entry) in (2, 3) and all(type(part) is str for part in entry)
+
+
+def shown_entries(host: SavedNode) -> list[list[str]]:
+    """Return the entries of `proxyWidgets`: nothing where one of them is not two or three texts."""
+    entries = _property(host, "proxyWidgets")
+    return entries if all(_is_entry(entry) for entry in entries) else []
+
+
+def quarantined_values(host: SavedNode) -> dict[str, Any]:
+    """Return, by input, the values that the editor kept aside when it could not convert an older save of the host.
+
+    Of two for one input the first counts; they win over `widgets_values`.
+    """
+    found: dict[str, Any] = {}
+    for kept in _property(host, "proxyWidgetErrorQuarantine"):
+        if type(kept) is not dict or not _is_entry(kept.get("originalEntry")):
+            return {}
+        source, name = kept["originalEntry"][:2]
+        value = kept.get("hostValue")
+        if source == "-1" and value is not None:
+            found.setdefault(name, value)
+    return found
 
 
 class Shown:
@@ -55,7 +92,7 @@ class Promoted:
         self._layouts = layouts
         self._targets: dict[str, list[tuple[SavedNode, str] | None]] = {}
         self._shown: dict[int, Shown] = {}
-        self._forgotten: dict[str, frozenset[str]] = {}
+        self._in_file_order: bool | None = None
 
     def host_input(self, scope: Scope, slot: int) -> SavedInput | None:
         """Return the host's saved input for the definition's input `slot`; of two of one name the last."""
@@ -114,47 +151,70 @@ class Promoted:
         if found is None:
             found = self._shown[scope.index] = Shown()
             if scope.host is not None and scope.parent is not None:
-                if scope.graph.id in self._forgotten_in(scope.parent.graph):
+                if self._loaded_late(scope):
+                    self._by_late_inputs(scope.graph, found)
                     return found
                 self._by_inputs(scope, scope.host, found)
-                entries = scope.host.properties.get("proxyWidgets")
-                if type(entries) is list and entries:
-                    self._by_entries(scope, scope.host, entries, found)
+                self._by_entries(scope, scope.host, shown_entries(scope.host), found)
         return found
 
-    def _forgotten_in(self, graph: SavedGraph) -> frozenset[str]:
-        """Return the definitions whose hosts in `graph` lose their values as the editor loads the workflow.
+    def _loaded_late(self, scope: Scope) -> bool:
+        """Return whether the editor loads the definition of a host behind the one that holds the host.
 
-        They do where a definition holds several hosts of one that is saved behind it (observed).
+        Inner definitions come first, unless one definition holds several hosts of another: then all are loaded in the
+        order of the file.
         """
-        found = self._forgotten.get(graph.id)
-        if found is None:
-            counts: dict[str, int] = {}
-            for node in graph.nodes.values():
-                if node.type in self._order:
-                    counts[node.type] = counts.get(node.type, 0) + 1
-            own = self._order.get(graph.id, len(self._order))
-            found = frozenset(name for name, count in counts.items() if count > 1 and self._order[name] > own)
-            self._forgotten[graph.id] = found
-        return found
+        if self._in_file_order is None:
+            self._in_file_order = any(
+                len(hosted) > len(set(hosted))
+                for hosted in (
+                    [node.type for node in graph.nodes.values() if node.type in self._order]
+                    for graph in self.definitions.values()
+                )
+            )
+        holder = scope.parent.graph.id if scope.parent is not None else ""
+        return self._in_file_order and holder in self._order and self._order[scope.graph.id] > self._order[holder]
+
+    def _by_late_inputs(self, graph: SavedGraph, shown: Shown) -> None:
+        """Show the values of a definition that is loaded after its host: whatever was saved for the host is lost.
+
+        What shows is the widget at the position that the first link inside was saved with.
+        """
+        for slot, port in enumerate(graph.inputs):
+            link = graph.links.get(port.links[0]) if port.links else None
+            node = None if link is None else graph.nodes.get(link.target)
+            if link is None or node is None or node.type in self.definitions:
+                continue
+            found = target_slot(self._layouts, node, link.target_slot)
+            value = None if found is None else self._own_value(node, found[0])
+            if value is None:
+                shown.silent.add(slot)
+            else:
+                shown.by_input[slot] = value
 
     def _by_inputs(self, scope: Scope, host: SavedNode, shown: Shown) -> None:
         position = 0
+        kept = quarantined_values(host)
         for slot, target in enumerate(self.targets(scope.graph)):
             if target is not None:
-                value = saved_value(host.values, position)
+                value = kept.get(scope.graph.inputs[slot].name, UNSET)
+                if value is UNSET:
+                    value = saved_value(host.values, position)
                 position += 1
+                if value is None:
+                    widget = self._widget_behind(*target)
+                    value = widget.first if widget is not None and widget.first is not UNDEFINED else None
                 if value is not UNSET:
                     shown.by_input[slot] = NOTHING if value is UNDEFINED else literal(value)
 
-    def _by_entries(self, scope: Scope, host: SavedNode, entries: list[Any], shown: Shown) -> None:
+    def _by_entries(self, scope: Scope, host: SavedNode, entries: list[list[str]], shown: Shown) -> None:
         graph = scope.graph
         for position, entry in enumerate(entries):
-            if type(entry) is not list or len(entry) < 2 or type(entry[1]) is not str or entry[1] in _UNSHOWN:
+            if entry[1] in _UNSHOWN:
                 continue
             saved = saved_value(host.values, position)
             value = None if saved is UNSET or saved is None else literal(saved)
-            source, name = text(entry[0]), _PREFIXES.sub("", entry[1])
+            source, name = entry[0], _PREFIXES.sub("", entry[1])
             if source == "-1":
                 slot = next((row for row, port in enumerate(graph.inputs) if port.name == name), None)
                 if slot is None or self.targets(graph)[slot] is None:
@@ -170,7 +230,7 @@ class Promoted:
         if node.type == PRIMITIVE:
             self._show_primitive(graph, node, value, shown)
             return
-        given = next((found for found in node.inputs or () if found.name == name), None)
+        given = next((found for found in node.inputs or () if (found.widget or found.name) == name), None)
         link = graph.links.get(given.link) if given is not None and given.link is not None else None
         if link is None:
             shown.by_widget[node.id, name] = value
@@ -183,7 +243,7 @@ class Promoted:
             else:
                 shown.silent.add(link.origin_slot)
                 shown.by_widget[node.id, name] = value
-        elif link.origin != INPUT_NODE and node.type in self.definitions:
+        elif link.origin != INPUT_NODE:
             shown.by_widget[node.id, name] = value
 
     def _show_primitive(self, graph: SavedGraph, node: SavedNode, value: Literal | None, shown: Shown) -> None:
@@ -212,23 +272,47 @@ class Promoted:
         return found
 
     def _target(self, graph: SavedGraph, slot: int) -> tuple[SavedNode, str] | None:
+        for node, found in self._fed(graph, slot):
+            if node.type in self.definitions:
+                if self._widget_behind(node, found.name) is not None:
+                    return node, found.name
+            elif found.widget is not None and self._widget(node, found.widget) is not None:
+                return node, found.widget
+        return None
+
+    def _fed(self, graph: SavedGraph, slot: int) -> Iterator[tuple[SavedNode, SavedInput]]:
+        """Yield the nodes inside that a definition's input feeds, each with the input that is fed."""
         for link_id in graph.inputs[slot].links:
             link = graph.links.get(link_id)
             node = None if link is None else graph.nodes.get(link.target)
-            if node is None or not node.inputs:
-                continue
-            found = next((given for given in node.inputs if given.link == link_id), None)
-            if found is not None and found.widget is not None and self._has_widget(node, found.widget):
-                return node, found.name
+            found = next((given for given in node.inputs or () if given.link == link_id), None) if node else None
+            if node is not None and found is not None:
+                yield node, found
+
+    def _widget_behind(self, node: SavedNode, name: str) -> Widget | None:
+        """Return the widget of a node, or the one deep inside that a host shows for its input `name`."""
+        for _ in range(len(self.definitions) + 1):
+            graph = self.definitions.get(node.type)
+            if graph is None:
+                return self._widget(node, name)
+            slot = next((row for row, port in enumerate(graph.inputs) if port.name == name), None)
+            for inner, found in () if slot is None else self._fed(graph, slot):
+                if inner.type in self.definitions:
+                    node, name = inner, found.name
+                    break
+                if found.widget is not None and self._widget(inner, found.widget) is not None:
+                    return self._widget(inner, found.widget)
+            else:
+                return None
         return None
 
-    def _has_widget(self, node: SavedNode, name: str) -> bool:
-        """Return whether a node has the widget that a saved input stands for: classes change between versions."""
+    def _widget(self, node: SavedNode, name: str) -> Widget | None:
+        """Return a widget that a saved input stands for; None where the class, which may be newer, has no such."""
         layout = self._layouts.get(node.type)
         if layout is None:
-            return node.type in self.definitions
+            return None
         widgets = layout.widgets if layout.fixed else [widget for widget, _ in widget_values(layout, node)]
-        return any(widget.name == name for widget in widgets)
+        return next((widget for widget in widgets if widget.name == name), None)
 
     def _own_value(self, node: SavedNode, name: str) -> Literal | None:
         layout = self._layouts.get(node.type)

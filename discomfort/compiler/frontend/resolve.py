@@ -26,6 +26,7 @@ class Resolver:
         self._promoted = promoted
         self._findings = findings
         self._memo: dict[tuple[int, LinkId, str], Source] = {}
+        self._rerouted: dict[tuple[str, str], str] = {}
         self._setters: dict[int, dict[str, SavedNode]] = {}
 
     def source(self, scope: Scope, node: SavedNode, name: str, link_id: LinkId, wanted: str) -> Source:
@@ -39,11 +40,10 @@ class Resolver:
         return self._walk(scope, node, name, link_id, wanted)
 
     def _walk(self, scope: Scope, node: SavedNode, name: str, link_id: LinkId, wanted: str) -> Source:
-        asked = wanted
-        rerouted = False
         passed: list[tuple[int, LinkId, str]] = []
         seen: set[tuple[int, LinkId, str]] = set()
         step: _Step | Source = (scope, link_id)
+        into: str | None = wanted
         through_bypass = False
         while type(step) is tuple:
             key = (step[0].index, step[1], wanted)
@@ -56,68 +56,91 @@ class Resolver:
                 break
             seen.add(key)
             passed.append(key)
-            origin = self._origin(*step)
-            rerouted |= origin is not None and origin.type in REROUTES and origin.mode != BYPASSED
-            step, passing = self._step(step[0], step[1], wanted, (scope, node, name))
+            if into is not None and not fits(self._rerouted_type(*step), into):
+                step = None
+                break
+            step, passing, into = self._step(step[0], step[1], wanted, (scope, node, name))
             if passing is not None:
                 through_bypass, wanted = True, passing
         result: Source = step  # type: ignore[assignment]
         for key in passed:
             self._memo[key] = result
-        if rerouted and type(result) is Link and not fits(self._output_type(scope, result), asked):
-            return None
         return result
 
-    def _origin(self, scope: Scope, link_id: LinkId) -> SavedNode | None:
-        link = scope.graph.links.get(link_id)
-        return None if link is None else scope.graph.nodes.get(link.origin)
+    def _rerouted_type(self, scope: Scope, link_id: LinkId) -> str:
+        """Return the type of the output behind the Reroutes that a link comes from, any for other links.
 
-    def _output_type(self, scope: Scope, link: Link) -> str:
-        """Return the saved type of an output; the editor cuts reroutes between types that do not fit."""
-        *hosts, node_id = link.node.split(":")
-        place: Scope | None = self._root
-        for host in hosts:
-            place = None if place is None else place.children.get(host)
-        node = None if place is None else place.graph.nodes.get(node_id)
-        if node is None:
+        The editor cuts a link out of a Reroute where that type does not fit; it looks no further than this graph, and
+        at no modes.
+        """
+        graph = scope.graph
+        link = graph.links.get(link_id)
+        origin = None if link is None else graph.nodes.get(link.origin)
+        if origin is None or origin.type != "Reroute":
             return "*"
+        passed: list[tuple[str, str]] = []
+        given = "*"
+        while (graph.id, origin.id) not in self._rerouted:
+            passed.append((graph.id, origin.id))
+            self._rerouted[graph.id, origin.id] = "*"
+            link = graph.links.get(origin.inputs[0].link) if origin.inputs else None
+            before = None if link is None else graph.nodes.get(link.origin)
+            if link is None or before is None:
+                break
+            if before.type != "Reroute":
+                given = self._output_type(before, link.origin_slot)
+                break
+            origin = before
+        else:
+            given = self._rerouted[graph.id, origin.id]
+        for key in passed:
+            self._rerouted[key] = given
+        return given
+
+    def _output_type(self, node: SavedNode, slot: int) -> str:
+        definition = self._promoted.definitions.get(node.type)
+        if definition is not None:
+            return definition.outputs[slot].type if 0 <= slot < len(definition.outputs) else "*"
         known = self._layouts.catalog.get(node.type)
         if known is not None:
-            kind = known.outputs[link.slot].type if 0 <= link.slot < len(known.outputs) else "*"
+            kind = known.outputs[slot].type if 0 <= slot < len(known.outputs) else "*"
             if kind != MATCH_TYPE:
                 return kind
-        return node.outputs[link.slot] if node.outputs and 0 <= link.slot < len(node.outputs) else "*"
+        return node.outputs[slot] if node.outputs and 0 <= slot < len(node.outputs) else "*"
 
     def _step(
         self, scope: Scope, link_id: LinkId, wanted: str, consumer: tuple[Scope, SavedNode, str]
-    ) -> tuple[_Step | Source, str | None]:
+    ) -> tuple[_Step | Source, str | None, str | None]:
         """Return where one link leads: another link to follow, a final source, or None.
 
         The second item is the type of the input through which a bypassed node was passed: what lies behind is asked
-        for that type.
+        for that type. The third is the type of the input that the other link ends at; None where it is a Reroute's.
         """
         link = scope.graph.links.get(link_id)
         if link is None:
             self._report_dangling(consumer, f"link {link_id!r} is not in the list of links")
-            return None, None
+            return None, None, None
         if link.origin == INPUT_NODE and scope.parent is not None:
-            return self._leave(scope, link.origin_slot), None
+            ports = scope.graph.inputs
+            given = ports[link.origin_slot].type if 0 <= link.origin_slot < len(ports) else None
+            return self._leave(scope, link.origin_slot), None, given
         origin = scope.graph.nodes.get(link.origin)
         if origin is None:
             self._report_dangling(consumer, f"link {link_id!r} comes from node {link.origin}, which is not there")
-            return None, None
+            return None, None, None
         if origin.mode == MUTED and origin.type != SETTER:
-            return None, None
+            return None, None, None
         if origin.type in VIRTUAL:
             if link.origin_slot != 0 and origin.type in REROUTES:
-                return None, None
-            return self._virtual(scope, origin), "*" if origin.mode == BYPASSED else None
+                return None, None, None
+            return self._virtual(scope, origin), "*" if origin.mode == BYPASSED else None, None
         if origin.mode == BYPASSED:
-            return self._bypass(scope, origin, link.origin_slot, wanted, consumer)
+            step, passing = self._bypass(scope, origin, link.origin_slot, wanted, consumer)
+            return step, passing, passing
         child = scope.children.get(origin.id)
         if child is not None:
-            return self._enter(child, link.origin_slot, consumer), None
-        return Link(NodeId(scope.prefix + origin.id), link.origin_slot), None
+            return self._enter(child, link.origin_slot, consumer), None, None
+        return Link(NodeId(scope.prefix + origin.id), link.origin_slot), None, None
 
     def _leave(self, scope: Scope, slot: int) -> _Step | Source:
         """Return what feeds a subgraph's input `slot` from outside: the host's link, or its promoted widget."""
@@ -177,15 +200,25 @@ class Resolver:
     ) -> tuple[_Step | Source, str]:
         inputs = self._slots(origin)
         given = origin.outputs[slot] if origin.outputs is not None and 0 <= slot < len(origin.outputs) else "*"
+        if not 0 <= slot < self._output_count(origin):
+            self._report_bypass(consumer, scope, origin, f"no output {slot} for which to hand on an input")
+            return None, wanted
         index = bypass_index([type_ for _, type_, _ in inputs], slot, given, wanted)
         if index is None:
             if not inputs and wanted == "*":
-                self._report_bypass(consumer, scope, origin)
+                self._report_bypass(consumer, scope, origin, "no input to hand on")
             return None, wanted
         name, passing, link = inputs[index]
         if link is not None:
             return (scope, link), passing
         return (self._promoted.inner_value(scope, origin, name) if scope.parent is not None else None), passing
+
+    def _output_count(self, node: SavedNode) -> int:
+        definition = self._promoted.definitions.get(node.type)
+        if definition is not None:
+            return len(definition.outputs)
+        known = self._layouts.catalog.get(node.type)
+        return max(len(node.outputs or ()), len(known.outputs) if known is not None else 0)
 
     def _slots(self, node: SavedNode) -> list[tuple[str, str, LinkId]]:
         definition = self._promoted.definitions.get(node.type)
@@ -216,11 +249,13 @@ class Resolver:
             input=name,
         )
 
-    def _report_bypass(self, consumer: tuple[Scope, SavedNode, str], scope: Scope, origin: SavedNode) -> None:
+    def _report_bypass(
+        self, consumer: tuple[Scope, SavedNode, str], scope: Scope, origin: SavedNode, lacks: str
+    ) -> None:
         place, node, name = consumer
         self._findings.error(
             "DF115",
-            f"node {scope.prefix}{origin.id} ({origin.title or origin.type}) is bypassed but has no input to hand on",
+            f"node {scope.prefix}{origin.id} ({origin.title or origin.type}) is bypassed but has {lacks}",
             path=f"{place.graph.path}.nodes[{node.row}]",
             node=place.prefix + node.id,
             title=node.title or node.type,

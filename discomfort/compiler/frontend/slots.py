@@ -22,10 +22,10 @@ def loaded_slots(declared: list[Socket] | None, node: SavedNode) -> list[tuple[s
             used.update(slot.name for slot in members)
             if not socket.nested:
                 slots += _in_order(socket, members)
-                continue
-            if socket.members and node.values:
-                members = _grown(socket, saved)
-            slots += [(slot.name, slot.type, slot.link) for slot in members]
+            elif socket.members and node.values:
+                slots += _growing(socket, saved)
+            else:
+                slots += [(slot.name, slot.type, slot.link) for slot in members]
             continue
         found = saved.get(socket.name)
         used.add(socket.name)
@@ -39,7 +39,7 @@ def loaded_slots(declared: list[Socket] | None, node: SavedNode) -> list[tuple[s
 def declared_slots(layouts: Layouts, node: SavedNode) -> list[Socket] | None:
     """Return the slots that the node's class declares; None for a class that the catalog does not know."""
     layout = layouts.get(node.type)
-    return None if layout is None else input_slots(layout, widget_values(layout, node))
+    return None if layout is None else input_slots(layout, widget_values(layout, node), bool(node.values))
 
 
 def _in_order(socket: Socket, members: list[SavedInput]) -> list[tuple[str, str, LinkId]]:
@@ -55,16 +55,15 @@ def _in_order(socket: Socket, members: list[SavedInput]) -> list[tuple[str, str,
     return slots + [(slot.name, slot.type, slot.link) for slot in saved.values()]
 
 
-def _grown(socket: Socket, saved: Mapping[str, SavedInput]) -> list[SavedInput]:
-    """Return the saved slots that grow inside a dynamic combo as far as the editor grows them."""
-    found = []
+def _growing(socket: Socket, saved: Mapping[str, SavedInput]) -> list[tuple[str, str, LinkId]]:
+    """Return (name, type, link) of the slots that grow inside a dynamic combo, as far as the editor grows them."""
+    slots: list[tuple[str, str, LinkId]] = []
     for position, name in enumerate(socket.members):
         slot = saved.get(name)
-        if slot is not None:
-            found.append(slot)
+        slots.append((name, socket.type, None) if slot is None else (name, slot.type, slot.link))
         if position >= socket.least and (slot is None or slot.link is None):
             break
-    return found
+    return slots
 
 
 def existing_inputs(layout: Layout, node: SavedNode) -> list[SavedInput]:
@@ -78,10 +77,10 @@ def existing_inputs(layout: Layout, node: SavedNode) -> list[SavedInput]:
     combos = tuple(f"{widget.name}." for widget, _ in values if widget.branches is not None)
     if not combos:
         return node.inputs or []
-    declared = input_slots(layout, values)
+    declared = input_slots(layout, values, True)
     saved = {slot.name: slot for slot in node.inputs or ()}
     names = {socket.name for socket in declared if not socket.grows}
-    names.update(slot.name for socket in declared if socket.nested for slot in _grown(socket, saved))
+    names.update(name for socket in declared if socket.nested for name, _, _ in _growing(socket, saved))
     groups = tuple(f"{socket.name}." for socket in declared if socket.grows and not socket.nested)
     return [
         slot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from discomfort.compiler.frontend.findings import Findings
@@ -12,6 +13,10 @@ DEEPEST = 1000
 
 MOST_NODES = 500_000
 """A workflow that unfolds to more nodes than this is an error."""
+
+
+_WHOLE = re.compile(r"(?:0|-?[1-9][0-9]*)$")
+"""An id that JavaScript reads as a whole number and writes the same way."""
 
 
 class Scope:
@@ -92,38 +97,35 @@ def _sizes(definitions: dict[str, SavedGraph]) -> dict[str, int]:
 def make_ids_unique(workflow: SavedWorkflow) -> None:
     """Renumber inner nodes whose ids are taken by the root or by an earlier definition, in file order.
 
-    New ids count up from the save's last one, past those in use; the frontend does this when it loads a workflow, and
-    prompts show it.
+    New ids count up from the save's last one, past those seen so far; the frontend does this when it loads a workflow,
+    and prompts show it. Ids that the root writes as text take nothing.
     """
-    taken = {node_id for node_id in workflow.root.nodes if node_id.isdigit()}
+    taken = {node.id for node in workflow.root.nodes.values() if type(node.raw["id"]) in (int, float)}
     last = workflow.last_node_id
     hosts = _hosts_that_promote(workflow)
     for definition in workflow.definitions.values():
         renamed: dict[str, str] = {}
-        for node_id in definition.nodes:
-            if not node_id.isdigit():
-                continue
-            if node_id not in taken:
-                taken.add(node_id)
-                last = max(last, int(node_id))
+        twins = len({node.id for node in definition.nodes.values()}) < len(definition.nodes)
+        for node in definition.nodes.values():
+            if node.id not in taken:
+                taken.add(node.id)
+                if _WHOLE.match(node.id):
+                    last = max(last, int(node.id))
                 continue
             last += 1
-            while str(last) in taken or str(last) in definition.nodes:
+            while str(last) in taken:
                 last += 1
-            renamed[node_id] = str(last)
+            renamed[node.id] = str(last)
             taken.add(str(last))
-        if renamed:
-            _rename(definition, renamed)
+            node.id = str(last)
+        if renamed or twins:
+            definition.nodes = {node.id: node for node in definition.nodes.values()}
+            _move_links(definition, renamed)
             _rename_promotions(hosts.get(definition.id, ()), renamed)
     workflow.last_node_id = last
 
 
-def _rename(definition: SavedGraph, renamed: dict[str, str]) -> None:
-    nodes = {}
-    for node in definition.nodes.values():
-        node.id = renamed.get(node.id, node.id)
-        nodes[node.id] = node
-    definition.nodes = nodes
+def _move_links(definition: SavedGraph, renamed: dict[str, str]) -> None:
     for link in definition.links.values():
         link.origin = renamed.get(link.origin, link.origin)
         link.target = renamed.get(link.target, link.target)

@@ -32,6 +32,9 @@ SILENT = NOTES | frozenset(
 )
 """Types that feed nothing."""
 
+GROUP_MARKS = ("workflow>", "workflow/")
+"""How the types of legacy group nodes begin."""
+
 VIRTUAL = REROUTES | SILENT | {PRIMITIVE, GETTER}
 
 

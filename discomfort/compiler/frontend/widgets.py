@@ -70,17 +70,18 @@ def loaded_value(widget: Widget, value: Any) -> Any:
     if value is UNSET or widget.kind == "PREVIEW_3D":
         return widget.default
     if value is None or value is UNDEFINED:
-        if widget.options.get("remote"):
-            return "L"
-        if widget.kind == "COMBO" or widget.branches is not None:
-            return value if widget.default is UNDEFINED else widget.default
+        if widget.first is not UNDEFINED:
+            return widget.first
         if widget.kind == "STRING" and widget.options.get("multiline"):
             return "" if value is None else "undefined"
     return value
 
 
-def input_slots(layout: Layout, values: list[tuple[Widget, Any]]) -> list[Socket]:
-    """Return the declared input slots as the editor lists them: what a dynamic combo adds stands before it."""
+def input_slots(layout: Layout, values: list[tuple[Widget, Any]], taken: bool) -> list[Socket]:
+    """Return the declared input slots as the editor lists them.
+
+    What a dynamic combo adds stands behind it when its choice was `taken` from the save, and before it by default.
+    """
     chosen = {widget.name: value for widget, value in values}
     slots: list[Socket] = []
     waiting: list[Widget | Socket] = list(reversed(layout.members))
@@ -93,6 +94,9 @@ def input_slots(layout: Layout, values: list[tuple[Widget, Any]]) -> list[Socket
             branch = None if member.branches is None else member.branches.get(text(chosen.get(member.name)))
             if branch is None:
                 slots.append(own)
+            elif taken:
+                slots.append(own)
+                waiting += reversed(branch.members)
             else:
                 waiting += [own, *reversed(branch.members)]
     return slots
