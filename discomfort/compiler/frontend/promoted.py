@@ -32,6 +32,10 @@ _UNSHOWN = frozenset({"control_after_generate", "$$canvas-image-preview"})
 """Entries of `proxyWidgets` that show no value of a prompt."""
 
 
+_LOOKED_INTO = 100
+"""Subgraphs nested deeper than this that are loaded late show nothing."""
+
+
 def _property(host: SavedNode, name: str) -> list[Any]:
     """Return a list among a host's properties, which may be written as JSON text."""
     value = host.properties.get(name)
@@ -152,7 +156,7 @@ class Promoted:
             found = self._shown[scope.index] = Shown()
             if scope.host is not None and scope.parent is not None:
                 if self._loaded_late(scope):
-                    self._by_late_inputs(scope.graph, found)
+                    self._by_late_inputs(scope, found)
                     return found
                 self._by_inputs(scope, scope.host, found)
                 self._by_entries(scope, scope.host, shown_entries(scope.host), found)
@@ -175,22 +179,31 @@ class Promoted:
         holder = scope.parent.graph.id if scope.parent is not None else ""
         return self._in_file_order and holder in self._order and self._order[scope.graph.id] > self._order[holder]
 
-    def _by_late_inputs(self, graph: SavedGraph, shown: Shown) -> None:
+    def _by_late_inputs(self, scope: Scope, shown: Shown) -> None:
         """Show the values of a definition that is loaded after its host: whatever was saved for the host is lost.
 
         What shows is the widget at the position that the first link inside was saved with.
         """
+        graph = scope.graph
         for slot, port in enumerate(graph.inputs):
             link = graph.links.get(port.links[0]) if port.links else None
             node = None if link is None else graph.nodes.get(link.target)
-            if link is None or node is None or node.type in self.definitions:
+            if link is None or node is None:
                 continue
-            found = target_slot(self._layouts, node, link.target_slot)
-            value = None if found is None else self._own_value(node, found[0])
+            value = self._value_at(scope, node, link.target_slot)
             if value is None:
                 shown.silent.add(slot)
             else:
                 shown.by_input[slot] = value
+
+    def _value_at(self, scope: Scope, node: SavedNode, position: int) -> Literal | None:
+        """Return the value of the widget at a position among a node's inputs; None where it has none there."""
+        child = scope.children.get(node.id)
+        if child is not None:
+            known = 0 <= position < len(child.graph.inputs) and scope.depth < _LOOKED_INTO
+            return self.literal(child, position) if known else None
+        found = target_slot(self._layouts, node, position)
+        return None if found is None else self._own_value(node, found[0])
 
     def _by_inputs(self, scope: Scope, host: SavedNode, shown: Shown) -> None:
         position = 0

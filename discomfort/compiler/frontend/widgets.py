@@ -8,6 +8,7 @@ from typing import Any
 from discomfort.compiler.frontend.javascript import text
 from discomfort.compiler.frontend.layout import UNDEFINED, Layout, Socket, Widget
 from discomfort.compiler.frontend.models import SavedNode
+from discomfort.compiler.frontend.viewports import LAST_MODEL, VIEWERS, viewport_state
 
 UNSET: Any = object()
 """A position at which the save holds no value."""
@@ -27,7 +28,7 @@ def widget_values(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
     """Return each widget of the node with its value; dynamic combos add the widgets of the choice they hold."""
     values = node.values
     if node.type in _BY_CLASS:
-        return _BY_CLASS[node.type](layout, values)
+        return _BY_CLASS[node.type](layout, node)
     if type(values) is list:
         if layout.fixed and len(values) >= len(layout.widgets) and None not in values and True not in layout.forced:
             return list(zip(layout.widgets, values, strict=False))
@@ -54,7 +55,7 @@ def widget_values(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
 
 def _last_model(values: list[tuple[Widget, Any]], node: SavedNode) -> list[tuple[Widget, Any]]:
     """Return a 3D viewer's values: it opens the model that it showed last, whatever its widget holds."""
-    last = node.properties.get("Last Time Model File")
+    last = node.properties.get(LAST_MODEL)
     if type(last) is not str or not last:
         return values
     return [(widget, last if widget.name == "model_file" else value) for widget, value in values]
@@ -102,9 +103,9 @@ def input_slots(layout: Layout, values: list[tuple[Widget, Any]], taken: bool) -
     return slots
 
 
-def _custom_combo(layout: Layout, values: Any) -> list[tuple[Widget, Any]]:
+def _custom_combo(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
     """Return choice, its index among the options, and the options up to the first empty one."""
-    saved = values if type(values) is list else []
+    saved = node.values if type(node.values) is list else []
     options: list[Any] = []
     for option in [*saved[2:], ""]:
         options.append(option)
@@ -118,23 +119,35 @@ def _custom_combo(layout: Layout, values: Any) -> list[tuple[Widget, Any]]:
     return found + [(Widget(f"option{row}", "STRING"), option) for row, option in enumerate(options, 1)]
 
 
-def _record_audio(layout: Layout, values: Any) -> list[tuple[Widget, Any]]:
+def _record_audio(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
     """Return the recorder as it starts: empty, whatever was saved."""
     return [(widget, widget.default) for widget in layout.widgets]
 
 
-def _sampler(layout: Layout, values: Any) -> list[tuple[Widget, Any]]:
+def _sampler(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
     """Return a sampler's values; names of samplers from before 2023 began with `sample_`."""
-    plain = SavedNode("", "", 0, {"widgets_values": values})
     return [
         (widget, value[7:])
         if widget.name == "sampler_name" and type(value) is str and value.startswith("sample_")
         else (widget, value)
-        for widget, value in widget_values(layout, plain)
+        for widget, value in _plain_values(layout, node)
     ]
 
 
-_BY_CLASS: Mapping[str, Callable[[Layout, Any], list[tuple[Widget, Any]]]] = {
+def _viewer(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
+    """Return a 3D viewer's values: the state of its camera in place of the saved one."""
+    values = _plain_values(layout, node)
+    size = {widget.name: value for widget, value in values}
+    state = viewport_state(node, size.get("width"), size.get("height"))
+    return [(widget, state if widget.name == "viewport_state" else value) for widget, value in values]
+
+
+def _plain_values(layout: Layout, node: SavedNode) -> list[tuple[Widget, Any]]:
+    return widget_values(layout, SavedNode("", "", 0, {"widgets_values": node.values}))
+
+
+_BY_CLASS: Mapping[str, Callable[[Layout, SavedNode], list[tuple[Widget, Any]]]] = {
+    **dict.fromkeys(VIEWERS, _viewer),
     "CustomCombo": _custom_combo,
     "KSampler": _sampler,
     "KSamplerAdvanced": _sampler,
