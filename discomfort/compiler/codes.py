@@ -23,6 +23,7 @@ CODES: Mapping[str, str] = {
     "DF115": "a bypassed node has nothing to hand on",
     "DF116": "a group node stays as it is",
     "DF117": "the editor loses a link to or from a group node",
+    "DF118": "no node of the workflow runs",
     "DF121": "a subgraph contains itself",
     "DF122": "subgraphs are nested too deep or unfold to too many nodes",
     "DF130": "a node type is not in the catalog",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-DIGESTS = Path(__file__).with_name("template_digests.txt")
+PACKAGE = "comfyui-workflow-templates-json"
+REFERENCE = "0.1.50"
+DIGESTS = {file.stem: file for file in Path(__file__).with_name("digests").glob("*.txt")}
+"""One file for each version of the package whose templates the official frontend was asked for."""
 
 
 def folder() -> Path | None:
@@ -18,11 +22,21 @@ def folder() -> Path | None:
     return None if spec is None or spec.origin is None else Path(spec.origin).parent / "templates"
 
 
-def recorded() -> Iterator[tuple[str, str]]:
-    """Yield (template, digest of the official frontend's prompt)."""
-    for line in DIGESTS.read_text(encoding="utf-8").splitlines():
+def recorded(version: str | None = None) -> Iterator[tuple[str, str]]:
+    """Yield (template, digest of the official frontend's prompt) of a version; by default of the installed one."""
+    if version is None:
+        version = installed()
+    for line in DIGESTS.get(version, DIGESTS[REFERENCE]).read_text(encoding="utf-8").splitlines():
         digest, name = line.split(maxsplit=1)
         yield name, digest
+
+
+def installed() -> str:
+    """Return the version of the templates that are installed; the reference where none are."""
+    try:
+        return importlib.metadata.version(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return REFERENCE
 
 
 def without_wall_clock(prompt: Mapping[str, Any]) -> dict[str, Any]:

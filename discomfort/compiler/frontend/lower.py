@@ -71,6 +71,9 @@ class Lowering:
                 nodes[node.id] = node
                 self.paths[node.id] = f"{scope.graph.path}.nodes[{saved.row}]"
         _drop_dangling(nodes)
+        if not nodes and self._workflow.root.nodes:
+            words = "nothing in this workflow runs: its nodes are muted, bypassed, or live in the editor only"
+            self._findings.warning("DF118", words, path="$.nodes", hint="wake the nodes that should run")
         return Graph(nodes)
 
     def _node(self, scope: Scope, saved: SavedNode) -> Node:
