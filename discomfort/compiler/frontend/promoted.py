@@ -7,16 +7,16 @@ input shows into an input of its own.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from discomfort.compiler.frontend.layout import UNDEFINED, Layouts, Widget
+from discomfort.compiler.frontend.host_properties import quarantined_values, shown_entries
+from discomfort.compiler.frontend.layout import UNDEFINED, Layouts
 from discomfort.compiler.frontend.literals import literal
-from discomfort.compiler.frontend.models import INPUT_NODE, SavedGraph, SavedInput, SavedNode
+from discomfort.compiler.frontend.models import INPUT_NODE, LinkId, SavedGraph, SavedInput, SavedNode
 from discomfort.compiler.frontend.slots import fits, target_slot
 from discomfort.compiler.frontend.subgraphs import Scope
+from discomfort.compiler.frontend.targets import Targets
 from discomfort.compiler.frontend.virtual import PRIMITIVE
 from discomfort.compiler.frontend.widgets import UNSET, saved_value, widget_values
 from discomfort.compiler.graph import Literal
@@ -36,55 +36,19 @@ _LOOKED_INTO = 100
 """Subgraphs nested deeper than this that are loaded late show nothing."""
 
 
-def _property(host: SavedNode, name: str) -> list[Any]:
-    """Return a list among a host's properties, which may be written as JSON text."""
-    value = host.properties.get(name)
-    if type(value) is str:
-        try:
-            value = json.loads(value)
-        except (RecursionError, ValueError):
-            return []
-    return value if type(value) is list else []
-
-
-def _is_entry(entry: object) -> bool:
-    return type(entry) is list and len(entry) in (2, 3) and all(type(part) is str for part in entry)
-
-
-def shown_entries(host: SavedNode) -> list[list[str]]:
-    """Return the entries of `proxyWidgets`: nothing where one of them is not two or three texts."""
-    entries = _property(host, "proxyWidgets")
-    return entries if all(_is_entry(entry) for entry in entries) else []
-
-
-def quarantined_values(host: SavedNode) -> dict[str, Any]:
-    """Return, by input, the values that the editor kept aside when it could not convert an older save of the host.
-
-    Of two for one input the first counts; they win over `widgets_values`.
-    """
-    found: dict[str, Any] = {}
-    for kept in _property(host, "proxyWidgetErrorQuarantine"):
-        if type(kept) is not dict or not _is_entry(kept.get("originalEntry")):
-            return {}
-        source, name = kept["originalEntry"][:2]
-        value = kept.get("hostValue")
-        if source == "-1" and value is not None:
-            found.setdefault(name, value)
-    return found
-
-
 class Shown:
     """What one host shows: values by the definition's inputs, and values for inner widgets that no input shows.
 
-    `silent` holds inputs that lost their widget because another entry took the inner widget over.
+    `taken` holds the links inside whose widgets entries took over; `silent` the inputs that lost their widget so.
     """
 
-    __slots__ = ("by_input", "by_widget", "silent")
+    __slots__ = ("by_input", "by_widget", "silent", "taken")
 
     def __init__(self) -> None:
         self.by_input: dict[int, Literal] = {}
         self.by_widget: dict[tuple[str, str], Literal | None] = {}
         self.silent: set[int] = set()
+        self.taken: set[LinkId] = set()
 
 
 class Promoted:
@@ -94,7 +58,7 @@ class Promoted:
         self.definitions = definitions
         self._order = {name: row for row, name in enumerate(definitions)}
         self._layouts = layouts
-        self._targets: dict[str, list[tuple[SavedNode, str] | None]] = {}
+        self._targets = Targets(definitions, layouts)
         self._shown: dict[int, Shown] = {}
         self._in_file_order: bool | None = None
 
@@ -136,7 +100,7 @@ class Promoted:
             value = shown.by_input.get(slot)
             if value is not None:
                 return value
-            target = self.targets(scope.graph)[slot]
+            target = self._targets.of(scope.graph)[slot]
             if target is None:
                 return None
             node, name = target
@@ -208,14 +172,14 @@ class Promoted:
     def _by_inputs(self, scope: Scope, host: SavedNode, shown: Shown) -> None:
         position = 0
         kept = quarantined_values(host)
-        for slot, target in enumerate(self.targets(scope.graph)):
+        for slot, target in enumerate(self._targets.of(scope.graph)):
             if target is not None:
                 value = kept.get(scope.graph.inputs[slot].name, UNSET)
                 if value is UNSET:
                     value = saved_value(host.values, position)
                 position += 1
                 if value is None:
-                    widget = self._widget_behind(*target)
+                    widget = self._targets.widget_behind(*target)
                     value = widget.first if widget is not None and widget.first is not UNDEFINED else None
                 if value is not UNSET:
                     shown.by_input[slot] = NOTHING if value is UNDEFINED else literal(value)
@@ -230,7 +194,7 @@ class Promoted:
             source, name = entry[0], _PREFIXES.sub("", entry[1])
             if source == "-1":
                 slot = next((row for row, port in enumerate(graph.inputs) if port.name == name), None)
-                if slot is None or self.targets(graph)[slot] is None:
+                if slot is None or self._targets.of(graph)[slot] is None:
                     continue  # an input without widget, such as those of nodes of unknown types, shows nothing
                 if value is not None:
                     shown.by_input[slot] = value
@@ -243,21 +207,43 @@ class Promoted:
         if node.type == PRIMITIVE:
             self._show_primitive(graph, node, value, shown)
             return
+        if node.type not in self.definitions and self._targets.widget(node, name) is None:
+            return  # nothing to show, such as of a node of unknown type
         given = next((found for found in node.inputs or () if (found.widget or found.name) == name), None)
-        link = graph.links.get(given.link) if given is not None and given.link is not None else None
-        if link is None:
+        link = None if given is None else graph.links.get(given.link)
+        if given is None or link is None:
             shown.by_widget[node.id, name] = value
         elif link.origin == INPUT_NODE and 0 <= link.origin_slot < len(graph.inputs):
-            if self.targets(graph)[link.origin_slot] == (node, name):
+            if self._targets.of(graph)[link.origin_slot] == (node, name):
                 if value is not None:
                     shown.by_input[link.origin_slot] = value
                 elif link.origin_slot in shown.by_input:
                     del shown.by_input[link.origin_slot]
             else:
-                shown.silent.add(link.origin_slot)
                 shown.by_widget[node.id, name] = value
+                shown.taken.add(given.link)
+                if not self._still_shows(graph, link.origin_slot, shown):
+                    shown.silent.add(link.origin_slot)
         elif link.origin != INPUT_NODE:
             shown.by_widget[node.id, name] = value
+
+    def _still_shows(self, graph: SavedGraph, slot: int, shown: Shown) -> bool:
+        """Return whether an input has a widget left, found by the positions that its links were saved with."""
+        for link_id in graph.inputs[slot].links:
+            link = graph.links.get(link_id)
+            node = None if link is None or link_id in shown.taken else graph.nodes.get(link.target)
+            if link is None or node is None:
+                continue
+            definition = self.definitions.get(node.type)
+            if definition is not None:
+                ports = definition.inputs
+                name = ports[link.target_slot].name if 0 <= link.target_slot < len(ports) else None
+            else:
+                found = target_slot(self._layouts, node, link.target_slot)
+                name = None if found is None else found[0]
+            if name is not None and self._targets.widget_behind(node, name) is not None:
+                return True
+        return False
 
     def _show_primitive(self, graph: SavedGraph, node: SavedNode, value: Literal | None, shown: Shown) -> None:
         """Let the host feed what a PrimitiveNode feeds: it is shown in the Primitive's place."""
@@ -276,56 +262,6 @@ class Promoted:
             found = None if target is None else target_slot(self._layouts, target, link.target_slot)
             if target is not None and found is not None:
                 yield target, *found
-
-    def targets(self, graph: SavedGraph) -> list[tuple[SavedNode, str] | None]:
-        """Return, for each input of a definition, the inner widget that it shows: node and name, or None."""
-        found = self._targets.get(graph.id)
-        if found is None:
-            found = self._targets[graph.id] = [self._target(graph, slot) for slot in range(len(graph.inputs))]
-        return found
-
-    def _target(self, graph: SavedGraph, slot: int) -> tuple[SavedNode, str] | None:
-        for node, found in self._fed(graph, slot):
-            if node.type in self.definitions:
-                if self._widget_behind(node, found.name) is not None:
-                    return node, found.name
-            elif found.widget is not None and self._widget(node, found.widget) is not None:
-                return node, found.widget
-        return None
-
-    def _fed(self, graph: SavedGraph, slot: int) -> Iterator[tuple[SavedNode, SavedInput]]:
-        """Yield the nodes inside that a definition's input feeds, each with the input that is fed."""
-        for link_id in graph.inputs[slot].links:
-            link = graph.links.get(link_id)
-            node = None if link is None else graph.nodes.get(link.target)
-            found = next((given for given in node.inputs or () if given.link == link_id), None) if node else None
-            if node is not None and found is not None:
-                yield node, found
-
-    def _widget_behind(self, node: SavedNode, name: str) -> Widget | None:
-        """Return the widget of a node, or the one deep inside that a host shows for its input `name`."""
-        for _ in range(len(self.definitions) + 1):
-            graph = self.definitions.get(node.type)
-            if graph is None:
-                return self._widget(node, name)
-            slot = next((row for row, port in enumerate(graph.inputs) if port.name == name), None)
-            for inner, found in () if slot is None else self._fed(graph, slot):
-                if inner.type in self.definitions:
-                    node, name = inner, found.name
-                    break
-                if found.widget is not None and self._widget(inner, found.widget) is not None:
-                    return self._widget(inner, found.widget)
-            else:
-                return None
-        return None
-
-    def _widget(self, node: SavedNode, name: str) -> Widget | None:
-        """Return a widget that a saved input stands for; None where the class, which may be newer, has no such."""
-        layout = self._layouts.get(node.type)
-        if layout is None:
-            return None
-        widgets = layout.widgets if layout.fixed else [widget for widget, _ in widget_values(layout, node)]
-        return next((widget for widget in widgets if widget.name == name), None)
 
     def _own_value(self, node: SavedNode, name: str) -> Literal | None:
         layout = self._layouts.get(node.type)

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.layout import MATCH_TYPE, Layouts, Socket
+from discomfort.compiler.frontend.match_types import matched_type
 from discomfort.compiler.frontend.models import BYPASSED, INPUT_NODE, MUTED, LinkId, SavedNode
 from discomfort.compiler.frontend.promoted import Promoted
 from discomfort.compiler.frontend.slots import declared_slots, fits, loaded_slots
@@ -40,6 +41,9 @@ class Resolver:
         return self._walk(scope, node, name, link_id, wanted)
 
     def _walk(self, scope: Scope, node: SavedNode, name: str, link_id: LinkId, wanted: str) -> Source:
+        known = self._layouts.catalog.get(node.type)
+        if known is not None:
+            wanted = matched_type(node, name, known, lambda link: self._source_type(scope, link)) or wanted
         passed: list[tuple[int, LinkId, str]] = []
         seen: set[tuple[int, LinkId, str]] = set()
         step: _Step | Source = (scope, link_id)
@@ -97,6 +101,15 @@ class Resolver:
             self._rerouted[key] = given
         return given
 
+    def _source_type(self, scope: Scope, link_id: LinkId) -> str:
+        """Return the type of the output, or of the definition's input, that a link comes from."""
+        link = scope.graph.links.get(link_id)
+        if link is not None and link.origin == INPUT_NODE:
+            ports = scope.graph.inputs
+            return ports[link.origin_slot].type if 0 <= link.origin_slot < len(ports) else "*"
+        origin = None if link is None else scope.graph.nodes.get(link.origin)
+        return "*" if link is None or origin is None else self._output_type(origin, link.origin_slot)
+
     def _output_type(self, node: SavedNode, slot: int) -> str:
         definition = self._promoted.definitions.get(node.type)
         if definition is not None:
@@ -131,6 +144,9 @@ class Resolver:
         if origin.mode == MUTED and origin.type != SETTER:
             return None, None, None
         if origin.type in VIRTUAL:
+            if origin.mode == BYPASSED and wanted == "*" and origin.type != SETTER and not origin.inputs:
+                self._report_bypass(consumer, scope, origin, "no input to hand on")
+                return None, None, None
             if link.origin_slot != 0 and origin.type in REROUTES:
                 return None, None, None
             return self._virtual(scope, origin), "*" if origin.mode == BYPASSED else None, None
