@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.resources
 import json
 import os
@@ -48,6 +49,20 @@ async ([text, roll, resave]) => {
     Math.random = random;
   }
   return answer;
+}
+"""
+
+DROP = """
+async ([name, content]) => {
+  const app = window.app ?? window.comfyAPI.app.app;
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  try {
+    await app.handleFile(new File([bytes], name, { type: "image/png" }));
+    const { output } = await app.graphToPrompt();
+    return { prompt: JSON.stringify(output) };
+  } catch (error) {
+    return { error: String(error?.stack ?? error) };
+  }
 }
 """
 
@@ -144,34 +159,32 @@ class Frontend:
         if self._asked >= self._fresh_every:
             self.open()
         self._asked += 1
-        answer = self._page.evaluate(ASK, [json.dumps(workflow), roll, resave])
+        return self._answer(self._page.evaluate(ASK, [json.dumps(workflow), roll, resave]), key)
+
+    def drop(self, picture: Path) -> Answer:
+        """What the frontend would POST for the workflow in a PNG file that is dropped into the editor."""
+        content = base64.b64encode(picture.read_bytes()).decode()
+        return self._answer(self._page.evaluate(DROP, [picture.name, content]), "prompt")
+
+    def _answer(self, answer: dict[str, Any], key: str) -> Answer:
         if "error" in answer:
             return Answer(None, answer["error"])
         return Answer(json.loads(answer[key]))
 
 
 @contextmanager
-def frontend(object_info: bytes, *, static: Path | None = None, fresh_every: int = 100) -> Iterator[Frontend]:
-    """Start the server and a headless Chromium with an empty profile; yields the loaded page.
-
-    Args:
-        object_info: What the server answers to `GET /object_info`, JSON.
-        static: The frontend's static files; the installed package's by default.
-        fresh_every: The page is loaded anew after so many workflows, since every one opened stays in its memory.
+def browse(url: str, *, fresh_every: int = 100) -> Iterator[Frontend]:
+    """Start a headless Chromium with an empty profile; yields the loaded page that a ComfyUI server has at `url`.
 
     Raises:
-        FrontendMissing: when the frontend package, playwright or Chromium is not there.
+        FrontendMissing: when playwright or Chromium is not there.
     """
     try:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
         raise FrontendMissing("no playwright: pip install discomfort[conformance]") from None
-    executable, files = chromium_path(), static or static_folder()
-    with (
-        tempfile.TemporaryDirectory(prefix="frontend-profile-") as profile,
-        serve(files, object_info) as url,
-        sync_playwright() as playwright,
-    ):
+    executable = chromium_path()
+    with tempfile.TemporaryDirectory(prefix="frontend-profile-") as profile, sync_playwright() as playwright:
         browser = playwright.chromium.launch_persistent_context(
             profile, executable_path=executable, headless=True, args=list(CHROMIUM_FLAGS)
         )
@@ -181,3 +194,19 @@ def frontend(object_info: bytes, *, static: Path | None = None, fresh_every: int
             yield page
         finally:
             browser.close()
+
+
+@contextmanager
+def frontend(object_info: bytes, *, static: Path | None = None, fresh_every: int = 100) -> Iterator[Frontend]:
+    """Serve the frontend and look at it; yields the loaded page.
+
+    Args:
+        object_info: What the server answers to `GET /object_info`, JSON.
+        static: The frontend's static files; the installed package's by default.
+        fresh_every: The page is loaded anew after so many workflows, since every one opened stays in its memory.
+
+    Raises:
+        FrontendMissing: when the frontend package, playwright or Chromium is not there.
+    """
+    with serve(static or static_folder(), object_info) as url, browse(url, fresh_every=fresh_every) as page:
+        yield page

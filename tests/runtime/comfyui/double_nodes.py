@@ -262,6 +262,10 @@ class WorkerDied(BaseException):
     """Ends the worker thread, as a crash in it would."""
 
 
+class SleepForTests(Sleep):
+    """The name under which a real ComfyUI has such a node in its tests."""
+
+
 NODE_CLASS_MAPPINGS: dict[str, type] = {
     made.__name__: made
     for made in (
@@ -284,6 +288,7 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         PreviewImage,
         RepeatLatentBatch,
         Sleep,
+        SleepForTests,
         VAEDecode,
     )
 }

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import time
 import urllib.request
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -342,46 +340,3 @@ async def test_R7_restarted_server_has_forgotten_the_prompt(managed: StartEngine
 def _queue_length(url: str) -> int:
     running, pending = queue_of(url)
     return len(running) + len(pending)
-
-
-def test_ctrl_c_interrupts_the_server_and_leaves_no_orphan(checkout: Path, tmp_path: Path) -> None:
-    script = tmp_path / "client.py"
-    script.write_text(CTRL_C_CLIENT)
-    command = [sys.executable, str(script), str(checkout)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()) as client:
-        assert client.stdout is not None
-        server = int(client.stdout.readline())
-        time.sleep(0.5)
-        client.send_signal(signal.SIGINT)
-        began = time.monotonic()
-        _, errors = client.communicate(timeout=20)
-    assert b"KeyboardInterrupt" in errors
-    assert time.monotonic() - began < 10
-    deadline = time.monotonic() + 5
-    while is_alive(server) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_alive(server)
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path.cwd())}
-
-
-CTRL_C_CLIENT = """
-import signal
-import sys
-from pathlib import Path
-
-# A test run started in the background may have inherited an ignored SIGINT; a person at a terminal has not.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.loop import run_blocking
-from tests.runtime.comfyui.helpers import sleeping
-
-engine = ComfyUIEngine.managed(sys.argv[1])
-with WorkflowContext(max_ram_gb=0.1) as context:
-    run_blocking(engine.start())
-    print(engine.server.process_id, flush=True)
-    run_blocking(engine.run(sleeping(context, 60.0)))
-"""

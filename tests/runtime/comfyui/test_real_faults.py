@@ -21,6 +21,8 @@ from discomfort.runtime.engine import EngineLost, NodeFailed, PromptRequest
 from discomfort.runtime.engines.comfyui.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.errors import OutOfMemory, PromptInterrupted
+from discomfort.session import Discomfort
+from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import (
     is_alive,
     node,
@@ -95,6 +97,21 @@ async def test_R7_server_killed_before_during_and_after_a_prompt(
     await killed(engine)
     await wait_until(lambda: engine.server is not None and not engine.server.is_running())
     assert await result_of(engine, words(context, "and again")) == "and again!"
+
+
+async def test_R7_server_killed_right_after_a_prompt_that_a_program_ran(engine: ComfyUIEngine) -> None:
+    """What finished is in the context; the next run has the server started again, whatever it notices first."""
+    counting = {"in": port("text"), "1": node("StringLength", string=["in", 0]), "out": port("length", ["1", 0])}
+    async with await Discomfort.create(engine=engine) as discomfort:
+        with discomfort.Context() as context:
+            for text in ("one", "three", "a harbour"):
+                results = await discomfort.run([counting], inputs={"text": text}, context=context)
+                assert engine.server is not None
+                process = engine.server.process_id
+                assert process is not None
+                os.kill(process, signal.SIGKILL)
+                assert results["length"] == context.load("length") == len(text)
+            assert (await discomfort.run([counting], inputs={"text": "one"}, context=context))["length"] == 3
 
 
 async def test_R7_what_needs_no_restart(engine: ComfyUIEngine, context: WorkflowContext) -> None:
