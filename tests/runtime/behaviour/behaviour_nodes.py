@@ -89,6 +89,32 @@ async def BehaviourAsyncAdd(a: int, b: int) -> Any:
     return (a + b,)
 
 
+_arrived: dict[str, int] = {}
+
+
+@node(("INT",), {"value": INT, "party": TEXT})
+async def BehaviourMeet(value: int, party: str) -> Any:
+    """Hands `value` on once another node of its party has begun, too."""
+    _arrived[party] = _arrived.get(party, 0) + 1
+    for _ in range(1000):
+        if _arrived[party] > 1:
+            return (value,)
+        await asyncio.sleep(0.01)
+    raise TimeoutError("the other one did not begin while this one waited")
+
+
+@node(("INT",), {"party": TEXT}, inputs={"hidden": {"unique_id": "UNIQUE_ID"}})
+def BehaviourParty(party: str, unique_id: str) -> Any:
+    """Adds what two nodes that meet hand on."""
+    graph: dict[str, Any] = {
+        f"{unique_id}.{value}": {"class_type": "BehaviourMeet", "inputs": {"value": value, "party": party}}
+        for value in (1, 2)
+    }
+    inputs = {"a": [f"{unique_id}.1", 0], "b": [f"{unique_id}.2", 0]}
+    graph[f"{unique_id}.sum"] = {"class_type": "BehaviourAdd", "inputs": inputs}
+    return {"result": ([f"{unique_id}.sum", 0],), "expand": graph}
+
+
 @node((ANY,), {"value": (ANY,)})
 def BehaviourPass(value: Any) -> Any:
     return (value,)
@@ -182,6 +208,8 @@ NODE_CLASS_MAPPINGS: dict[str, Any] = {
         BehaviourHold,
         BehaviourList,
         BehaviourLoad,
+        BehaviourMeet,
+        BehaviourParty,
         BehaviourPass,
         BehaviourRepeat,
         BehaviourShow,

@@ -228,6 +228,40 @@ def test_asynchronous_nodes_run(rig: Rig, context: WorkflowContext) -> None:
     assert rig.compile(adder).run(context, inputs={"x": 4}, engine=rig.engine) == {"sum": 5}
 
 
+def test_asynchronous_nodes_run_together(rig: Rig, context: WorkflowContext) -> None:
+    """Each waits for the other: one after the other they would never end."""
+    meeting = workflow(
+        n1=("BehaviourMeet", {"value": 1, "party": f"prompt of {rig.name}"}),
+        n2=("BehaviourMeet", {"value": 2, "party": f"prompt of {rig.name}"}),
+        n3=("BehaviourAdd", {"a": ["1", 0], "b": ["2", 0]}),
+        n4=writes("sum", ["3", 0]),
+    )
+    assert rig.compile(meeting).run(context, engine=rig.engine) == {"sum": 3}
+
+
+def test_asynchronous_nodes_of_an_expansion_run_together(rig: Rig, context: WorkflowContext) -> None:
+    party = workflow(n1=("BehaviourParty", {"party": f"expansion of {rig.name}"}), n2=writes("sum", ["1", 0]))
+    assert rig.compile(party).run(context, engine=rig.engine) == {"sum": 3}
+
+
+def test_L5_of_what_is_not_asked_for_nothing_runs(rig: Rig, context: WorkflowContext) -> None:
+    """A part of a program, as the editor runs a part of a prompt: what the asked one needs runs, and nothing else."""
+    offset = 500 + list(("embedded", "inprocess", "managed", "attached")).index(rig.name)
+    both = workflow(
+        n1=("BehaviourAdd", {"a": offset, "b": 1}),
+        n2=("BehaviourAdd", {"a": ["1", 0], "b": 10}),
+        n3=writes("one", ["2", 0]),
+        n4=("BehaviourAdd", {"a": ["1", 0], "b": 20}),
+        n5=writes("other", ["4", 0]),
+    )
+    assert rig.compile(both, outputs=["one"]).run(context, engine=rig.engine) == {"one": offset + 11}
+    assert rig.noted() == ["Add"] * 2
+    assert rig.compile(both, SHOWER, outputs=["other"]).run(
+        context, inputs={"text": "not shown"}, engine=rig.engine, effects="skip"
+    ) == {"other": offset + 21}
+    assert set(rig.noted()) == {"Add"}
+
+
 @pytest.mark.parametrize(("second", "ran"), [(False, 1), (True, 2)])
 def test_lazy_inputs_that_are_not_asked_for_are_not_computed(
     rig: Rig, context: WorkflowContext, second: bool, ran: int

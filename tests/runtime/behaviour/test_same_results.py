@@ -136,6 +136,59 @@ CASES: dict[str, Prompt] = {
             "TestDynamicAsyncGeneration", image1=["a", 0], image2=["b", 0], num_async_nodes=3, sleep_duration=0.1
         ),
     },
+    "asynchronous, expanding into sleepers": {
+        "a": image("BLACK"),
+        "b": image(),
+        "out": node(
+            "TestParallelSleep",
+            image1=["a", 0],
+            image2=["b", 0],
+            image3=["b", 0],
+            sleep1=0.03,
+            sleep2=0.01,
+            sleep3=0.02,
+        ),
+    },
+    "asynchronous between others": {
+        "a": image("BLACK"),
+        "b": image("WHITE"),
+        "m": mask(0.5),
+        "mixed": node("TestLazyMixImages", image1=["a", 0], image2=["b", 0], mask=["m", 0]),
+        "s": node("TestSleep", value=["mixed", 0], seconds=0.02),
+        "half": node("TestCustomValidation1", input1=["s", 0], input2=0.5),
+        "out": node("TestSleep", value=["half", 0], seconds=0.02),
+    },
+    "asynchronous, with resources of its own": {
+        "a": image(),
+        **{
+            f"r{number}": node("TestAsyncResourceUser", value=["a", 0], resource_id=f"r{number}", duration=0.02)
+            for number in range(3)
+        },
+        "out": node("TestVariadicAverage", input1=["r0", 0], input2=["r1", 0], input3=["r2", 0]),
+    },
+    "asynchronous, a batch at once": {
+        "a": node("StubImage", content="WHITE", height=8, width=8, batch_size=3),
+        "out": node("TestAsyncBatchProcessing", images=["a", 0], process_time_per_item=0.01),
+    },
+    "progress told by the public API": {
+        "a": image(),
+        "out": node("TestAsyncProgressUpdate", value=["a", 0], sleep_seconds=0.02),
+    },
+    "expansion of each value of a list, a link": {
+        **listed(0.1, 0.2, 0.3),
+        "mixed": node("TestMixedExpansionReturns", input1=["list", 0]),
+        "out": node("ImageInvert", image=["mixed", 0]),
+    },
+    "expansion of each value of a list, a value": {
+        **listed(0.1, 0.2, 0.3),
+        "mixed": node("TestMixedExpansionReturns", input1=["list", 0]),
+        "out": node("ImageInvert", image=["mixed", 1]),
+    },
+    "an output node that gives something": {
+        "a": gray(0.25),
+        "first": node("TestOutputNodeWithSocketOutput", image=["a", 0], value=1.5),
+        "out": node("TestOutputNodeWithSocketOutput", image=["first", 0], value=2.0),
+    },
     "asynchronous, validating": {"out": node("TestAsyncValidation", value=1.0, threshold=3.0)},
     "valid literal": validating(1, 0.5),
     "valid link": validating(2, ["f", 0]),
@@ -271,6 +324,52 @@ def test_equal_prompts_are_cached_and_a_change_runs_what_depends_on_it(real: Rig
     assert run(real, context, prompt)[1] == set()
     prompt["b"] = gray(0.75)
     assert run(real, context, prompt)[1] == {"b", "out"}
+
+
+def test_IS_CHANGED_that_reads_constants_keeps_the_result(real: Rig, context: WorkflowContext) -> None:
+    """Links are not there when it is asked; the answer by the constants is the same each time."""
+    prompt = {"a": gray(0.5), "out": node("TestIsChangedWithConstants", image=["a", 0], value=0.5)}
+    value, _ = run(real, context, prompt)
+    assert torch.allclose(value, torch.full_like(value, 0.25))
+    again, executed = run(real, context, prompt)
+    assert same(again, value)
+    assert executed == set()
+
+
+def test_a_blocker_stops_its_value_of_a_list_alone(real: Rig, context: WorkflowContext) -> None:
+    prompt = {
+        "black": image("BLACK"),
+        "white": image(),
+        "images": node("TestMakeListNode", value1=["black", 0], value2=["white", 0], value3=["black", 0]),
+        **{f"i{number}": node("StubInt", value=number) for number in (1, 2, 3)},
+        "numbers": node("TestMakeListNode", value1=["i1", 0], value2=["i2", 0], value3=["i3", 0]),
+        "which": node("TestIntConditions", a=["numbers", 0], b=2, operation="=="),
+        "kept": node("TestExecutionBlocker", input=["images", 0], block=["which", 0], verbose=False),
+        "again": node("TestMakeListNode", value1=["kept", 0]),
+        "out": node("PreviewImage", images=["again", 0]),
+    }
+    result = run_blocking(real.engine.run(PromptRequest(prompt, {}, context)))
+    assert len(result.ui["out"]["images"]) == 2
+
+
+def test_progress_by_the_synchronous_API_is_told_or_fails_alike(real: Rig, context: WorkflowContext) -> None:
+    """0.3.64 lacks a part of that interface."""
+    prompt = {"a": image(), "out": node("TestSyncProgressUpdate", value=["a", 0], sleep_seconds=0.02)}
+    try:
+        outcome = str(run(real, context, prompt)[0].shape)
+    except NodeFailed as error:
+        outcome = error.exception_message
+    assert OUTCOMES.setdefault("synchronous progress", outcome) == outcome
+
+
+def test_one_result_feeds_two_output_nodes(real: Rig, context: WorkflowContext) -> None:
+    prompt = {
+        "a": image("BLACK"),
+        "one": node("PreviewImage", images=["a", 0]),
+        "two": node("PreviewImage", images=["a", 0]),
+    }
+    result = run_blocking(real.engine.run(PromptRequest(prompt, {}, context)))
+    assert [len(result.ui[name]["images"]) for name in ("one", "two")] == [1, 1]
 
 
 def test_IS_CHANGED_decides(real: Rig, context: WorkflowContext) -> None:
