@@ -31,6 +31,7 @@ CODES: Mapping[str, str] = {
     "DF142": "a file name, or its prefix, is not text",
     "DF143": "a node takes its picture from the browser",
     "DF144": "a text with random choices has too many of them",
+    "DF145": "a pattern in a PrimitiveNode's text names the widget that the text is written to",
     "DF150": "an API prompt cannot be joined into a workflow for the editor",
     "DF151": "a port inside a subgraph cannot be joined into a workflow for the editor",
     "DF201": "a port has no unique_id",

@@ -110,3 +110,20 @@ def test_L7_many_definitions_load_in_linear_time() -> None:
 def test_L8_a_million_wrong_nodes_end_the_reading_early() -> None:
     workflow = load_workflow({"nodes": [7] * 1_000_000, "links": [5] * 1_000_000, "version": 0.4}, default_catalog())
     assert len(workflow.diagnostics) == 2000
+
+
+@pytest.mark.parametrize("names", [["A"], ["B", "A"], [str(number) for number in range(1, 200)] + ["0"]])
+def test_DF145_patterns_that_come_back_to_themselves(names: list[str]) -> None:
+    nodes: list[dict[str, Any]] = []
+    links = []
+    titles = sorted(names) if len(names) < 3 else [str(number) for number in range(200)]
+    for number, (title, named) in enumerate(zip(titles, names, strict=True)):
+        slot = {"name": "text", "type": "STRING", "link": number, "widget": {"name": "text"}}
+        nodes.append({"id": 2 * number, "type": "CLIPTextEncode", "title": title, "inputs": [slot]})
+        output = {"name": "STRING", "type": "STRING", "links": [number]}
+        text = {"widgets_values": [f"%{named}.text%!"], "properties": {"Run widget replace on values": True}}
+        nodes.append({"id": 2 * number + 1, "type": "PrimitiveNode", "outputs": [output], **text})
+        links.append([number, 2 * number + 1, 0, 2 * number, 0, "STRING"])
+    found = load_workflow({"version": 0.4, "nodes": nodes, "links": links}, default_catalog()).diagnostics
+    assert {each.code for each in found} == {"DF145"}
+    assert all(each.where.node is not None for each in found)

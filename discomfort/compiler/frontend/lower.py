@@ -55,7 +55,7 @@ class Lowering:
         self._scopes = unfold(workflow, findings)
         self._promoted = Promoted(workflow.definitions, layouts)
         self._resolver = Resolver(self._scopes, layouts, self._promoted, findings)
-        self._primitives = Primitives(layouts)
+        self._primitives = Primitives(layouts, findings)
         self._names = Names(self._scopes[0], layouts, self._primitives, findings, clock)
         self._primitives.expand = self._names.expand
         self.paths: dict[str, str] = {}

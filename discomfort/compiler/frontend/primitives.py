@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.javascript import math_round, to_fixed, to_number
 from discomfort.compiler.frontend.layout import UNDEFINED, Layouts, Widget
 from discomfort.compiler.frontend.models import LinkId, SavedGraph, SavedInput, SavedNode
@@ -88,15 +89,22 @@ def _number(value: object, default: float) -> float:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else default
 
 
+_NESTED = 50
+"""Patterns whose widgets hold patterns in turn are followed so far; one that comes back to itself is not."""
+
+
 class Primitives:
     """The PrimitiveNodes of one workflow: what each feeds, and what its value becomes there.
 
     A PrimitiveNode writes into the widgets at which its output's links arrive, whatever the inputs there say.
     """
 
-    def __init__(self, layouts: Layouts) -> None:
+    def __init__(self, layouts: Layouts, findings: Findings) -> None:
         self._layouts = layouts
+        self._findings = findings
+        self._looped: set[tuple[str, str]] = set()
         self._written: dict[str, dict[tuple[str, str], tuple[SavedNode, list[Widget]]]] = {}
+        self._expanding: list[SavedNode] = []
         self.expand: Callable[[str], str] = str
         """Replaces the patterns of file names in a text; set by who knows all names."""
 
@@ -113,8 +121,25 @@ class Primitives:
         if value is UNSET or value is UNDEFINED:
             return UNSET
         if primitive.properties.get(REPLACE) and type(value) is str and "%" in value:
+            if primitive in self._expanding or len(self._expanding) >= _NESTED:
+                self._report_loop(graph, primitive)
+                return UNSET
+            self._expanding.append(primitive)
             value = self.expand(value)
+            self._expanding.pop()
         return primitive_value(value, fed, widget)
+
+    def _report_loop(self, graph: SavedGraph, primitive: SavedNode) -> None:
+        if (graph.id, primitive.id) not in self._looped:
+            self._looped.add((graph.id, primitive.id))
+            self._findings.error(
+                "DF145",
+                "the pattern in this text names a widget that the text itself is written to",
+                path=f"{graph.path}.nodes[{primitive.row}]",
+                node=primitive.id,
+                title=primitive.title or primitive.type,
+                hint="the editor lets the text grow each time; name another widget",
+            )
 
     def _write(self, graph: SavedGraph) -> dict[tuple[str, str], tuple[SavedNode, list[Widget]]]:
         """Return, by node and widget, the PrimitiveNode that writes there and all widgets that it writes."""

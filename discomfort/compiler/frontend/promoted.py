@@ -198,8 +198,6 @@ class Promoted:
                     continue  # an input without widget, such as those of nodes of unknown types, shows nothing
                 if value is not None:
                     shown.by_input[slot] = value
-                elif saved is None:
-                    shown.by_input.pop(slot, None)
             elif source in graph.nodes:
                 self._show_inner(graph, graph.nodes[source], name, value, shown)
 
@@ -217,8 +215,6 @@ class Promoted:
             if self._targets.of(graph)[link.origin_slot] == (node, name):
                 if value is not None:
                     shown.by_input[link.origin_slot] = value
-                elif link.origin_slot in shown.by_input:
-                    del shown.by_input[link.origin_slot]
             else:
                 shown.by_widget[node.id, name] = value
                 shown.taken.add(given.link)
