@@ -47,7 +47,7 @@ def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Fin
             continue
         definition, nodes, links, shape = read
         if any(node.type.startswith(GROUP_MARKS) for node in nodes):
-            _report_nested(workflow.root, host, findings)
+            _remove_nested(workflow.root, host, findings)
             continue
         definition.id = f"group:{host.id}"
         last += len(nodes) + 1
@@ -102,13 +102,20 @@ def _is_known(node: SavedNode, layouts: Layouts) -> bool:
     return node.type in VIRTUAL or node.type.startswith(GROUP_MARKS) or layouts.get(node.type) is not None
 
 
-def _report_nested(root: SavedGraph, host: SavedNode, findings: Findings) -> None:
+def _remove_nested(root: SavedGraph, host: SavedNode, findings: Findings) -> None:
+    """Take a group node that holds another out of the workflow, as the editor does when it fails on it."""
     findings.error(
         "DF116",
         "this group node holds another group node, which the editor cannot take apart",
         **_place(root, host),
         hint="ungroup it in an older editor, and save again",
     )
+    del root.nodes[host.id]
+    for node in root.nodes.values():
+        for slot in node.inputs or ():
+            link = root.links.get(slot.link)
+            if link is not None and link.origin == host.id:
+                slot.link = None
 
 
 def _place(root: SavedGraph, node: SavedNode) -> dict[str, str]:
