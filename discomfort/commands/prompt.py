@@ -27,7 +27,7 @@ def prompt(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON on standard error.")] = False,
 ) -> None:
     """Convert workflows to API prompts; exit with 1 where any had errors, the others are written all the same."""
-    from discomfort.compiler.diagnostics import has_errors
+    from discomfort.compiler.diagnostics import Diagnostic, Place, Severity, has_errors
     from discomfort.compiler.emit import emit_prompt
     from discomfort.compiler.frontend import FrontendOptions, load_workflow
 
@@ -36,11 +36,20 @@ def prompt(
     known = open_catalog(catalog)
     options = FrontendOptions(seed, clock)
     findings: list[Diagnostic] = []
+    written: dict[str, str] = {}
     for file in files:
         workflow = load_workflow(file, known, options)
         findings.extend(workflow.diagnostics)
         if has_errors(workflow.diagnostics):
             continue
+        if workflow.name in written:
+            words = (
+                f"{workflow.name}.json already holds the prompt of {written[workflow.name]}, so this one is not written"
+            )
+            place = Place(file=workflow.source)
+            findings.append(Diagnostic("DF106", Severity.ERROR, place, words, "write it to another folder"))
+            continue
+        written[workflow.name] = workflow.source
         text = json.dumps(emit_prompt(workflow.graph), indent=2, ensure_ascii=False) + "\n"
         if output is None:
             sys.stdout.write(text)

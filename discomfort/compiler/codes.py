@@ -15,6 +15,7 @@ CODES: Mapping[str, str] = {
     "DF103": "the JSON is not a workflow",
     "DF104": "a media file is damaged",
     "DF105": "a media file embeds no workflow",
+    "DF106": "two workflows of one name would be written to one file",
     "DF110": "a part of the workflow has another form than the editor writes",
     "DF111": "a node is not written as a node",
     "DF112": "two nodes have one id",

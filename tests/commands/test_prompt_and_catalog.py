@@ -41,6 +41,26 @@ def test_many_files_go_to_a_folder_and_a_bad_one_stops_none(tmp_path: Path) -> N
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["load_vae.json", "main_workflow.json"]
 
 
+def test_the_file_of_a_prompt_has_the_whole_stem_of_its_workflow(tmp_path: Path) -> None:
+    content = (QUICKSTART / "load_vae.json").read_bytes()
+    names = ["v2.1.json", "v2.2.json", "v2.app.json"]
+    for name in names:
+        (tmp_path / name).write_bytes(content)
+    done = runner.invoke(app, ["prompt", *(str(tmp_path / name) for name in names), "-o", str(tmp_path / "out")])
+    assert done.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+
+
+def test_DF106_no_prompt_is_written_over_another(tmp_path: Path) -> None:
+    files = [QUICKSTART / "load_vae.json", tmp_path / "load_vae.json"]
+    files[1].write_bytes((QUICKSTART / "main_workflow.json").read_bytes())
+    done = runner.invoke(app, ["prompt", *map(str, files), "-o", str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert "DF106" in done.stderr
+    written = json.loads((tmp_path / "out" / "load_vae.json").read_text(encoding="utf-8"))
+    assert written == json.loads(runner.invoke(app, ["prompt", str(files[0])]).stdout)
+
+
 def test_many_files_need_a_folder() -> None:
     files = [str(QUICKSTART / "load_vae.json"), str(QUICKSTART / "main_workflow.json")]
     assert runner.invoke(app, ["prompt", *files]).exit_code == 2

@@ -37,13 +37,13 @@ def _exif(form: str) -> bytes:
     return file.getvalue()
 
 
-def _stream(form: str, codec: str) -> bytes:
+def _stream(form: str, codec: str, name: str = "workflow", text: str = TEXT) -> bytes:
     av: Any = pytest.importorskip("av")
     numpy = pytest.importorskip("numpy")
     file = io.BytesIO()
     options = {"movflags": "use_metadata_tags"} if form == "mp4" else {}
     with av.open(file, "w", format=form, options=options) as output:
-        output.metadata["workflow"] = TEXT
+        output.metadata[name] = text
         if form == "flac":
             stream = output.add_stream(codec, rate=8000)
             frame = av.AudioFrame.from_ndarray(numpy.zeros((1, 4096), "int16"), format="s16", layout="mono")
@@ -75,6 +75,17 @@ def test_exif_texts_are_read(form: str) -> None:
 )
 def test_container_metadata_is_read(form: str, codec: str) -> None:
     assert load_workflow(_stream(form, codec), default_catalog()).document == SAVE
+
+
+@pytest.mark.parametrize(("form", "codec"), [("mp4", "mpeg4"), ("webm", "libvpx-vp9")])
+def test_the_comment_of_a_video_is_read(form: str, codec: str) -> None:
+    prompt = {"7": {"class_type": "EmptyImage", "inputs": {}}}
+    both = json.dumps({"prompt": json.dumps(prompt), "workflow": SAVE})
+    assert load_workflow(_stream(form, codec, "comment", both), default_catalog()).document == SAVE
+    only = json.dumps({"prompt": json.dumps(prompt)})
+    assert load_workflow(_stream(form, codec, "comment", only), default_catalog()).document == prompt
+    found = load_workflow(_stream(form, codec, "comment", "made on a rainy day"), default_catalog()).diagnostics
+    assert [each.code for each in found] == ["DF105"]
 
 
 def test_a_cut_picture_is_a_finding() -> None:

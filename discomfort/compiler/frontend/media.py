@@ -8,6 +8,7 @@ by their own structure; only EXIF is left to Pillow. Damaged files give a findin
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from discomfort.compiler.frontend.findings import Findings
 
 WANTED = ("workflow", "prompt")
 """The names under which ComfyUI embeds; an editor's save is preferred to a prompt."""
+
+_COMMENTS = ("comment", "\xa9cmt")
 
 LARGEST_TEXT = 256 * 1024 * 1024
 """Compressed texts larger than this many bytes when unpacked are not read."""
@@ -37,15 +40,28 @@ def embedded_workflow(content: bytes, findings: Findings) -> bytes | None:
     except (EOFError, IndexError, OSError, SyntaxError, UnicodeError, ValueError, struct.error, zlib.error) as error:
         findings.error("DF104", f"the file is damaged: {error}", hint="export it from ComfyUI again")
         return None
-    for name in WANTED:
-        if found.get(name, b"").strip():
-            return found[name]
+    for texts in (found, *(_from_comment(found.get(name, b"")) for name in _COMMENTS)):
+        for name in WANTED:
+            if texts.get(name, b"").strip():
+                return texts[name]
     findings.error(
         "DF105",
         "the file holds neither a workflow nor a prompt",
         hint="ComfyUI embeds them unless --disable-metadata is given; many sites strip them from uploads",
     )
     return None
+
+
+def _from_comment(comment: bytes) -> dict[str, bytes]:
+    """Return what VideoHelperSuite leaves in a video's comment: an object with both, the prompt as text."""
+    try:
+        held = json.loads(comment)
+    except (RecursionError, ValueError):
+        return {}
+    if type(held) is not dict:
+        return {}
+    values = {name: held[name] for name in WANTED if name in held}
+    return {name: (value if type(value) is str else json.dumps(value)).encode() for name, value in values.items()}
 
 
 def _texts(content: bytes) -> Iterator[tuple[str, bytes]]:

@@ -38,7 +38,7 @@ def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
         message = f"a workflow is a path, JSON, bytes or a dict, not {type(source).__name__}"
         findings.error("DF101", message)
         return Source(name or "workflow", label, None), findings
-    stem = name or Path(label).name.split(".")[0] or "workflow"
+    stem = name or Path(label).stem or "workflow"
     try:
         content: bytes | None = Path(source).read_bytes()
     except (OSError, ValueError) as error:
@@ -53,7 +53,8 @@ def parse_json(content: bytes, findings: Findings) -> Any:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        findings.error("DF102", f"the file is neither JSON in UTF-8 nor an image, video or sound: {error.reason}")
+        kinds = "PNG, WebP, JPEG, MP4, WebM, Matroska or FLAC"
+        findings.error("DF102", f"the file is neither JSON in UTF-8 nor {kinds}: {error.reason}")
         return None
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
