@@ -178,9 +178,9 @@ class Promoted:
                 if value is UNSET:
                     value = saved_value(host.values, position)
                 position += 1
-                if value is None:
+                if value is None or value is UNDEFINED:
                     widget = self._targets.widget_behind(*target)
-                    value = widget.first if widget is not None and widget.first is not UNDEFINED else None
+                    value = widget.first if widget is not None and widget.first is not UNDEFINED else value
                 if value is not UNSET:
                     shown.by_input[slot] = NOTHING if value is UNDEFINED else literal(value)
 
