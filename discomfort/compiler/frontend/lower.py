@@ -11,7 +11,7 @@ from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.layout import UNDEFINED, Layouts, Widget
 from discomfort.compiler.frontend.literals import curve_literal, literal, unknown_literal
 from discomfort.compiler.frontend.models import BYPASSED, MUTED, SavedInput, SavedNode, SavedWorkflow
-from discomfort.compiler.frontend.names import Names
+from discomfort.compiler.frontend.names import SAVERS, Names
 from discomfort.compiler.frontend.primitives import Primitives
 from discomfort.compiler.frontend.promoted import NOTHING, Promoted
 from discomfort.compiler.frontend.resolve import Resolver
@@ -21,18 +21,6 @@ from discomfort.compiler.frontend.texts import MOST_CHOICES, dynamic_prompt
 from discomfort.compiler.frontend.virtual import GROUP_MARKS, VIRTUAL
 from discomfort.compiler.frontend.widgets import UNSET, widget_values
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin
-
-PLAIN_PREFIXES = frozenset(
-    {
-        "CheckpointSave",
-        "ImageOnlyCheckpointSave",
-        "LossGraphNode",
-        "SaveImageDataSetToFolder",
-        "SaveImageTextDataSetToFolder",
-        "SaveText",
-    }
-)
-"""Classes whose `filename_prefix` the editor sends as it is, patterns and all (observed for all of 0.33.0)."""
 
 
 class Lowering:
@@ -91,7 +79,9 @@ class Lowering:
             for widget, value in widget_values(layout, saved):
                 given = self._primitives.value(scope.graph, saved, widget)
                 value = value if given is UNSET else given
-                if widget.sent and (value is not UNDEFINED or widget.name == "filename_prefix"):
+                if widget.sent and (
+                    value is not UNDEFINED or (widget.name == "filename_prefix" and saved.type in SAVERS)
+                ):
                     inputs[widget.name] = self._widget_literal(widget, value, scope, saved)
                 shown = scope.parent is not None and self._promoted.inner_value(scope, saved, widget.name)
                 if type(shown) is Literal and shown is not NOTHING:
@@ -113,7 +103,7 @@ class Lowering:
                 self._report_choices(widget, scope, saved)
                 return Literal(value)
             return Literal(dynamic_prompt(value, f"{self._seed}/{scope.prefix}{saved.id}/{widget.name}"))
-        if widget.name == "filename_prefix" and saved.type not in PLAIN_PREFIXES:
+        if widget.name == "filename_prefix" and saved.type in SAVERS:
             if type(value) is str:
                 return Literal(self._names.expand(value) if "%" in value else value)
             self._report_prefix(value, scope, saved)

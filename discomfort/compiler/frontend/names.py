@@ -17,6 +17,32 @@ from discomfort.compiler.frontend.widgets import UNSET, saved_value, widget_valu
 
 _SEARCH_NAME = "Node name for S&R"
 
+SAVERS = frozenset(
+    {
+        "CLIPSave",
+        "LoraSave",
+        "ModelSave",
+        "Save3DAdvanced",
+        "SaveAnimatedPNG",
+        "SaveAnimatedWEBP",
+        "SaveAudio",
+        "SaveAudioAdvanced",
+        "SaveAudioMP3",
+        "SaveAudioOpus",
+        "SaveGLB",
+        "SaveGaussianSplat",
+        "SaveImage",
+        "SaveImageAdvanced",
+        "SaveLatent",
+        "SavePointCloud",
+        "SaveSVGNode",
+        "SaveVideo",
+        "SaveWEBM",
+        "VAESave",
+    }
+)
+"""Classes whose `filename_prefix` the editor rewrites; all others have a name for search and replace by default."""
+
 
 class Names:
     """Finds widgets by the name of their node: by the name for search and replace first, then by title."""
@@ -55,7 +81,8 @@ class Names:
             self._known = {}, {}
             for scope, node in _all_nodes(self._root):
                 known = self._layouts.get(node.type) is not None
-                name = node.properties.get(_SEARCH_NAME, node.type if known else None)
+                default = node.type if known and node.type not in SAVERS else None
+                name = node.properties.get(_SEARCH_NAME, default)
                 if type(name) is str:
                     self._known[0].setdefault(name, (scope, node))
                 title = node.title

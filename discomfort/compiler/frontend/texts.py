@@ -15,7 +15,7 @@ _FORBIDDEN = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 MOST_CHOICES = 100_000
 """A text with more `{` than this is not rewritten: nobody writes one, and choices nest."""
 
-_DATE_PARTS = re.compile(r"yyyy|yy|MM|M|dd|d|hh|h|mm|m|ss|s")
+_DATE_PARTS = re.compile(r"yyyy|yyy|yy|MM|M|dd|d|hh|h|mm|m|ss|s")
 
 
 def choose(count: int, seed: str) -> int:
@@ -91,6 +91,8 @@ def _without_line_comments(text: str) -> str:
 def file_name(text: str, widget_value: Callable[[str, str], object], clock: Callable[[], datetime]) -> str:
     """Return a file name with `%date:format%` and `%node.widget%` replaced; other patterns stay.
 
+    One dot makes a pattern name a widget; of a date with more of them only what stands before the first is kept.
+
     Args:
         text: the value of a `filename_prefix` widget.
         widget_value: gives the value of a widget by node name and widget name, as text; raises KeyError for none.
@@ -99,11 +101,10 @@ def file_name(text: str, widget_value: Callable[[str, str], object], clock: Call
 
     def replace(match: re.Match[str]) -> str:
         name = match.group(1)
-        if name.startswith("date:"):
-            return format_date(name[5:], clock())
-        node, dot, widget = name.partition(".")
-        if not dot or "." in widget:
-            return match.group(0)
+        node, *rest = name.split(".")
+        if len(rest) != 1:
+            return format_date(node[5:], clock()) if node.startswith("date:") else match.group(0)
+        (widget,) = rest
         try:
             value = widget_value(node, widget)
         except KeyError:
@@ -129,6 +130,8 @@ def format_date(pattern: str, moment: datetime) -> str:
             return f"{moment.year:04d}"
         if word == "yy":
             return f"{moment.year:04d}"[2:]
+        if word == "yyy":
+            return word
         return f"{parts[word[0]]:0{len(word)}d}"
 
     return _DATE_PARTS.sub(replace, pattern)
