@@ -9,21 +9,26 @@ import sys
 import time
 import urllib.request
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine import EngineError, EngineLost, NodeFailed
+from discomfort.runtime.engines.comfyui.config import ServerConfig
 from discomfort.runtime.engines.comfyui.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.errors import PromptInterrupted
 from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.session import Discomfort
+from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import (
     PATIENCE,
     StartEngine,
     addition,
     is_alive,
     misbehaving,
+    node,
     observed,
     queue_of,
     result_of,
@@ -92,6 +97,18 @@ async def test_R7_server_killed_after_a_prompt_keeps_its_result(managed: StartEn
     kill(engine)
     assert digest is not None
     assert context.get_value(digest) == 2
+
+
+async def test_R7_server_killed_right_after_a_program_ran_is_started_again(checkout: Path) -> None:
+    """The next question to it is about its classes, and it comes before anybody noticed."""
+    adding = {"in": port("a"), "1": node("Add", a=["in", 0], b=1), "out": port("sum", ["1", 0])}
+    engine = ComfyUIEngine.managed(ServerConfig(checkout, grace=1.0, start_timeout=30.0), patience=PATIENCE)
+    async with await Discomfort.create(engine=engine) as discomfort:
+        with discomfort.Context() as context:
+            for number in range(3):
+                assert await discomfort.run([adding], inputs={"a": number}, context=context) == {"sum": number + 1}
+                kill(engine)
+                assert context.load("sum") == number + 1
 
 
 async def test_R7_attached_server_that_dies_is_an_error_and_stays_one(

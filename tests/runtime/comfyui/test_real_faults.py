@@ -99,9 +99,12 @@ async def test_R7_server_killed_before_during_and_after_a_prompt(
     assert await result_of(engine, words(context, "and again")) == "and again!"
 
 
-async def test_R7_server_killed_right_after_a_prompt_that_a_program_ran(engine: ComfyUIEngine) -> None:
+async def test_R7_server_killed_right_after_a_prompt_that_a_program_ran(
+    comfyui_path: Path, comfyui_python: str, base: Path
+) -> None:
     """What finished is in the context; the next run has the server started again, whatever it notices first."""
     counting = {"in": port("text"), "1": node("StringLength", string=["in", 0]), "out": port("length", ["1", 0])}
+    engine = ComfyUIEngine.managed(real_config(comfyui_path, comfyui_python, base), patience=PATIENCE)
     async with await Discomfort.create(engine=engine) as discomfort:
         with discomfort.Context() as context:
             for text in ("one", "three", "a harbour"):

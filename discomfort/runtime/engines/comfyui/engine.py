@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from discomfort.runtime.engine import (
     Crossing,
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
     from discomfort.context.context import WorkflowContext
     from discomfort.runtime.engines.comfyui.worker import Worker
+
+Answer = TypeVar("Answer")
+
+_NOTICE_SECONDS = (0.2, 1.0)
+"""Pauses in which a connection to a server that died finds out that it is lost."""
 
 
 class ComfyUIEngine:
@@ -157,11 +162,11 @@ class ComfyUIEngine:
 
     async def catalog(self) -> Catalog:
         """Return the node classes of the server; asked for once a connection."""
-        return await (await self.connected()).catalog()
+        return await self._ask(lambda connection: connection.catalog())
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Return what can be brought to the server and back; None: everything, as through shared memory."""
-        return await (await self.connected()).crossing(context)
+        return await self._ask(lambda connection: connection.crossing(context))
 
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`."""
@@ -175,6 +180,20 @@ class ComfyUIEngine:
                 self._worker.remove_ephemeral()
             if self._server is not None:
                 await self._server.stop()
+
+    async def _ask(self, question: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        """Ask what changes nothing; again on a new connection where a server that died is only noticed by that.
+
+        Raises:
+            EngineLost: it died again, or cannot be reached.
+        """
+        for pause in _NOTICE_SECONDS:
+            connection = await self.connected()
+            try:
+                return await question(connection)
+            except EngineLost:
+                await asyncio.sleep(pause)
+        return await question(await self.connected())
 
     def _is_running(self) -> bool:
         """Return whether the server's process lives; of a server that is not ours that is assumed."""
