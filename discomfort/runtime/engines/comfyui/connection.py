@@ -29,6 +29,7 @@ from discomfort.runtime.loop import within
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _FAREWELL_SECONDS = 3.0
+_TAKE_OFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 _PROBE_SECONDS = 20.0
 _NOTICE_SECONDS = 0.05  # a server that dies breaks its connections one by one
 
@@ -266,6 +267,18 @@ class Connection:
             await within(_FAREWELL_SECONDS, take_off())
 
     async def _take_off(self, prompt_id: str) -> None:
+        """Take a prompt off the server, again while it is still there.
+
+        ComfyUI forgets an interruption that comes after it took the prompt from the queue and before it begins with it.
+        """
+        for pause in _TAKE_OFF_SECONDS:
+            await self._ask_off(prompt_id)
+            await asyncio.sleep(pause)
+            running, pending = await self._queue()
+            if prompt_id not in running and prompt_id not in pending:
+                return
+
+    async def _ask_off(self, prompt_id: str) -> None:
         """Take a prompt out of the server's queue, or interrupt it where it runs.
 
         Servers with a jobs API do that in one step; on older ones another prompt may begin between the look and the
