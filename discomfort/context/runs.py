@@ -144,10 +144,11 @@ class Roots:
         for directory in list(self.disk.iterdir()):
             if directory.is_symlink() or not directory.is_dir() or directory.name == kept:
                 continue
-            if not (directory / _OWNER).exists():
+            owned = has_owner(directory)
+            if owned is None:
                 with suppress(OSError):
                     directory.rmdir()  # empty: its creator was killed right there. Anything else is not ours
-            elif not owner_alive(directory):
+            elif not owned:
                 remove_run(directory, self.ram / directory.name)
                 reclaimed.append(directory.name)
         for directory in list(self.ram.iterdir()):
@@ -204,9 +205,12 @@ def adopt(run: Run) -> int | None:
     return None
 
 
-def owner_alive(disk: Path) -> bool:
-    """Does some process hold the ownership of the run in this directory?"""
-    owner = os.open(disk / _OWNER, os.O_RDWR | BINARY)
+def has_owner(disk: Path) -> bool | None:
+    """Does some process hold the ownership of the run in this directory? None: there is no run, or no longer."""
+    try:
+        owner = os.open(disk / _OWNER, os.O_RDWR | BINARY)
+    except FileNotFoundError:
+        return None
     try:
         return not try_lock_exclusive(owner)
     finally:

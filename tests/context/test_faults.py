@@ -167,6 +167,25 @@ def test_C6_reclaiming_leaves_alone_what_is_not_a_run(config: Path, contexts: Pa
     assert (contexts / "link").exists()
 
 
+OPENS_AND_CLOSES = """
+import sys
+from discomfort.context.context import WorkflowContext
+for _ in range(int(sys.argv[2])):
+    with WorkflowContext(sys.argv[1]):
+        pass
+print("done", flush=True)
+"""
+
+
+def test_C6_contexts_open_while_others_end(config: Path, contexts: Path, launch: Launch) -> None:
+    processes = [launch(OPENS_AND_CLOSES, config, 300) for _ in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "done\n", "a context that ended meanwhile was taken for an orphan"
+        assert process.wait(30) == 0
+    assert [path for path in contexts.iterdir() if path.is_dir()] == []
+
+
 def test_C6_attached_process_does_not_keep_an_orphan(config: Path, contexts: Path, launch: Launch) -> None:
     process = launch(OWNER, config)
     assert process.stdout is not None
