@@ -40,17 +40,19 @@ class Validator:
         before = len(self.diagnostics)
         definition, constants = node.definition, node.constants
         takes = definition.validates or _NOTHING
-        linked = {name: (producer, slot) for name, producer, slot in node.links} if node.links else {}
+        typed = "input_types" in takes.names
+        linked = {link[0]: link for link in node.links} if node.links else {}
         specs = self._specs(node) if definition.grown else definition.inputs
         for name, spec in specs.items():
             if name in constants:
-                self._check_literal(node, spec, takes.everything or name in takes.names)
+                self._check_literal(node, spec, takes)
             elif name in linked:
-                self._check_link(node, spec, *linked.pop(name), "input_types" in takes.names)
+                _, producer, slot = linked.pop(name)
+                self._check_link(node, name, spec, producer, slot, typed)
             elif spec.group == "required":
                 self._note(node, name, "required_input_missing", "needs a value or a link, and has neither")
-        for name, (producer, slot) in linked.items():
-            self._check_link(node, None, producer, slot, typed=False, name=name)
+        for name, producer, slot in linked.values():
+            self._check_link(node, name, None, producer, slot, typed)
         if definition.validates is not None and len(self.diagnostics) == before:
             self._ask(node, definition, definition.validates)
 
@@ -62,7 +64,7 @@ class Validator:
     def _note(self, node: PromptNode, name: str | None, word: str, message: str, hint: str | None = None) -> None:
         self.diagnostics.append(finding(self._request, node.id, f"{word}: {message}", name, hint))
 
-    def _check_literal(self, node: PromptNode, spec: InputSpec, own_check: bool) -> None:
+    def _check_literal(self, node: PromptNode, spec: InputSpec, takes: Parameters) -> None:
         """Convert one literal and compare it with its limits and options, unless VALIDATE_INPUTS sees to that."""
         name, value = spec.name, node.constants[spec.name]
         if type(value) is list and name not in _unwrapped(node):
@@ -75,7 +77,7 @@ class Validator:
             except (TypeError, ValueError, OverflowError) as error:
                 self._note(node, name, "invalid_input_type", f"{value!r} cannot be converted to {spec.type} ({error})")
                 return
-        if own_check:
+        if takes.everything or name in takes.names:
             return
         if converter is int or converter is float:
             self._check_limits(node, spec, value)
@@ -102,16 +104,9 @@ class Validator:
                 )
 
     def _check_link(
-        self,
-        node: PromptNode,
-        spec: InputSpec | None,
-        producer: str,
-        slot: int,
-        typed: bool,
-        name: str | None = None,
+        self, node: PromptNode, name: str, spec: InputSpec | None, producer: str, slot: int, typed: bool
     ) -> None:
         """Check that a link comes from an output that is there and, unless `typed` elsewhere, whose type fits."""
-        name = spec.name if spec is not None else name
         source = self._graph.nodes.get(producer)
         if source is None:
             self._note(node, name, "bad_linked_input", f"there is no node {producer!r} to link to")
