@@ -43,3 +43,32 @@ def test_DF118_tells_that_nothing_runs() -> None:
     document = {"version": 0.4, "nodes": [node], "links": []}
     assert _warnings(document) == [("DF118", None, None)]
     assert _warnings({**document, "nodes": []}) == []
+
+
+def _hosting(inputs: list[dict[str, Any]], root_id: Any = 2) -> dict[str, Any]:
+    """Return a workflow: a PrimitiveNode whose link arrives at a subgraph's width, and a note with id `root_id`."""
+    scale = {"id": 7, "type": "EmptyLatentImage", "inputs": [], "outputs": [], "widgets_values": [64, 64, 1]}
+    scale["inputs"] = [{"name": "width", "type": "INT", "widget": {"name": "width"}, "link": 1}]
+    width = {"id": "w", "name": "width", "type": "INT", "linkIds": [1]}
+    inner = {"id": 1, "origin_id": -10, "origin_slot": 0, "target_id": 7, "target_slot": 0, "type": "INT"}
+    definition = {"id": "sub", "name": "Sub", "inputs": [width], "outputs": [], "nodes": [scale], "links": [inner]}
+    feeding = [{"name": "INT", "type": "INT", "links": [5], "widget": {"name": "width"}}]
+    nodes: list[dict[str, Any]] = [
+        {"id": 1, "type": "sub", "inputs": inputs, "outputs": []},
+        {"id": root_id, "type": "Note", "inputs": [], "outputs": [], "widgets_values": ["words"]},
+        {"id": 3, "type": "PrimitiveNode", "inputs": [], "outputs": feeding, "widgets_values": [128, "fixed"]},
+    ]
+    links = [[5, 3, 0, 1, 0, "INT"]]
+    return {"version": 0.4, "nodes": nodes, "links": links, "definitions": {"subgraphs": [definition]}}
+
+
+def test_DF113_tells_of_a_primitives_link_that_its_host_does_not_have() -> None:
+    width = {"name": "width", "type": "INT", "widget": {"name": "width"}, "link": 5}
+    assert _warnings(_hosting([width])) == []
+    assert _warnings(_hosting([])) == [("DF113", "1", "width")]
+
+
+def test_DF112_tells_of_an_id_that_is_text_at_the_root_and_a_number_inside() -> None:
+    width = {"name": "width", "type": "INT", "widget": {"name": "width"}, "link": 5}
+    assert _warnings(_hosting([width], root_id=7)) == []  # renumbered
+    assert _warnings(_hosting([width], root_id="7")) == [("DF112", "7", None)]

@@ -45,7 +45,7 @@ def load(source: object, catalog: Catalog, options: FrontendOptions, name: str |
         else:
             layouts = _LAYOUTS.setdefault(catalog, Layouts(catalog))
             saved = read_workflow(document, findings)
-            make_ids_unique(saved)
+            make_ids_unique(saved, findings)
             layouts = groups_to_subgraphs(saved, layouts, findings)
             lowering = Lowering(saved, opened.name, layouts, findings, options.seed, options.clock)
             graph, paths = lowering.graph(), lowering.paths

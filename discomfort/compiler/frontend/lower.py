@@ -50,6 +50,9 @@ class Lowering:
 
     def graph(self) -> Graph:
         """Return the graph of all active nodes."""
+        definitions = self._workflow.definitions
+        for graph in (self._workflow.root, *definitions.values()) if definitions else ():
+            self._primitives.warn_of_unlinked_hosts(graph, definitions)
         nodes: dict[NodeId, Node] = {}
         for scope in self._scopes:
             for saved in scope.graph.nodes.values():

@@ -129,6 +129,32 @@ class Primitives:
             self._expanding.pop()
         return primitive_value(value, fed, widget)
 
+    def warn_of_unlinked_hosts(self, graph: SavedGraph, definitions: Mapping[str, SavedGraph]) -> None:
+        """Tell of links that arrive at inputs of subgraphs' hosts which do not have them.
+
+        The editor writes the PrimitiveNode's value into what such an input shows, and it is not written here.
+        """
+        for primitive in graph.nodes.values():
+            if primitive.type != PRIMITIVE:
+                continue
+            for link_id in _output_links(primitive):
+                link = graph.links.get(link_id)
+                host = None if link is None else graph.nodes.get(link.target)
+                definition = None if host is None else definitions.get(host.type)
+                if link is None or host is None or definition is None:
+                    continue
+                linked = any(slot.link == link_id for slot in host.inputs or ())
+                if not linked and 0 <= link.target_slot < len(definition.inputs):
+                    self._findings.warning(
+                        "DF113",
+                        f"the link from PrimitiveNode {primitive.id} arrives here, and this input has none",
+                        path=f"{graph.path}.nodes[{host.row}]",
+                        node=host.id,
+                        title=host.title or definition.name,
+                        input=definition.inputs[link.target_slot].name,
+                        hint="the editor writes the value all the same; connect the input again in the editor",
+                    )
+
     def _report_loop(self, graph: SavedGraph, primitive: SavedNode) -> None:
         if (graph.id, primitive.id) not in self._looped:
             self._looped.add((graph.id, primitive.id))

@@ -94,13 +94,14 @@ def _sizes(definitions: dict[str, SavedGraph]) -> dict[str, int]:
     return sizes
 
 
-def make_ids_unique(workflow: SavedWorkflow) -> None:
+def make_ids_unique(workflow: SavedWorkflow, findings: Findings) -> None:
     """Renumber inner nodes whose ids are taken by the root or by an earlier definition, in file order.
 
     New ids count up from the save's last one, past those seen so far; the frontend does this when it loads a workflow,
-    and prompts show it. Ids that the root writes as text take nothing.
+    and prompts show it. Ids that the root writes as text take nothing; an inner node of such an id is told.
     """
     taken = {node.id for node in workflow.root.nodes.values() if type(node.raw["id"]) in (int, float)}
+    texts = workflow.root.nodes.keys() - taken
     last = workflow.last_node_id
     hosts = _hosts_that_promote(workflow)
     for definition in workflow.definitions.values():
@@ -109,6 +110,8 @@ def make_ids_unique(workflow: SavedWorkflow) -> None:
         for node in definition.nodes.values():
             if node.id not in taken:
                 taken.add(node.id)
+                if node.id in texts:
+                    _report_shared_id(definition, node, findings)
                 if _WHOLE.match(node.id):
                     last = max(last, int(node.id))
                 continue
@@ -123,6 +126,17 @@ def make_ids_unique(workflow: SavedWorkflow) -> None:
             _move_links(definition, renamed)
             _rename_promotions(hosts.get(definition.id, ()), renamed)
     workflow.last_node_id = last
+
+
+def _report_shared_id(definition: SavedGraph, node: SavedNode, findings: Findings) -> None:
+    findings.warning(
+        "DF112",
+        "the root has a node of this id, written as text: where widgets have one name, the editor mixes them up",
+        path=f"{definition.path}.nodes[{node.row}]",
+        node=node.id,
+        title=node.title or node.type,
+        hint="save the workflow again in a current editor, which writes ids as numbers",
+    )
 
 
 def _move_links(definition: SavedGraph, renamed: dict[str, str]) -> None:
