@@ -42,11 +42,10 @@ def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
         work.close()
         raise RuntimeError("a blocking run was asked for on the engine loop; await the asynchronous form instead")
     errand = _Errand(work)
-    future = asyncio.run_coroutine_threadsafe(errand.run(), loop)
-    try:
-        return future.result()
+    try:  # Ctrl-C may come while the work is handed over, too
+        return asyncio.run_coroutine_threadsafe(errand.coroutine, loop).result()
     except KeyboardInterrupt:
-        future.cancel()
+        errand.cancel(loop)
         errand.settle(loop)
         raise
 
@@ -60,7 +59,7 @@ async def run_awaiting(work: Coroutine[Any, Any, Result]) -> Result:
     if _running_loop() is loop:
         return await work
     errand = _Errand(work)
-    future = asyncio.run_coroutine_threadsafe(errand.run(), loop)
+    future = asyncio.run_coroutine_threadsafe(errand.coroutine, loop)
     try:
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError:
@@ -96,19 +95,36 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class _Errand(Generic[Result]):
-    """Work handed to another loop, whose end can be waited for even after its future was cancelled."""
+    """Work handed to another loop as `coroutine`, whose end can be waited for even after its future was cancelled."""
 
     def __init__(self, work: Coroutine[Any, Any, Result]) -> None:
+        self.coroutine = self._run()
         self._work = work
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = False
         self._began = threading.Event()
         self._ended = threading.Event()
 
-    async def run(self) -> Result:
+    async def _run(self) -> Result:
+        self._task = asyncio.current_task()
         self._began.set()
         try:
+            if self._cancelled:
+                self._work.close()
+                raise asyncio.CancelledError
             return await self._work
         finally:
             self._ended.set()
+
+    def cancel(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancel the work, also where nobody got hold of its future."""
+
+        def cancel() -> None:
+            self._cancelled = True
+            if self._task is not None:
+                self._task.cancel()
+
+        loop.call_soon_threadsafe(cancel)
 
     def settle(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wait until cancelled work has cleaned up, at most CLEAN_UP seconds; not for work that never began."""
@@ -119,4 +135,5 @@ class _Errand(Generic[Result]):
         if self._began.is_set():
             self._ended.wait(CLEAN_UP)
         else:
+            self.coroutine.close()
             self._work.close()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,56 @@ def test_interrupt_cancels_the_work_and_waits_for_its_clean_up() -> None:
     finally:
         signal.signal(signal.SIGINT, inherited)
     assert steps == ["cleaned up"]
+
+
+@pytest.mark.parametrize("handed_over", [True, False])
+def test_R7_an_interrupt_while_the_work_is_handed_over_is_not_lost(
+    handed_over: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_over = asyncio.run_coroutine_threadsafe
+    steps: list[str] = []
+    began = threading.Event()
+
+    async def work() -> None:
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            steps.append("cleaned up")
+
+    def interrupted(*arguments: Any) -> Any:
+        if handed_over:
+            hand_over(*arguments)
+            assert began.wait(10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_blocking(work())
+    assert steps == (["cleaned up"] if handed_over else [])
+
+
+def test_R7_an_interrupt_right_after_the_hand_over_keeps_the_work_from_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hand_over = asyncio.run_coroutine_threadsafe
+    began = threading.Event()
+    busy = threading.Event()
+
+    async def work() -> None:
+        began.set()
+
+    def interrupted(*arguments: Any) -> Any:
+        engine_loop().call_soon_threadsafe(busy.wait, 10)
+        hand_over(*arguments)
+        threading.Timer(0.1, busy.set).start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_blocking(work())
+    assert not began.is_set()
 
 
 def test_cancelling_an_awaiting_caller_cancels_the_work() -> None:
