@@ -170,10 +170,6 @@ CASES: dict[str, Prompt] = {
         "a": node("StubImage", content="WHITE", height=8, width=8, batch_size=3),
         "out": node("TestAsyncBatchProcessing", images=["a", 0], process_time_per_item=0.01),
     },
-    "progress told by the public API": {
-        "a": image(),
-        "out": node("TestAsyncProgressUpdate", value=["a", 0], sleep_seconds=0.02),
-    },
     "expansion of each value of a list, a link": {
         **listed(0.1, 0.2, 0.3),
         "mixed": node("TestMixedExpansionReturns", input1=["list", 0]),
@@ -352,14 +348,17 @@ def test_a_blocker_stops_its_value_of_a_list_alone(real: Rig, context: WorkflowC
     assert len(result.ui["out"]["images"]) == 2
 
 
-def test_progress_by_the_synchronous_API_is_told_or_fails_alike(real: Rig, context: WorkflowContext) -> None:
+@pytest.mark.parametrize("class_type", ["TestAsyncProgressUpdate", "TestSyncProgressUpdate"])
+def test_progress_by_the_public_API_is_told_or_fails_alike(
+    real: Rig, context: WorkflowContext, class_type: str
+) -> None:
     """0.3.64 lacks a part of that interface."""
-    prompt = {"a": image(), "out": node("TestSyncProgressUpdate", value=["a", 0], sleep_seconds=0.02)}
+    prompt = {"a": image(), "out": node(class_type, value=["a", 0], sleep_seconds=0.02)}
     try:
         outcome = str(run(real, context, prompt)[0].shape)
     except NodeFailed as error:
         outcome = error.exception_message
-    assert OUTCOMES.setdefault("synchronous progress", outcome) == outcome
+    assert OUTCOMES.setdefault(class_type, outcome) == outcome
 
 
 def test_one_result_feeds_two_output_nodes(real: Rig, context: WorkflowContext) -> None:
