@@ -16,6 +16,9 @@ from discomfort.runtime.check import describe
 from discomfort.runtime.engine import Crossing
 from discomfort.runtime.prompts import BoundRun, Work
 
+Read = Callable[[str], Any]
+"""Gives the value of a digest."""
+
 
 def checked_crossing(
     plan: Plan, run: BoundRun, left: Sequence[Work], crossing: Crossing, digests: Mapping[Link, str], read: Read
@@ -38,9 +41,6 @@ def checked_crossing(
     if findings:
         raise BindError(findings)
     return replace(run, types={link: check.typing.of(link) for work in left for link in work.targets})
-
-
-Read = Callable[[str], Any]
 
 
 class _Check:
