@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Coroutine
+from concurrent.futures import Future, wait
 from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -41,12 +42,13 @@ def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
     if _running_loop() is loop:
         work.close()
         raise RuntimeError("a blocking run was asked for on the engine loop; await the asynchronous form instead")
-    errand = _Errand(work)
+    errand = _Errand(work, loop)
     try:  # Ctrl-C may come while the work is handed over, too
-        return asyncio.run_coroutine_threadsafe(errand.coroutine, loop).result()
+        errand.hand_over()
+        return errand.outcome.result()
     except KeyboardInterrupt:
-        errand.cancel(loop)
-        errand.settle(loop)
+        errand.cancel()
+        errand.settle()
         raise
 
 
@@ -58,13 +60,13 @@ async def run_awaiting(work: Coroutine[Any, Any, Result]) -> Result:
     loop = engine_loop()
     if _running_loop() is loop:
         return await work
-    errand = _Errand(work)
-    future = asyncio.run_coroutine_threadsafe(errand.coroutine, loop)
+    errand = _Errand(work, loop)
+    errand.hand_over()
     try:
-        return await asyncio.wrap_future(future)
+        return await asyncio.wrap_future(errand.outcome)
     except asyncio.CancelledError:
-        future.cancel()
-        await asyncio.shield(asyncio.to_thread(errand.settle, loop))
+        errand.cancel()
+        await asyncio.shield(asyncio.to_thread(errand.settle))
         raise
 
 
@@ -95,45 +97,52 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class _Errand(Generic[Result]):
-    """Work handed to another loop as `coroutine`, whose end can be waited for even after its future was cancelled."""
+    """Work handed to another loop; `outcome` is done when it has ended, cancelled work once it has cleaned up."""
 
-    def __init__(self, work: Coroutine[Any, Any, Result]) -> None:
-        self.coroutine = self._run()
+    def __init__(self, work: Coroutine[Any, Any, Result], loop: asyncio.AbstractEventLoop) -> None:
+        self.outcome: Future[Result] = Future()
+        self.outcome.set_running_or_notify_cancel()  # a caller that goes away does not end it, only the work does
         self._work = work
-        self._task: asyncio.Task[Any] | None = None
+        self._loop = loop
+        self._task: asyncio.Task[None] | None = None
+        self._began = False
         self._cancelled = False
-        self._began = threading.Event()
-        self._ended = threading.Event()
 
-    async def _run(self) -> Result:
-        self._task = asyncio.current_task()
-        self._began.set()
+    def hand_over(self) -> None:
+        """Let the other loop begin with the work."""
+        self._loop.call_soon_threadsafe(self._begin)
+
+    def cancel(self) -> None:
+        """Cancel the work, also where it has not begun or was never handed over."""
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def settle(self) -> None:
+        """Wait until cancelled work has cleaned up, at most CLEAN_UP seconds."""
+        wait((self.outcome,), CLEAN_UP)
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._run())
+
+    def _cancel(self) -> None:
+        """Comes after `_begin`, should that come at all: a loop does what it is handed in order."""
+        self._cancelled = True
+        if self._task is None:
+            self._drop()
+        elif self._began:  # else `_run` sees it: a task cancelled before its first step never gets there
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        self._began = True
+        if self._cancelled:
+            self._drop()
+            return
         try:
-            if self._cancelled:
-                self._work.close()
-                raise asyncio.CancelledError
-            return await self._work
-        finally:
-            self._ended.set()
-
-    def cancel(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Cancel the work, also where nobody got hold of its future."""
-
-        def cancel() -> None:
-            self._cancelled = True
-            if self._task is not None:
-                self._task.cancel()
-
-        loop.call_soon_threadsafe(cancel)
-
-    def settle(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait until cancelled work has cleaned up, at most CLEAN_UP seconds; not for work that never began."""
-        for _ in range(2):  # the loop makes the task in one turn, and begins or drops it in the next
-            turn = threading.Event()
-            loop.call_soon_threadsafe(turn.set)
-            turn.wait(CLEAN_UP)
-        if self._began.is_set():
-            self._ended.wait(CLEAN_UP)
+            result = await self._work
+        except BaseException as error:  # noqa: BLE001 — it is for the caller; the loop outlives a SystemExit, too
+            self.outcome.set_exception(error)
         else:
-            self.coroutine.close()
-            self._work.close()
+            self.outcome.set_result(result)
+
+    def _drop(self) -> None:
+        self._work.close()
+        self.outcome.set_exception(asyncio.CancelledError())

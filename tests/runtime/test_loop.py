@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from discomfort.runtime import loop
 from discomfort.runtime.loop import CLEAN_UP, engine_loop, run_awaiting, run_blocking, within
 
 
@@ -43,6 +44,15 @@ def test_an_error_comes_back() -> None:
         run_blocking(fail())
 
 
+def test_work_that_wants_to_end_the_program_ends_its_caller_and_not_the_loop() -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        run_blocking(leave())
+    assert run_blocking(which_loop()) is engine_loop()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
 def test_interrupt_cancels_the_work_and_waits_for_its_clean_up() -> None:
     steps: list[str] = []
@@ -69,7 +79,7 @@ def test_interrupt_cancels_the_work_and_waits_for_its_clean_up() -> None:
 def test_R7_an_interrupt_while_the_work_is_handed_over_is_not_lost(
     handed_over: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hand_over = asyncio.run_coroutine_threadsafe
+    hand_over = loop._Errand.hand_over
     steps: list[str] = []
     began = threading.Event()
 
@@ -81,13 +91,13 @@ def test_R7_an_interrupt_while_the_work_is_handed_over_is_not_lost(
             await asyncio.sleep(0.05)
             steps.append("cleaned up")
 
-    def interrupted(*arguments: Any) -> Any:
+    def interrupted(errand: loop._Errand[Any]) -> None:
         if handed_over:
-            hand_over(*arguments)
+            hand_over(errand)
             assert began.wait(10)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", interrupted)
+    monkeypatch.setattr(loop._Errand, "hand_over", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_blocking(work())
     assert steps == (["cleaned up"] if handed_over else [])
@@ -96,20 +106,20 @@ def test_R7_an_interrupt_while_the_work_is_handed_over_is_not_lost(
 def test_R7_an_interrupt_right_after_the_hand_over_keeps_the_work_from_beginning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hand_over = asyncio.run_coroutine_threadsafe
+    hand_over = loop._Errand.hand_over
     began = threading.Event()
     busy = threading.Event()
 
     async def work() -> None:
         began.set()
 
-    def interrupted(*arguments: Any) -> Any:
+    def interrupted(errand: loop._Errand[Any]) -> None:
         engine_loop().call_soon_threadsafe(busy.wait, 10)
-        hand_over(*arguments)
+        hand_over(errand)
         threading.Timer(0.1, busy.set).start()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", interrupted)
+    monkeypatch.setattr(loop._Errand, "hand_over", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_blocking(work())
     assert not began.is_set()
