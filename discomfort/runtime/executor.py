@@ -114,7 +114,7 @@ class Executor:
     async def _submit_with_retries(self, request: PromptRequest, progress: RunProgress) -> PromptResult:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self.engine.run(request, progress.listen)
+                return await self.engine.run(request, progress.listener)
             except EngineLost as error:
                 if attempt == ATTEMPTS:
                     raise
@@ -168,6 +168,7 @@ class _OneRun:
         """Make the results visible together, and return them."""
         digests = {**run.known, **{name: self._steps.digests[link] for name, link in run.wanted.items()}}
         with self._context.transaction():
+            self._steps.remember()
             for name, digest in digests.items():
                 self._context.save_digest(name, digest)
             for name, recipe in run.recipes.items():

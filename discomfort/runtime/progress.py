@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
-from discomfort.runtime.engine import Event, NodeFinished, NodePlace, NodeProgress, NodeStarted
+from discomfort.runtime.engine import Event, Listener, NodeFinished, NodePlace, NodeProgress, NodeStarted
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -79,8 +79,12 @@ class RunProgress:
         """Tell where the nodes of a prompt were written; events name them by their ids in it."""
         self._places.update(places)
 
-    def listen(self, event: Event) -> None:
-        """Take in what an engine says; this is the engine's listener."""
+    @property
+    def listener(self) -> Listener | None:
+        """What hears an engine's events; None where nobody is told of them, which spares engines the telling."""
+        return self._listen if self._show or self._callback is not None else None
+
+    def _listen(self, event: Event) -> None:
         place = self._places.get(event.node)
         fraction = None
         if isinstance(event, NodeFinished):

@@ -68,6 +68,8 @@ class StepRunner:
         self._live = live
         self._held: list[str] = []
         self._unknown: set[Link] = set()
+        self._memos: dict[str, str] = {}
+        self._unfinished = 0
 
     def left(self, run: BoundRun) -> list[Work]:
         """Return what is left of a run: the steps of which something is not known yet."""
@@ -81,6 +83,10 @@ class StepRunner:
         """
         for work in left:
             self._progress.add_prompt(len(work.nodes) + len(work.targets))
+        self._unfinished = len(left)
+        if len(left) == 1:
+            await self._run_step(run, left[0], ())
+            return
         owner = {link: number for number, work in enumerate(left) for link in work.targets}
         effects = frozenset(run.graph.effects)
         tasks: list[asyncio.Task[None]] = []
@@ -106,6 +112,12 @@ class StepRunner:
         digest = self._context.put_value(value, use_ram=self._use_ram)
         self._held.append(digest)
         return digest
+
+    def remember(self) -> None:
+        """Remember what was delivered since the last time; of the last step that is done with the run's commit."""
+        for key, digest in self._memos.items():
+            self._context.memo_put(key, {"value": digest})
+        self._memos.clear()
 
     def release(self) -> None:
         """Let go of the values of this run that nothing else has taken over."""
@@ -134,9 +146,12 @@ class StepRunner:
         for name, link in bound.links.items():
             if name in result.outputs:
                 self._take(run, link, result.outputs[name])
+        self._unfinished -= 1
+        if self._unfinished:  # what is finished outlives whatever becomes of the others
+            self.remember()
 
     def _take(self, run: BoundRun, link: Link, delivered: Delivered) -> None:
-        """Keep what a prompt delivered, and remember it for further runs."""
+        """Keep what a prompt delivered, to be remembered for further runs."""
         if link == self._live:
             self.live_value = delivered.value
             return
@@ -148,7 +163,7 @@ class StepRunner:
         self.digests[link] = digest
         key = run.memo_key(link)
         if key is not None:
-            self._context.memo_put(key, {"value": digest})
+            self._memos[key] = digest
 
     def _recall(self, run: BoundRun, link: Link) -> str | None:
         """Return the digest of a value that is remembered, which stays from here on until this run has ended."""
