@@ -14,6 +14,7 @@ Info = tuple[str, "str | None", "tuple[int, ...] | None"]
 MISSING: Final = object()
 
 _U32 = struct.Struct("<I")
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder each time
 
 VALUE, NAME, NAME_GONE, BLOB, SEGMENT, SEGMENT_GONE, MEMO, MEMO_GONE, HOLD, PUT = range(1, 11)
 
@@ -147,7 +148,7 @@ def blob_of(fields: dict[str, Any]) -> Blob:
 
 
 def _json(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields, separators=(",", ":")).encode()
+    return _encode(fields).encode()
 
 
 def split_value(body: bytes) -> tuple[str, bytes]:

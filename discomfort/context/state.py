@@ -45,7 +45,7 @@ class State:
         elif op == rec.NAME_GONE:
             self._set_name(body.decode("utf-8", "surrogatepass"), None)
         else:
-            self._apply_fields(op, json.loads(body))
+            self._apply_fields(op, json.loads(body.decode()))
 
     def set_value(self, unique_id: str, payload: bytes, value: Any) -> None:
         """What applying a `value_record` does, for the process that has the value at hand."""
