@@ -60,8 +60,8 @@ def bind(
         digest_of: stores a value and returns its digest.
         splitting: when several prompts are better than one on the engine about to run.
 
-    Raises:
-        BindError: values are missing or do not fit their ports; lists all of them. Or a prompt is too deep.
+    What is missing, does not fit its port or is too deep for the engine is in the run's `findings`: such a run can be
+    checked further, so that all that is wrong is told at once (law L8), but not be made prompts of.
     """
     binder = _Binder(plan, context, catalog, digest_of)
     values = binder.resolve_inputs()
@@ -73,10 +73,14 @@ def bind(
     table = EffectTable(catalog)
     asked = replace(restricted(graph, ancestors(graph, roots)), outputs=wanted, effects=kept_effects)
     needed = order_nodes(asked)
-    needed = replace(needed, steps=_steps(needed, table, splitting, binder.spliced, plan.place_of))
+    steps, too_deep = _steps(needed, table, splitting, binder.spliced, plan.place_of)
+    needed = replace(needed, steps=steps)
+    findings = (*binder.findings, *too_deep)
     keys = node_keys(needed, needed.nodes, {}, table, stamp)
-    recipes = {name: slice_recipe(needed, link, plan.outputs[name].type) for name, link in refs.items()}
-    return BoundRun(needed, wanted, known, recipes, keys, Signatures(catalog), binder.loaded_by)
+    recipes = (
+        {} if findings else {name: slice_recipe(needed, link, plan.outputs[name].type) for name, link in refs.items()}
+    )
+    return BoundRun(needed, wanted, known, recipes, keys, Signatures(catalog), binder.loaded_by, findings=findings)
 
 
 def _can_act(node: Node, catalog: Catalog) -> bool:
@@ -87,23 +91,19 @@ def _can_act(node: Node, catalog: Catalog) -> bool:
 
 def _steps(
     graph: Graph, effects: EffectTable, splitting: Splitting, spliced: bool, place_of: PlaceOf
-) -> tuple[Step, ...]:
+) -> tuple[tuple[Step, ...], list[Diagnostic]]:
     """Return the prompts of a run: the plan's own, unless recipes made them larger or the engine wants others.
 
-    Raises:
-        BindError: one is too deep for the engine.
+    Beside them, what makes one too deep for the engine.
     """
     if splitting is Splitting.NEVER:
         partition = Partition(depth=0, for_speed=False)
-        return partition(graph, effects).steps if graph.conversions else (Step("1", tuple(graph.nodes)),)
+        return (partition(graph, effects).steps if graph.conversions else (Step("1", tuple(graph.nodes)),)), []
     if splitting is Splitting.FOR_DEPTH:
         graph = Partition(for_speed=False)(graph, effects)
     elif spliced:
         graph = Partition()(graph, effects)
-    findings = list(step_findings(graph, place_of))
-    if findings:
-        raise BindError(replace(finding, severity=Severity.ERROR) for finding in findings)
-    return graph.steps
+    return graph.steps, [replace(finding, severity=Severity.ERROR) for finding in step_findings(graph, place_of)]
 
 
 class _Binder:
@@ -118,24 +118,26 @@ class _Binder:
         self._lists: dict[str, ValueList] = {}
         self.loaded_by: dict[NodeId, list[str]] = {}
         self._nodes: dict[NodeId, Node] = dict(plan.graph.nodes)
-        self._findings: list[Diagnostic] = []
+        self.findings: list[Diagnostic] = []
 
     def resolve_inputs(self) -> dict[str, Input]:
-        """Return what each parameter stands for in this run: a literal, or a link to a loader or into a recipe."""
+        """Return what each parameter stands for in this run: a literal, or a link to a loader or into a recipe.
+
+        One whose value is missing or does not fit stays a parameter, and `findings` says why.
+        """
         stored = set(self._context.list_keys())
-        values = {}
+        values: dict[str, Input] = {}
         for name, port in self._plan.inputs.items():
             if not port.required:
                 continue
+            values[name] = Param(name)
             if name not in stored:
-                self._findings.append(_missing(port, self._plan.place_of_port(port), stored))
+                self.findings.append(_missing(port, self._plan.place_of_port(port), stored))
                 continue
             try:
                 values[name] = self._resolve_ref(port) if self._is_ref(name) else self._resolve_value(port)
             except BindError as error:
-                self._findings += error.diagnostics
-        if self._findings:
-            raise BindError(self._findings)
+                self.findings += error.diagnostics
         return values
 
     def substitute(self, values: Mapping[str, Input]) -> Graph:
@@ -181,7 +183,9 @@ class _Binder:
     def _resolve_value(self, port: PlanInput) -> Input:
         stored = self._context.load(port.name)
         value = fit_value(stored, port)
-        self._findings += check_value(value, port, self._plan.place_of_port(port), self._plan.graph, self._catalog)
+        findings = check_value(value, port, self._plan.place_of_port(port), self._plan.graph, self._catalog)
+        if findings:
+            raise BindError(findings)
         if isinstance(value, SCALARS):
             return Literal(value)
         if isinstance(value, ValueList) and len({constraint.type for constraint in port.constraints}) > 1:

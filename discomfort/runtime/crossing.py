@@ -21,23 +21,29 @@ Read = Callable[[str], Any]
 
 
 def checked_crossing(
-    plan: Plan, run: BoundRun, left: Sequence[Work], crossing: Crossing, digests: Mapping[Link, str], read: Read
+    plan: Plan, run: BoundRun, left: Sequence[Work], crossing: Crossing | None, digests: Mapping[Link, str], read: Read
 ) -> BoundRun:
-    """Return `run` with the types of what its prompts deliver.
+    """Return `run` with the types of what its prompts deliver, where not every type can come back.
 
     Args:
         plan: what `run` was bound from.
         run: what runs.
         left: what is left of it.
-        crossing: what can be brought to the engine and back.
+        crossing: what can be brought to the engine and back; None: everything.
         digests: the values that are known already.
         read: gives the value of a digest.
 
     Raises:
-        BindError: values cannot be brought to the engine, or results not back; names all of them.
+        BindError: the run has findings, values cannot be brought to the engine, or results not back; names all of
+            them.
     """
+    findings = list(run.findings)
+    if crossing is None:
+        if findings:
+            raise BindError(findings)
+        return run
     check = _Check(plan, run, crossing, read)
-    findings = [*check.inputs(left), *check.remembered(left, digests), *check.outputs(left), *check.between(left)]
+    findings += [*check.inputs(left), *check.remembered(left, digests), *check.outputs(left), *check.between(left)]
     if findings:
         raise BindError(findings)
     return replace(run, types={link: check.typing.of(link) for work in left for link in work.targets})
@@ -47,7 +53,8 @@ class _Check:
     """Looks at each value that crosses once."""
 
     def __init__(self, plan: Plan, run: BoundRun, crossing: Crossing, read: Read) -> None:
-        self.typing = Typing(run.graph, run.graph.nodes, run.signatures)
+        unresolved = {name: port.type for name, port in plan.inputs.items()}
+        self.typing = Typing(run.graph, run.graph.nodes, run.signatures, unresolved)
         self._plan = plan
         self._run = run
         self._crossing = crossing

@@ -156,9 +156,7 @@ class _OneRun:
             )
             left = self._steps.left(run)
             crossing = await self._engine.crossing(self._context) if left else None
-            if crossing is not None:
-                digests = self._steps.digests
-                run = checked_crossing(self._plan, run, left, crossing, digests, self._context.get_value)
+            run = checked_crossing(self._plan, run, left, crossing, self._steps.digests, self._context.get_value)
             await self._steps.run(run, left)
             return self._commit(run)
         finally:

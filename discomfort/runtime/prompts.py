@@ -22,6 +22,7 @@ from discomfort.runtime.sequence import effect_groups
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.diagnostics import Diagnostic
 
 SCALARS = (bool, int, float, str, type(None))
 """Values that go into a prompt as literals; everything else goes through a loader node (law R4)."""
@@ -54,6 +55,7 @@ class BoundRun:
     `wanted` maps outputs to the links that compute them, `known` to digests that need no computing, `recipes` to how
     a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered). `loaded_by` names the inputs for
     which a loader is in the graph; `types` are those of delivered values, where not every type can come back.
+    `findings` are what keeps it from running.
     """
 
     graph: Graph
@@ -64,6 +66,7 @@ class BoundRun:
     signatures: Signatures
     loaded_by: Mapping[NodeId, Sequence[str]] = field(default_factory=dict)
     types: Mapping[Link, str] = field(default_factory=dict)
+    findings: tuple[Diagnostic, ...] = ()
 
     def memo_key(self, link: Link) -> str | None:
         """Return the key under which the value of `link` is remembered, or None where it must not be."""

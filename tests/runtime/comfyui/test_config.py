@@ -86,17 +86,52 @@ def test_order_is_argument_file_variable(checkout: Path, tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("python3 main.py", (None, ())),
-        ("/opt/venv/bin/python main.py --cpu", ("/opt/venv/bin/python", ("--cpu",))),
-        ("python ComfyUI/main.py --output-directory 'a b'", (None, ("--output-directory", "a b"))),
-        ("--lowvram", (None, ("--lowvram",))),
-        ("", (None, ())),
+        ("python3 main.py", (None, (), ())),
+        ("/opt/venv/bin/python main.py --cpu", ("/opt/venv/bin/python", (), ("--cpu",))),
+        ("python -s -u main.py --cpu", (None, ("-s", "-u"), ("--cpu",))),
+        ("python ComfyUI/main.py --output-directory 'a b'", (None, (), ("--output-directory", "a b"))),
+        ("--lowvram", (None, (), ("--lowvram",))),
+        ("", (None, (), ())),
     ],
 )
-def test_command_line_is_split(line: str, expected: tuple[str | None, tuple[str, ...]]) -> None:
+def test_command_line_is_split(line: str, expected: tuple[object, ...]) -> None:
     assert split_command_line(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("API_COMMAND_LINE", 'python main.py "--cpu', "No closing quotation"),
+        ("API_URL", "http://127.0.0.1:8188", "the port is INITIAL_PORT"),
+        ("MAX_COMFY_START_ATTEMPTS", 0, "expected at least 1"),
+        ("COMFY_START_ATTEMPTS_SLEEP", -1, "expected 0 seconds or more"),
+        ("API_WORKING_DIRECTORY", "nowhere", "no folder"),
+    ],
+)
+def test_values_with_which_no_server_can_start_are_said(checkout: Path, key: str, value: Any, words: str) -> None:
+    with pytest.raises(EngineError, match=words):
+        read_config(write(checkout, json.dumps({"COMFYUI_PATH": "./", key: value})))
+
+
+def test_relative_interpreter_starts_at_the_file_or_the_current_folder(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = read_config(write(checkout, '{"API_COMMAND_LINE": "venv/bin/python main.py", "COMFYUI_PATH": "./"}'))
+    assert named.python == str(checkout / "venv" / "bin" / "python")
+    monkeypatch.chdir(tmp_path)
+    assert ServerConfig(checkout, "venv/bin/python").checked().python == str(tmp_path / "venv" / "bin" / "python")
+    assert ServerConfig(checkout, "python3.11").checked().python == "python3.11"
 
 
 def test_base_folder_follows_the_argument(checkout: Path) -> None:
     assert ServerConfig(checkout).base_folder == checkout
     assert ServerConfig(checkout, arguments=("--base-directory", "/data")).base_folder == Path("/data")
+    assert ServerConfig(checkout, arguments=("--base-directory=/data",)).base_folder == Path("/data")
+    assert ServerConfig(checkout, arguments=("--base-directory", "data")).base_folder == checkout / "data"
+
+
+def test_folders_follow_the_arguments(checkout: Path) -> None:
+    config = ServerConfig(checkout, arguments=("--input-directory", "/in", "--temp-directory=/t", "--cpu"))
+    assert config.folder("input") == Path("/in")
+    assert config.folder("temp") == Path("/t/temp")
+    assert config.folder("output") == checkout / "output"

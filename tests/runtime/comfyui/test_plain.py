@@ -114,6 +114,18 @@ async def test_R5_a_plan_of_which_something_cannot_travel_submits_nothing(plain_
     assert observed(plain_server.url)["runs"] == before
 
 
+async def test_L8_what_is_missing_or_does_not_fit_is_told_with_what_cannot_travel(plain_server: ManagedServer) -> None:
+    adding = {"in": port("a"), "1": node("Add", a=["in", 0], b=1), "out": port("sum", ["1", 0])}
+    given = {"latent": {"samples": torch.zeros(1, 4, 2, 2)}, "a": "seven"}
+    before = observed(plain_server.url)["runs"]
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        with pytest.raises(BindError) as caught:
+            await discomfort.run([INVERSION, REPEATING, adding], inputs=given)
+    found = [(finding.code, finding.where.input) for finding in caught.value.diagnostics]
+    assert found == [("DF501", "photo"), ("DF502", "a"), ("DF521", "latent"), ("DF521", "repeated")]
+    assert observed(plain_server.url)["runs"] == before
+
+
 async def test_list_of_numbers_is_read_back_as_one(plain_server: ManagedServer) -> None:
     counting = {"in": port("count"), "1": node("Count", count=["in", 0]), "out": port("numbers", ["1", 0])}
     async with await Discomfort.create(engine=plain_server.url) as discomfort:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,10 +33,11 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
 class ServerConfig:
     """How to start a ComfyUI server of our own.
 
-    `path` is the checkout (the folder with `main.py`); `python` its interpreter; `arguments` go to `main.py`;
-    `host` is where we reach it; `first_port` is tried first, then the next ones (None: any free port);
-    `start_attempts` bounds how often another port is tried, `attempt_pause` seconds apart; `start_timeout` is how long
-    it may take until it answers; `grace` how long it may take to stop before it is killed (seconds).
+    `path` is the checkout (the folder with `main.py`); `python` its interpreter and `python_options` that one's own,
+    such as `-s`; `arguments` go to `main.py`, which runs in `working_directory` (None: the checkout); `host` is where
+    we reach it; `first_port` is tried first, then the next ones (None: any free port); `start_attempts` bounds how
+    often another port is tried, `attempt_pause` seconds apart; `start_timeout` is how long it may take until it
+    answers; `grace` how long it may take to stop before it is killed (seconds).
     """
 
     path: Path
@@ -47,18 +50,25 @@ class ServerConfig:
     attempt_pause: float = 1.0
     start_timeout: float = 300.0
     grace: float = 5.0
+    python_options: tuple[str, ...] = ()
 
     @property
     def base_folder(self) -> Path:
-        """Where the server's input, output, temp and models folders lie."""
-        given = dict(zip(self.arguments, self.arguments[1:], strict=False)).get("--base-directory")
-        return Path(given).expanduser() if given else self.path
+        """Where the server's input, output, temp and models folders lie, unless its arguments name others."""
+        return self._given("--base-directory") or self.path
+
+    def folder(self, kind: str) -> Path:
+        """Return the server's folder of a kind: "input", "output", "temp" or "models"."""
+        given = self._given(f"--{kind}-directory")
+        if given is None:
+            return self.base_folder / kind
+        return given / "temp" if kind == "temp" else given
 
     def checked(self) -> ServerConfig:
-        """Return this configuration with an absolute path.
+        """Return this configuration with absolute paths; relative ones start at the current folder.
 
         Raises:
-            EngineError: there is no ComfyUI at `path`.
+            EngineError: there is no ComfyUI at `path`, or no such working directory.
         """
         path = self.path.expanduser().resolve()
         if not (path / "main.py").is_file():
@@ -66,7 +76,29 @@ class ServerConfig:
                 f"no ComfyUI at {path}: there is no main.py in it. Give the folder of a ComfyUI checkout as argument, "
                 f"as COMFYUI_PATH in {CONFIG_FILE}, or in the environment variable {PATH_VARIABLE}."
             )
-        return replace(self, path=path)
+        working = self.working_directory.expanduser().resolve() if self.working_directory else None
+        if working is not None and not working.is_dir():
+            raise EngineError(f"no folder {working}, in which ComfyUI is to run")
+        return replace(self, path=path, python=absolute_python(self.python, Path.cwd()), working_directory=working)
+
+    def _given(self, option: str) -> Path | None:
+        """Return the path that an argument names, as the server takes it: the last one counts."""
+        found = None
+        for word, following in zip(self.arguments, (*self.arguments[1:], ""), strict=False):
+            if word == option:
+                found = following
+            elif word.startswith(f"{option}="):
+                found = word.partition("=")[2]
+        return (self.working_directory or self.path) / found if found else None
+
+
+def absolute_python(python: str, folder: Path) -> str:
+    """Return an interpreter that is found from anywhere: a relative path starts at `folder`, a name is looked up later.
+
+    Links are kept: that of a virtual environment leads to an interpreter that knows nothing of it.
+    """
+    given = Path(python).expanduser()
+    return python if python == given.name else str(folder / given)
 
 
 def find_config(config_path: str | os.PathLike[str] | None = None) -> ServerConfig | None:
@@ -114,13 +146,14 @@ def read_config(path: Path) -> ServerConfig:
     _check(path, data)
     folder = path.resolve().parent
     checkout = data.get("COMFYUI_PATH") or os.environ.get(PATH_VARIABLE) or data.get("API_WORKING_DIRECTORY") or "./"
-    python, arguments = split_command_line(data.get("API_COMMAND_LINE", ""))
+    python, options, arguments = split_command_line(data.get("API_COMMAND_LINE", ""))
     working = data.get("API_WORKING_DIRECTORY")
     found = [base / Path(checkout).expanduser() for base in (folder, Path.cwd())]
     defaults = ServerConfig(next((place for place in found if (place / "main.py").is_file()), found[0]))
     return replace(
         defaults,
-        python=python or defaults.python,
+        python=absolute_python(python, folder) if python else defaults.python,
+        python_options=options,
         arguments=arguments,
         working_directory=folder / Path(working).expanduser() if working else None,
         host=_reachable(data.get("API_URL", defaults.host)),
@@ -130,18 +163,21 @@ def read_config(path: Path) -> ServerConfig:
     ).checked()
 
 
-def split_command_line(line: str) -> tuple[str | None, tuple[str, ...]]:
-    """Return interpreter and `main.py` arguments of a line such as `python3 main.py --cpu`.
+def split_command_line(line: str) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+    """Return interpreter, its options, and `main.py` arguments of a line such as `python3 -s main.py --cpu`.
 
     A bare `python` or `python3` means the interpreter that runs us (None), so that a virtual environment is kept.
+
+    Raises:
+        ValueError: a quotation is not closed.
     """
     words = shlex.split(line, posix=os.name == "posix")
     script = next((index for index, word in enumerate(words) if word.endswith("main.py")), None)
     if script is None:
-        return None, tuple(words)
+        return None, (), tuple(words)
     interpreter = words[0] if script > 0 else None
     bare = interpreter in (None, "python", "python3", "python.exe")
-    return (None if bare else interpreter), tuple(words[script + 1 :])
+    return (None if bare else interpreter), tuple(words[1:script]), tuple(words[script + 1 :])
 
 
 def _check(path: Path, data: Any) -> None:
@@ -153,11 +189,28 @@ def _check(path: Path, data: Any) -> None:
         if key in _KEYS and (isinstance(value, bool) or not isinstance(value, _KEYS[key]))
     ]
     wrong += [f"{key}: unknown; known are {', '.join(_KEYS)}" for key in data if key not in _KEYS]
-    port = data.get("INITIAL_PORT")
-    if isinstance(port, int) and not 0 < port < 65536:
-        wrong.append(f"INITIAL_PORT: found {port}, expected 1 to 65535")
+    if not wrong:
+        wrong = list(_unusable(data))
     if wrong:
         raise EngineError(f"{path}:\n  " + "\n  ".join(wrong))
+
+
+def _unusable(data: dict[str, Any]) -> Iterator[str]:
+    """Yield the values of the right type with which no server can start."""
+    port, attempts = data.get("INITIAL_PORT", 1), data.get("MAX_COMFY_START_ATTEMPTS", 1)
+    if not 0 < port < 65536:
+        yield f"INITIAL_PORT: found {port}, expected 1 to 65535"
+    if attempts < 1:
+        yield f"MAX_COMFY_START_ATTEMPTS: found {attempts}, expected at least 1"
+    pause = data.get("COMFY_START_ATTEMPTS_SLEEP", 0)
+    if not pause >= 0:
+        yield f"COMFY_START_ATTEMPTS_SLEEP: found {pause}, expected 0 seconds or more"
+    if re.fullmatch(r"[^:]*:[0-9]+", _reachable(data.get("API_URL", ""))):
+        yield f"API_URL: found {data['API_URL']!r}, expected a host alone; the port is INITIAL_PORT"
+    try:
+        split_command_line(data.get("API_COMMAND_LINE", ""))
+    except ValueError as error:
+        yield f"API_COMMAND_LINE: found {data['API_COMMAND_LINE']!r}: {error}"
 
 
 def _word(kind: Any) -> str:

@@ -5,8 +5,9 @@
 The guard starts COMMAND in a process group of its own and writes its process id as a line to standard output. It stops
 the whole group (SIGTERM, a grace period, SIGKILL) when its standard input ends or its parent is gone, which happen
 whatever way the program dies, SIGKILL included; or on SIGTERM. Should the guard itself be killed, Linux kills the
-server with it (parent-death signal). It exits with the server's exit status. LOG_FILE's folder is the program's to
-remove; the guard does it where the program is gone: its input then ends without the byte that says farewell.
+server with it (parent-death signal). It exits with the server's exit status, and with 127 where COMMAND cannot be
+started. LOG_FILE's folder is the program's to remove; the guard does it where the program is gone: its input then ends
+without the byte that says farewell.
 
 Only the standard library is used: the guard must start fast and anywhere.
 """
@@ -24,6 +25,7 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _POLL_SECONDS = 0.2
+_NOT_STARTED = 127  # as shells say it
 
 
 def main(arguments: list[str]) -> int:
@@ -33,7 +35,11 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
-    server = _start(command, log)
+    try:
+        server = _start(command, log)
+    except OSError as error:
+        sys.stderr.write(f"cannot start {command[0]}: {error}\n")
+        return _NOT_STARTED
     sys.stdout.write(f"{server.pid}\n")
     sys.stdout.flush()
     threading.Thread(target=_stop_at_end_of_input, args=(stop, gone), daemon=True).start()

@@ -107,11 +107,18 @@ class ManagedServer:
             port = next((port for port in candidates if _is_free(self.config.host, port)), None)
             if port is not None:
                 return port
-        return _any_free_port(self.config.host)
+        try:
+            return _any_free_port(self.config.host)
+        except OSError as error:
+            raise EngineError(
+                f"a server cannot listen on {self.config.host!r} here ({error}); to use one that runs elsewhere, "
+                "attach to its URL"
+            ) from error
 
     def _spawn(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="discomfort-server-"))
-        command = [self.config.python, str(self.config.path / "main.py"), *self._arguments(self._folder)]
+        main = str(self.config.path / "main.py")
+        command = [self.config.python, *self.config.python_options, main, *self._arguments(self._folder)]
         log = self._folder / "server.log"
         environment = {**os.environ, TOKEN_VARIABLE: self.token, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
         guard_command = [sys.executable or self.config.python, "-I", "-S", str(_GUARD), str(self.config.grace)]
@@ -135,7 +142,9 @@ class ManagedServer:
     def _arguments(self, folder: Path) -> list[str]:
         injection = folder / "extra_model_paths.yaml"
         # YAML reads JSON strings as they are, so any path is quoted safely.
-        injection.write_text(f"discomfort:\n  custom_nodes: {json.dumps(str(_INJECTED))}\n", "utf-8")
+        injection.write_text(
+            f"discomfort:\n  custom_nodes: {json.dumps(str(_INJECTED), ensure_ascii=False)}\n", "utf-8"
+        )
         ours = ["--port", str(self.port), "--disable-auto-launch", "--extra-model-paths-config", str(injection)]
         return [*self.config.arguments, *ours]
 

@@ -122,7 +122,7 @@ class Worker:
             raise ValueError("models need a subfolder: checkpoints, loras, vae, controlnet…")
         if self._engine.server is None:
             raise EngineError("the files of an attached server are out of reach; upload_data needs a managed one")
-        base = self._engine.server.config.base_folder / folder_type
+        base = self._engine.server.config.folder(folder_type)
         folder = (base / (subfolder or "")).resolve()
         if not folder.is_relative_to(base.resolve()):
             raise ValueError(f"subfolder {subfolder!r} leads out of {base}")
