@@ -16,6 +16,7 @@ from discomfort.runtime.select import make_engine, select_engine
 from discomfort.tools import WorkflowTools
 
 if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog
     from discomfort.plan import Plan, WorkflowSource
     from discomfort.runtime.engines.comfyui.worker import Worker
     from discomfort.runtime.progress import OnProgress
@@ -163,7 +164,7 @@ class Discomfort:
         """Return the plan of `workflows` against what this session's engine can run."""
         from discomfort.plan import compile
 
-        catalog = await run_awaiting(self.engine.catalog())
+        catalog = await run_awaiting(self._catalog())
         return compile(workflows, catalog=catalog)
 
     async def shutdown(self) -> None:
@@ -177,6 +178,10 @@ class Discomfort:
 
     async def __aexit__(self, *_: object) -> None:
         await self.shutdown()
+
+    async def _catalog(self) -> Catalog:
+        await self.engine.start()  # Worker.kill_api may have closed it
+        return await self.engine.catalog()
 
     async def _run_in(
         self,

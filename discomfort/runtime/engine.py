@@ -166,11 +166,11 @@ class Engine(Protocol):
         Raises:
             PromptRejected: the prompt did not pass the engine's own validation; nothing ran.
             NodeFailed: a node raised; everything finished before it is kept in the engine's cache.
-            EngineLost: the engine died or stopped answering.
+            EngineLost: the engine died or stopped answering; calling again starts it again, where that is possible.
         """
 
     async def close(self) -> None:
-        """Let everything go: processes, sockets, caches. Safe to call twice."""
+        """Let everything go: processes, sockets, caches. What runs ends with an EngineError. Safe to call twice."""
 
 
 class EngineError(DiscomfortError, RuntimeError):

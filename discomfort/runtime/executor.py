@@ -120,7 +120,6 @@ class Executor:
                     raise
                 logger.warning("attempt %d of %d: %s", attempt, ATTEMPTS, error)
             await asyncio.sleep(BACK_OFF * 2 ** (attempt - 1))
-            await self.engine.start()
         raise AssertionError("the loop returns or raises")
 
 

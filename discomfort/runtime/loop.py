@@ -8,6 +8,7 @@ is one code path and an engine never changes loops.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Awaitable, Coroutine
 from concurrent.futures import Future, wait
@@ -20,6 +21,16 @@ CLEAN_UP = 10.0
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+
+
+def _begin_anew() -> None:
+    """Forget the loop in a process that was forked: its thread is the parent's, so nobody would run what it gets."""
+    global _loop, _lock
+    _loop, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def engine_loop() -> asyncio.AbstractEventLoop:

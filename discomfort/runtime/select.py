@@ -77,6 +77,16 @@ def close_engines() -> None:
         run_blocking(engine.close())
 
 
+def _begin_anew() -> None:
+    """Forget the engines in a process that was forked: they are the parent's."""
+    global _engines, _lock
+    _engines, _lock = {}, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
 def _surroundings() -> str:
     from discomfort.runtime.engines.comfyui.config import surrounding_comfyui
 

@@ -63,7 +63,8 @@ def _running(tmp_path_factory: pytest.TempPathFactory, arguments: tuple[str, ...
 async def attached(server: ManagedServer) -> AsyncIterator[ComfyUIEngine]:
     engine = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE)
     yield engine
-    set_faults(server.url, http_500=0, http_503=0, garbage=0, slow_seconds=0.0, silent=0, no_jobs=0)
+    calm = {"http_500": 0, "http_503": 0, "http_413": 0, "garbage": 0, "slow_seconds": 0.0, "silent": 0, "no_jobs": 0}
+    set_faults(server.url, **calm, chatter=0, strange_queue=0)
     await engine.close()
 
 

@@ -34,12 +34,15 @@ class Faults:
 
     http_500: int = 0
     http_503: int = 0
+    http_413: int = 0
     garbage: int = 0  # messages that are none, before each good one
     cut_sockets: int = 0  # websockets are closed when the next node starts
     lose_answer: int = 0  # /prompt takes the prompt, and the connection breaks before the answer
     slow_seconds: float = 0.0  # every answer takes this long
     silent: int = 0  # no websocket messages at all
     no_jobs: int = 0  # a server from before the jobs API
+    chatter: int = 0  # a custom node tells everybody about the machine all the time
+    strange_queue: int = 0  # /queue answers with JSON that is no queue
     forget_running: int = 0  # what runs is no longer in the queue, though its worker died
 
 
@@ -436,6 +439,8 @@ def add_queue(server: PromptServer) -> None:
 
     @routes.get("/queue")
     async def show_queue(_: web.Request) -> web.Response:
+        if faults.strange_queue:
+            return web.json_response(["what", "is", "this"])
         running, pending = list(queue.currently_running.values()), list(queue.pending)
         return web.json_response({"queue_running": running, "queue_pending": pending})
 
@@ -489,7 +494,7 @@ def fault_middleware(faults: Faults) -> Any:
             return await handler(request)  # type: ignore[no-any-return]
         if faults.slow_seconds:
             await asyncio.sleep(faults.slow_seconds)
-        for name, status in (("http_500", 500), ("http_503", 503)):
+        for name, status in (("http_500", 500), ("http_503", 503), ("http_413", 413)):
             if getattr(faults, name) and request.path == "/prompt":
                 setattr(faults, name, getattr(faults, name) - 1)
                 return web.Response(status=status, text="a fault was asked for")
@@ -522,7 +527,9 @@ async def serve(arguments: argparse.Namespace) -> None:
     await web.TCPSite(runner, arguments.listen, arguments.port).start()
     threading.Thread(target=worker.prompt_worker, daemon=True, name="Thread-1 (prompt_worker)").start()
     while True:
-        await asyncio.sleep(3600)
+        await asyncio.sleep(0.02)
+        if server.faults.chatter:
+            await server._send("monitor", {"cpu_utilization": 12.5}, None)
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ async def test_tensor_goes_there_and_back_exactly(attached: ComfyUIEngine, conte
 async def test_remote_server_gets_values_over_http(
     attached: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection._LOOPBACK", ())
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
     image = torch.rand(1, 300, 400, 3)
     inverted: Any = await result_of(attached, inversion(context, image))
     assert torch.equal(inverted, 1.0 - image)
@@ -71,7 +71,7 @@ async def test_remote_server_gets_values_over_http(
 async def test_remote_server_is_not_sent_what_it_has(
     attached: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection._LOOPBACK", ())
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
     await attached.start()
     transport = (await attached.connected()).transport
     sent = []
@@ -91,7 +91,7 @@ async def test_remote_server_is_not_sent_what_it_has(
 async def test_value_that_only_pickle_could_carry_is_refused_by_remote_servers(
     attached: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection._LOOPBACK", ())
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
     request = request_for(context, {"l": loader(context, {1, 2, 3})}, out=["l", 0])
     with pytest.raises((EngineError, TypeError), match="pickle"):
         await attached.run(request)
@@ -237,4 +237,7 @@ async def test_close_is_safe_twice_and_reopens(attached: ComfyUIEngine, context:
     assert await result_of(attached, addition(context, 1)) == 2
     await attached.close()
     await attached.close()
+    with pytest.raises(EngineError, match="closed"):
+        await attached.run(addition(context, 2))
+    await attached.start()
     assert await result_of(attached, addition(context, 2)) == 3

@@ -129,7 +129,7 @@ async def test_local_server_maps_the_contexts_memory(
 async def test_remote_server_gets_values_over_http(
     attach: Any, open_server: ManagedServer, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection._LOOPBACK", ())
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
     engine = attach(open_server, open_server.token)
     image = torch.rand(1, 700, 800, 3)
     assert torch.equal(await result_of(engine, inversion(context, image)), 1.0 - image)

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import time
-import urllib.parse
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,14 +19,13 @@ from discomfort.compiler.effects import PORT_CLASS
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine import Crossing, EngineError, EngineLost, Listener, Prompt, PromptRequest, PromptResult
 from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
-from discomfort.runtime.engines.comfyui.errors import rejection
+from discomfort.runtime.engines.comfyui.errors import PromptInterrupted, rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
-from discomfort.runtime.engines.comfyui.transport import Transport
+from discomfort.runtime.engines.comfyui.transport import Transport, Unanswered
 from discomfort.runtime.engines.comfyui.turns import Targets, hearing_once, nodes_of, turns
 from discomfort.runtime.loop import within
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _FAREWELL_SECONDS = 3.0
 _TAKE_OFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 _PROBE_SECONDS = 20.0
@@ -38,12 +36,14 @@ _NOTICE_SECONDS = 0.05  # a server that dies breaks its connections one by one
 class Patience:
     """How long to wait for a server.
 
-    `retry_seconds`: it is busy, or cannot be reached. `check_seconds`: it says nothing while prompts wait, before it
-    is looked after. `silence_seconds`: it says nothing about a running prompt, before that is given up.
+    `retry_seconds`: it is busy, or cannot be reached. `check_seconds`: it says nothing about our prompts, before it is
+    looked after. `answer_seconds`: it answers nothing at all, before it is given up; a node may hold up all else in its
+    process. `silence_seconds`: it answers, but says nothing about our prompts and its queue does not move.
     """
 
     retry_seconds: float = 30.0
     check_seconds: float = 5.0
+    answer_seconds: float = 300.0
     silence_seconds: float = 1800.0
 
 
@@ -70,6 +70,8 @@ class Connection:
         self._runs: dict[str, PromptRun] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._settled = asyncio.Event()
+        self._seen_running: set[str] = set()
+        self._queue_moved = time.monotonic()
 
     @property
     def shares_memory(self) -> bool:
@@ -177,8 +179,6 @@ class Connection:
         farewell = self.lost is None and self._is_running() and self._channel is not None
         self._lose(reason)
         tasks, self._tasks = self._tasks, []
-        if self._catalog is not None:
-            tasks.append(self._catalog)  # type: ignore[arg-type]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -186,6 +186,8 @@ class Connection:
             with contextlib.suppress(EngineError, asyncio.TimeoutError):
                 await within(_FAREWELL_SECONDS, self._channel.close())
         await self.transport.close()
+        if self._catalog is not None:  # whoever waits for it must see it fail, not be cancelled
+            await asyncio.gather(self._catalog, return_exceptions=True)
 
     async def _read_catalog(self) -> Catalog:
         """Return the server's classes, and ports: those are resolved before a prompt is sent, whatever it has."""
@@ -209,7 +211,7 @@ class Connection:
                 f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides"
             )
         transport.token = self._token or os.environ.get(TOKEN_VARIABLE) or read_token(str(info.get("server")))
-        return NodesChannel(transport, urllib.parse.urlsplit(transport.url).hostname in _LOOPBACK)
+        return NodesChannel(transport, transport.is_local)
 
     async def _submit(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets) -> None:
         """Queue the prompt; where the answer got lost, only when the server does not know the prompt already."""
@@ -233,8 +235,11 @@ class Connection:
         if status == 400:
             raise rejection(answer, run.places, prompt)
         if status != 200:
-            raise EngineLost(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {answer}")
-        if answer.get("node_errors"):  # some outputs were refused, the rest is queued: all or nothing
+            kind = EngineError if status < 500 and status != 429 else EngineLost  # what it refused it will refuse again
+            raise kind(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {answer}")
+        if isinstance(answer, dict) and answer.get(
+            "node_errors"
+        ):  # some outputs were refused, the rest is queued: all or nothing
             await self._take_off(run.prompt_id)
             raise rejection(answer, run.places, prompt)
 
@@ -306,54 +311,72 @@ class Connection:
                 await self.transport.connect()
                 if self._channel is not None:
                     await self._channel.renew()
-                await self._catch_up()
+                restarted = f"ComfyUI at {self.transport.url} no longer knows the prompt; it was restarted"
+                await self._catch_up(EngineLost(restarted))
                 self._settled.set()
         except EngineError as error:
             self._lose(error)
+        except Exception as error:  # noqa: BLE001 - with nobody to listen every prompt would wait for ever
+            self._lose(self._misunderstood(error))
 
-    async def _catch_up(self) -> None:
-        """After messages may have been missed: finish what is done, and give up what the server has forgotten."""
+    async def _catch_up(self, unknown: EngineError) -> None:
+        """After messages may have been missed: finish what is done, and with `unknown` what the server has not."""
         for run in list(self._runs.values()):
             if not run.submitted or run.finished.done():
                 continue
             if not await self._knows(run):
-                run.lose(EngineLost(f"ComfyUI at {self.transport.url} no longer knows the prompt; it was restarted"))
+                run.lose(unknown)
 
     async def _watch(self) -> None:
-        """Look after a server that says nothing while prompts wait."""
-        idle_checks = 0
+        """Look after a server that says nothing about our prompts."""
+        idle_checks, answered = 0, time.monotonic()
         while True:
             await asyncio.sleep(self._patience.check_seconds)
-            silence = time.monotonic() - self.transport.last_message
-            if not self._runs or not self.transport.is_connected or silence < self._patience.check_seconds:
-                idle_checks = 0
+            now = time.monotonic()
+            heard = max((run.heard for run in self._runs.values()), default=now)
+            if not self.transport.is_connected or now - heard < self._patience.check_seconds:
+                idle_checks, answered = 0, now
                 continue
             try:
-                idle_checks = idle_checks + 1 if await self._is_idle(silence) else 0
+                idle_checks = idle_checks + 1 if await self._is_idle(heard) else 0
+                answered = time.monotonic()
+            except Unanswered as error:
+                if time.monotonic() - answered > self._patience.answer_seconds:
+                    self._lose(error)
+                    return
             except EngineError as error:
                 self._lose(error)
+                return
+            except Exception as error:  # noqa: BLE001 - with nobody to watch a prompt might wait for ever
+                self._lose(self._misunderstood(error))
                 return
             if idle_checks >= 2:
                 self._lose(EngineLost(self._stuck("its queue does not move")))
                 return
 
-    async def _is_idle(self, silence: float) -> bool:
-        """Return whether prompts wait in the server's queue although none runs.
+    async def _is_idle(self, heard: float) -> bool:
+        """Return whether prompts wait in the server's queue although none runs; `heard` is when one was last told of.
 
         Raises:
             EngineLost: its worker is known to be dead, or it has been silent for too long.
         """
         if not self._is_running():
             raise EngineLost(f"ComfyUI at {self.transport.url} ended while it was in use")
-        if silence > self._patience.silence_seconds:
-            raise EngineLost(self._stuck(f"it has said nothing for {silence:.0f} s"))
         if self._has_nodes:
             info = await self.transport.get_json("/discomfort/info", _PROBE_SECONDS)
             if info.get("worker_alive") is False:
                 raise EngineLost(self._stuck("the thread that runs its prompts has died"))
-        await self._catch_up()
+        await self._catch_up(PromptInterrupted("somebody took the prompt out of the server's queue"))
         running, pending = await self._queue()
+        if self._seen_running != set(running):
+            self._seen_running, self._queue_moved = set(running), time.monotonic()
+        silence = time.monotonic() - max(heard, self._queue_moved)
+        if silence > self._patience.silence_seconds:
+            raise EngineLost(self._stuck(f"it has said nothing for {silence:.0f} s"))
         return bool(pending) and not running
+
+    def _misunderstood(self, error: Exception) -> EngineError:
+        return EngineError(f"ComfyUI at {self.transport.url} answered something unexpected: {error!r}")
 
     def _stuck(self, why: str) -> str:
         return f"ComfyUI at {self.transport.url} answers but does not work: {why}; only a restart helps"

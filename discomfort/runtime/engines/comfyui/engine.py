@@ -37,8 +37,9 @@ _NOTICE_SECONDS = (0.2, 1.0)
 class ComfyUIEngine:
     """Runs prompts on a ComfyUI server: `managed` starts one, `attached` uses one that runs.
 
-    A managed server that died, or whose worker died, is started again by the next `start` or `run`; the caller
-    decides whether to run the lost prompt once more.
+    A managed server that died, or whose worker died, is started again by the next call; the caller decides whether to
+    run the lost prompt once more. Once closed, only `start` opens it again: what was under way must not. An engine
+    lives on the event loop that first used it, and in the process that made it.
     """
 
     name = "comfyui"
@@ -59,6 +60,9 @@ class ComfyUIEngine:
         self._patience = patience or Patience()
         self._connection: Connection | None = None
         self._starting = asyncio.Lock()
+        self._closed = False
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._process_id = os.getpid()
         self._worker: Worker | None = None
 
     @classmethod
@@ -138,17 +142,28 @@ class ComfyUIEngine:
         return self._worker
 
     async def start(self) -> None:
-        """Start or find the server and connect to it; does nothing when connected.
+        """Start or find the server and connect to it, also after `close`; does nothing when connected.
 
         Raises:
             EngineError: the server does not start, wants a token, or speaks another protocol.
             EngineLost: it cannot be reached.
         """
+        self._closed = False
         await self.connected()
 
     async def connected(self) -> Connection:
-        """Return the connection, made anew where there is none or the last one is lost; raises as `start`."""
+        """Return the connection, made anew where there is none or the last one is lost.
+
+        Raises:
+            EngineError: the engine was closed, or made before this process was forked; or as `start`.
+            EngineLost: see `start`.
+        """
+        if os.getpid() != self._process_id:
+            raise EngineError("this engine belongs to the process that this one was forked from; make another here")
+        self._home = self._home or asyncio.get_running_loop()
         async with self._starting:
+            if self._closed:
+                raise _closed()
             connection = self._connection
             if connection is not None:
                 with contextlib.suppress(EngineError):
@@ -173,9 +188,18 @@ class ComfyUIEngine:
         return await (await self.connected()).run(request, listener)
 
     async def close(self) -> None:
-        """Disconnect, and stop the server if it is ours. Safe to call twice."""
+        """Disconnect, and stop the server if it is ours; from whatever event loop. Safe to call twice."""
+        if os.getpid() != self._process_id:
+            return  # the server is that of the process which this one was forked from
+        if self._home is not None and self._home is not asyncio.get_running_loop() and self._home.is_running():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._close(), self._home))
+        else:
+            await self._close()
+
+    async def _close(self) -> None:
+        self._closed = True
         async with self._starting:
-            await self._disconnect(EngineLost("the engine was closed"))
+            await self._disconnect(_closed())
             if self._worker is not None:
                 self._worker.remove_ephemeral()
             if self._server is not None:
@@ -216,3 +240,8 @@ class ComfyUIEngine:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close(reason)
+
+
+def _closed() -> EngineError:
+    """Return what ends the prompts of an engine that is closed; no loss, which would be answered by a restart."""
+    return EngineError("the engine was closed")

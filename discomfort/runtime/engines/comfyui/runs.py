@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,13 +20,17 @@ from discomfort.runtime.engines.comfyui.errors import PromptInterrupted, node_fa
 
 
 class PromptRun:
-    """The state of one prompt; `submitted` once the server took it, `finished` is done when the server is."""
+    """The state of one prompt; `submitted` once the server took it, `finished` is done when the server is.
+
+    `heard` is when the server last said something about it (seconds, monotonic).
+    """
 
     def __init__(self, prompt_id: str, places: Mapping[str, NodePlace], listener: Listener | None) -> None:
         self.prompt_id = prompt_id
         self.places = places
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.submitted = False
+        self.heard = time.monotonic()
         self.ui: dict[str, Mapping[str, Any]] = {}
         self._listener = listener
         self._current: str | None = None
@@ -44,6 +49,7 @@ class PromptRun:
 
     def hear(self, kind: str, data: Mapping[str, Any]) -> None:
         """Take in one websocket message about this prompt."""
+        self.heard = time.monotonic()
         if kind == "executing":
             self._start(data.get("node"))
         elif kind == "progress":

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ class ManagedServer:
             await self.stop()
             self.port = self._choose_port(attempt)
             try:
-                await asyncio.to_thread(self._spawn)
+                await _to_the_end(self._spawn)
                 if await self._wait_until_ready():
                     return
             except BaseException:
@@ -94,11 +95,8 @@ class ManagedServer:
     async def stop(self) -> None:
         """Stop the server and whatever it started: SIGTERM, a grace period, SIGKILL. Safe to call twice."""
         guard, self._guard = self._guard, None
-        if guard is not None:
-            await asyncio.to_thread(_stop, guard, self._process_id, self.config.grace)
-        if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-            self._folder = None
+        folder, self._folder = self._folder, None
+        await asyncio.to_thread(_stop, guard, self._process_id, self.config.grace, folder)
 
     def _choose_port(self, attempt: int) -> int:
         first = self.config.first_port
@@ -193,7 +191,25 @@ async def _system_stats(session: Any, url: str) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def _stop(guard: subprocess.Popen[bytes], server: int | None, grace: float) -> None:
+async def _to_the_end(work: Callable[[], None]) -> None:
+    """Run `work` in a thread; when cancelled wait for it all the same, so that what it made can be taken back."""
+    thread = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.gather(thread, return_exceptions=True)
+        raise
+
+
+def _stop(guard: subprocess.Popen[bytes] | None, server: int | None, grace: float, folder: Path | None) -> None:
+    """Stop the server and remove its folder, in one go: whoever waits for this may be cancelled meanwhile."""
+    if guard is not None:
+        _stop_guard(guard, server, grace)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stop_guard(guard: subprocess.Popen[bytes], server: int | None, grace: float) -> None:
     """Have the guard stop the server; kill both should the guard not manage in time."""
     assert guard.stdin is not None
     assert guard.stdout is not None

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import time
+import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,12 +22,17 @@ OnMessage: TypeAlias = Callable[[str, Mapping[str, Any]], None]
 """Called with a websocket message's type and data."""
 
 _log = logging.getLogger(__name__)
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _BUSY = (429, 503)
 _HEARTBEAT_SECONDS = 30.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 # Large prompts repeat the state of every node at each step; what we show comes from smaller messages.
 _IGNORED_PREFIX = '{"type": "progress_state"'
+
+
+class Unanswered(EngineLost):
+    """The server did not answer in time, though for all we know it lives."""
 
 
 class Transport:
@@ -36,7 +42,7 @@ class Transport:
         self.url = url.rstrip("/")
         self.client_id = uuid.uuid4().hex
         self.token: str | None = None
-        self.last_message = time.monotonic()
+        self.is_local = urllib.parse.urlsplit(self.url).hostname in _LOOPBACK
         self._on_message = on_message
         self._retry_seconds = retry_seconds
         self._is_running = is_running
@@ -71,8 +77,10 @@ class Transport:
         import aiohttp
 
         async def attempt() -> None:
+            # A server on this machine that says nothing is busy: should it die, its connections break at once.
+            heartbeat = None if self.is_local else _HEARTBEAT_SECONDS
             self._websocket = await self._opened().ws_connect(
-                f"{self.url}/ws?clientId={self.client_id}", max_msg_size=0, heartbeat=_HEARTBEAT_SECONDS
+                f"{self.url}/ws?clientId={self.client_id}", max_msg_size=0, heartbeat=heartbeat
             )
 
         deadline = time.monotonic() + self._retry_seconds
@@ -84,7 +92,6 @@ class Transport:
                     raise EngineLost(f"no websocket to ComfyUI at {self.url}: {_words(error)}") from error
                 await asyncio.sleep(pause)
             else:
-                self.last_message = time.monotonic()
                 return
 
     async def listen(self) -> None:
@@ -95,7 +102,6 @@ class Transport:
         if websocket is None:
             return
         async for message in websocket:
-            self.last_message = time.monotonic()
             if message.type is aiohttp.WSMsgType.TEXT and not message.data.startswith(_IGNORED_PREFIX):
                 self._read(message.data)
 
@@ -104,7 +110,7 @@ class Transport:
         try:
             message = json.loads(text)
             kind, data = message["type"], message["data"]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             _log.warning("ComfyUI at %s sent something that is no message: %.200r", self.url, text)
             return
         if isinstance(kind, str) and isinstance(data, dict):
@@ -158,6 +164,7 @@ class Transport:
         pauses until the retry time is over; then its last answer is returned. `seconds` limits one request.
 
         Raises:
+            Unanswered: it took too long.
             EngineLost: no connection, or it broke.
         """
         import aiohttp
@@ -178,7 +185,8 @@ class Transport:
                 ) as response:
                     status, body = response.status, await response.read()
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
-                raise EngineLost(f"ComfyUI at {self.url} did not answer {path}: {_words(error)}") from error
+                kind = Unanswered if isinstance(error, asyncio.TimeoutError) else EngineLost
+                raise kind(f"ComfyUI at {self.url} did not answer {path}: {_words(error)}") from error
             failures += 500 <= status < 600 and status not in _BUSY
             if not _is_passing(status, failures) or time.monotonic() + pause > deadline:
                 return status, body

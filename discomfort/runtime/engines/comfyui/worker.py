@@ -16,6 +16,7 @@ from discomfort.runtime.engine import EngineError
 from discomfort.runtime.loop import run_awaiting
 
 if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog
     from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 
 _FOLDERS = ("input", "output", "temp", "models")
@@ -54,8 +55,13 @@ class Worker:
         return await run_awaiting(self._run(prompt, extra))
 
     async def _run(self, prompt: dict[str, Any], extra_data: Mapping[str, Any]) -> dict[str, Any]:
+        await self._engine.start()
         connection = await self._engine.connected()
         return await connection.run_as_it_is(prompt, extra_data)
+
+    async def _catalog(self) -> Catalog:
+        await self._engine.start()
+        return await self._engine.catalog()
 
     async def get_prompt_from_workflow(self, workflow: Mapping[str, Any]) -> dict[str, Any]:
         """Return the prompt that ComfyUI's editor would make of a workflow, with the server's node classes.
@@ -66,7 +72,7 @@ class Worker:
         from discomfort.compiler.emit import emit_prompt
         from discomfort.compiler.frontend import load_workflow
 
-        lowered = load_workflow(workflow, await run_awaiting(self._engine.catalog()))
+        lowered = load_workflow(workflow, await run_awaiting(self._catalog()))
         if has_errors(lowered.diagnostics):
             raise CompileError(lowered.diagnostics)
         return emit_prompt(lowered.graph)

@@ -1,0 +1,137 @@
+"""The end of an engine, at whatever moment and from wherever it comes: nothing goes on, nothing comes back (law R7)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine import EngineError
+from discomfort.runtime.engines.comfyui.config import ServerConfig
+from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.session import Discomfort
+from tests.runtime.comfyui.chains import port
+from tests.runtime.comfyui.helpers import PATIENCE, addition, is_alive, node, result_of, set_faults, until_running
+
+pytestmark = pytest.mark.timeout(60)
+SLEEPING = {"1": node("Sleep", value=2, seconds=30.0), "out": port("late", ["1", 0])}
+
+
+async def test_R7_session_that_is_shut_down_during_a_run_stays_so(checkout: Path) -> None:
+    engine = ComfyUIEngine.managed(ServerConfig(checkout, grace=1.0, start_timeout=30.0), patience=PATIENCE)
+    discomfort = await Discomfort.create(engine=engine)
+    running = asyncio.create_task(discomfort.run([SLEEPING]))
+    await until_running(engine)
+    await discomfort.shutdown()
+    with pytest.raises(EngineError, match="closed"):
+        await running
+    assert engine.server is not None
+    assert not engine.server.is_running()
+
+
+async def test_R7_closing_while_the_classes_are_asked_for_is_told_as_such(
+    attached: ComfyUIEngine, server: ManagedServer
+) -> None:
+    await attached.start()
+    set_faults(server.url, slow_seconds=20.0)
+    asking = asyncio.create_task(attached.catalog())
+    await asyncio.sleep(0.2)
+    await attached.close()
+    with pytest.raises(EngineError, match="closed"):
+        await asking
+
+
+async def test_an_engine_is_closed_from_another_loop(checkout: Path) -> None:
+    """Runs live on the engine loop; a program closes the engine on its own."""
+    engine = ComfyUIEngine.managed(ServerConfig(checkout, grace=1.0, start_timeout=30.0), patience=PATIENCE)
+    await Discomfort.create(engine=engine)
+    assert engine.server is not None
+    assert engine.server.is_running()
+    await engine.close()
+    assert not engine.server.is_running()
+    await engine.close()
+
+
+async def test_R7_cancelled_while_the_server_is_spawned_leaves_nothing(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ManagedServer(ServerConfig(checkout, grace=1.0, start_timeout=30.0))
+    spawn = server._spawn
+    spawned: list[Any] = []
+
+    def slowly() -> None:
+        time.sleep(0.3)
+        spawn()
+        spawned.extend((server.process_id, server.log_file))
+
+    monkeypatch.setattr(server, "_spawn", slowly)
+    starting = asyncio.create_task(server.start())
+    await asyncio.sleep(0.1)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    process, log = spawned
+    assert not is_alive(process)
+    assert not log.parent.exists()
+
+
+FORKING = """
+import os, sys
+from discomfort.context.context import WorkflowContext
+from discomfort.plan import compile
+from discomfort.runtime.engine import EngineError
+from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.loop import run_blocking
+from tests.runtime.comfyui.chains import node, port
+
+engine = ComfyUIEngine.managed(sys.argv[1])
+plan = compile([{"in": port("a"), "1": node("Add", a=["in", 0], b=1), "out": port("sum", ["1", 0])}],
+               catalog=run_blocking(engine.catalog()))
+
+def added(engine, number):
+    with WorkflowContext(max_ram_gb=0.05) as context:
+        return plan.run(context, inputs={"a": number}, engine=engine)["sum"]
+
+os.environ["DISCOMFORT_TOKEN"] = engine.server.token
+assert (added(engine, 1), added(engine.url, 2)) == (2, 3)
+child = os.fork()
+if child == 0:
+    try:
+        added(engine, 3)
+    except EngineError as error:
+        print(error, flush=True)
+    run_blocking(engine.close())
+    print(added(engine.url, 4), flush=True)
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(added(engine, 5), flush=True)
+run_blocking(engine.close())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_R7_forked_process_has_engines_of_its_own_and_leaves_the_servers_of_its_parent(checkout: Path) -> None:
+    program = subprocess.run(
+        [sys.executable, "-c", FORKING, str(checkout)], capture_output=True, text=True, timeout=50, cwd=Path.cwd()
+    )
+    said = program.stdout.splitlines()
+    assert said == [
+        "this engine belongs to the process that this one was forked from; make another here",
+        "5",
+        "6",
+    ], program.stderr
+
+
+async def test_engine_in_use_survives_the_end_of_a_context(attached: ComfyUIEngine) -> None:
+    with WorkflowContext(max_ram_gb=0.05) as one, WorkflowContext(max_ram_gb=0.05) as two:
+        assert await result_of(attached, addition(one, 1)) == 2
+        one.shutdown()
+        assert await result_of(attached, addition(two, 2)) == 3
