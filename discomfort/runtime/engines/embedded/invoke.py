@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from discomfort.compiler.types import AUTOGROW
@@ -30,8 +30,12 @@ class Answer:
         self.graph = graph
 
 
-def gather(node: PromptNode, results: Mapping[str, NodeResult], hidden: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
-    """Return each input as the values that arrive there; a lazy input that was not computed is one None.
+def gather(
+    node: PromptNode, results: Mapping[str, NodeResult], hidden: Mapping[str, Any], asked: Collection[str] = ()
+) -> dict[str, Sequence[Any]]:
+    """Return each input as the values that arrive there; a lazy input that was not `asked` for is one None.
+
+    That is so even where its value is known: what a node gives must not depend on what else has run.
 
     Raises:
         LookupError: an input gets nothing.
@@ -42,7 +46,7 @@ def gather(node: PromptNode, results: Mapping[str, NodeResult], hidden: Mapping[
         result = results.get(producer)
         if name in node.raw_links:
             lists[name] = ([producer, slot],)
-        elif result is None:
+        elif result is None or (name in node.lazy and name not in asked):
             lists[name] = (None,)
         elif slot >= len(result.outputs):
             raise LookupError(

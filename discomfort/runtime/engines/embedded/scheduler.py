@@ -55,6 +55,7 @@ class Run:
         self._unfinished = 0
         self._in_flight = 0
         self._expanded: dict[str, list[Answer]] = {}
+        self._asked: dict[str, set[str]] = {}
         self._blocked: list[tuple[str, str]] = []
         self._current = Current(self)
         self._hidden: dict[str, Any] = {
@@ -207,7 +208,8 @@ class Run:
                 else:
                     self._called(node, [returned])
                 return
-            lists = invoke.gather(node, self.results, self._hidden)
+            asked = self._asked.setdefault(node_id, set()) if node.lazy else ()
+            lists = invoke.gather(node, self.results, self._hidden, asked)
             if node.lazy and (needed := self._needed(node, lists)):
                 self._wait_for(node_id, needed)
                 return
@@ -220,22 +222,33 @@ class Run:
             raise self._fail(node_id, error) from error
 
     def _needed(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> list[str]:
-        """Ask which lazy inputs are needed now; return the nodes that compute them."""
-        producers = {
-            name: producer
-            for name, producer, _ in node.links
-            if name in node.lazy and name not in node.raw_links and producer not in self.results
-        }
+        """Ask which lazy inputs are needed now, and note them; return the nodes that compute them.
+
+        As in ComfyUI only a list counts as an answer, and what is there already is not looked at.
+
+        Raises:
+            LookupError: something is asked for that is no input of the node.
+        """
         check = getattr(self._instance(node), "check_lazy_status", None)
-        if not producers or check is None:
+        if check is None:
             return []
         takes = parameters_of(check)
         assert takes is not None
         names: set[str] = set()
         for arguments in invoke.arguments_of_calls(node, lists):
             if invoke.blocker_in(node.definition, lists, arguments) is None:
-                names.update(self._settled(check(**takes.select(arguments))) or ())
-        return [producer for name, producer in producers.items() if name in names]
+                answer = self._settled(check(**takes.select(arguments)))
+                names.update(answer if isinstance(answer, list) else ())
+        if unknown := sorted(name for name in names if name not in lists):
+            raise LookupError(f"check_lazy_status asks for {unknown[0]!r}, which is no input of this node")
+        asked = self._asked[node.id]
+        missing = {
+            name: producer
+            for name, producer, _ in node.links
+            if name in names and name in node.lazy and name not in node.raw_links and name not in asked
+        }
+        asked.update(missing)
+        return list(missing.values())
 
     def _instance(self, node: PromptNode) -> Any:
         instance = self.instances.get(node.id)
