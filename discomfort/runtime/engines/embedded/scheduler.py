@@ -224,13 +224,19 @@ class Run:
     def _needed(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> list[str]:
         """Ask which lazy inputs are needed now, and note them; return the nodes that compute them.
 
-        As in ComfyUI only a list counts as an answer, and what is there already is not looked at.
+        As in ComfyUI only a list counts as an answer.
 
         Raises:
             LookupError: something is asked for that is no input of the node.
         """
+        asked = self._asked[node.id]
+        unasked = {
+            name: producer
+            for name, producer, _ in node.links
+            if name in node.lazy and name not in node.raw_links and name not in asked
+        }
         check = getattr(self._instance(node), "check_lazy_status", None)
-        if check is None:
+        if not unasked or check is None:
             return []
         takes = parameters_of(check)
         assert takes is not None
@@ -241,14 +247,8 @@ class Run:
                 names.update(answer if isinstance(answer, list) else ())
         if unknown := sorted(name for name in names if name not in lists):
             raise LookupError(f"check_lazy_status asks for {unknown[0]!r}, which is no input of this node")
-        asked = self._asked[node.id]
-        missing = {
-            name: producer
-            for name, producer, _ in node.links
-            if name in names and name in node.lazy and name not in node.raw_links and name not in asked
-        }
-        asked.update(missing)
-        return list(missing.values())
+        asked |= names
+        return [producer for name, producer in unasked.items() if name in names]
 
     def _instance(self, node: PromptNode) -> Any:
         instance = self.instances.get(node.id)
