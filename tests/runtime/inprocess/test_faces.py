@@ -11,7 +11,14 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import NodeFailed, PromptRejected, PromptRequest, PromptResult
+from discomfort.runtime.engine import (
+    NodeFailed,
+    OutOfMemory,
+    PromptInterrupted,
+    PromptRejected,
+    PromptRequest,
+    PromptResult,
+)
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.inprocess.checkout import Checkout
 from discomfort.runtime.engines.inprocess.faces import Calls, make_face
@@ -31,7 +38,11 @@ class Running(NamedTuple):
 running: contextvars.ContextVar[Running | None] = contextvars.ContextVar("running", default=None)
 
 
-class OutOfMemory(Exception):
+class OutOfMemoryError(Exception):
+    pass
+
+
+class Stopped(BaseException):
     pass
 
 
@@ -81,7 +92,9 @@ class Engine:
 
     def __init__(self, **classes: Any) -> None:
         self.unloaded = 0
-        management = SimpleNamespace(OOM_EXCEPTION=OutOfMemory, unload_all_models=self._unload)
+        management = SimpleNamespace(
+            OOM_EXCEPTION=OutOfMemoryError, InterruptProcessingException=Stopped, unload_all_models=self._unload
+        )
         modules = {
             "comfy_execution.graph": SimpleNamespace(ExecutionBlocker=TheirBlocker),
             "comfy_execution.utils": SimpleNamespace(ExecutionContext=Running, current_executing_context=running),
@@ -284,9 +297,32 @@ async def test_asynchronous_class_steps_in_inference_mode_and_leaves_the_loop_ou
 async def test_out_of_memory_unloads_models_and_is_told() -> None:
     class Greedy(Number):
         def give(self, value: int) -> tuple[int]:
-            raise OutOfMemory("no more")
+            raise OutOfMemoryError("no more")
 
-    engine = Engine(Greedy=Greedy)
-    with pytest.raises(NodeFailed, match=r"node a .*OutOfMemory: no more"):
-        await engine.value(a=("Greedy", {"value": 1}))
-    assert engine.unloaded == 1
+    class GreedyLater(V3Double):
+        @classmethod
+        async def EXECUTE(cls, value: int) -> Any:
+            raise OutOfMemoryError("no more")
+
+    engine = Engine(Greedy=Greedy, GreedyLater=GreedyLater)
+    for unloaded, kind in enumerate(("Greedy", "GreedyLater"), 1):
+        with pytest.raises(OutOfMemory, match=r"node a .*OutOfMemoryError: no more .*--lowvram"):
+            await engine.value(a=(kind, {"value": 1}))
+        assert engine.unloaded == unloaded
+
+
+async def test_a_node_that_interrupts_the_prompt_ends_it_and_the_next_one_runs() -> None:
+    class Stops(Number):
+        def give(self, value: int) -> tuple[int]:
+            raise Stopped
+
+    class StopsLater(V3Double):
+        @classmethod
+        async def EXECUTE(cls, value: int) -> Any:
+            raise Stopped
+
+    engine = Engine(Stops=Stops, StopsLater=StopsLater, Number=Number)
+    for kind in ("Stops", "StopsLater"):
+        with pytest.raises(PromptInterrupted):
+            await engine.value(a=(kind, {"value": 1}))
+    assert await engine.value(a=("Number", {"value": 3})) == 3

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from discomfort.compiler.catalog import Catalog, default_catalog, own_catalog
 from discomfort.compiler.graph import Literal, Node
-from discomfort.runtime.engine import Crossing, Listener, PromptRequest, PromptResult, Splitting
+from discomfort.runtime.engine import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
 from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import ResultCache
 from discomfort.runtime.engines.embedded.describe import describe_class
@@ -137,8 +137,16 @@ class EmbeddedEngine:
         return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, self._surrounded, work)
 
     def _surrounded(self, work: Callable[[], Value]) -> Value:
+        """Do `work`; what would end the event loop that waits for it (a node class that calls `sys.exit`) is an error.
+
+        Raises:
+            EngineError: something tried to end the program.
+        """
         with self.surroundings():
-            return work()
+            try:
+                return work()
+            except (SystemExit, KeyboardInterrupt) as error:
+                raise EngineError(f"a node class tried to end the program ({error!r})") from error
 
     def _load(self) -> None:
         from discomfort.runtime.engines.embedded import natives, pack

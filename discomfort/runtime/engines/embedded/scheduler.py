@@ -10,11 +10,18 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from types import CoroutineType
-from typing import Any
+from typing import Any, NoReturn
 
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.graph import CycleError
-from discomfort.runtime.engine import NodeFailed, NodeFinished, NodeProgress, NodeStarted, PromptRequest
+from discomfort.runtime.engine import (
+    NodeFailed,
+    NodeFinished,
+    NodeProgress,
+    NodeStarted,
+    PromptInterrupted,
+    PromptRequest,
+)
 from discomfort.runtime.engines.embedded import invoke
 from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
 from discomfort.runtime.engines.embedded.bridge import Bridge
@@ -216,10 +223,8 @@ class Run:
             if self._bridge.listener is not None:
                 self._started(node_id)
             self._call(node, lists)
-        except (NodeFailed, Interrupted):
-            raise
-        except Exception as error:  # whatever a node raises is its failure
-            raise self._fail(node_id, error) from error
+        except BaseException as error:  # noqa: BLE001 — whatever a node raises is its failure, `sys.exit()` included
+            self._end(node_id, error)
 
     def _needed(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> list[str]:
         """Ask which lazy inputs are needed now, and note them; return the nodes that compute them.
@@ -269,6 +274,7 @@ class Run:
             if blocker is not None:
                 returned.append(invoke.blocked_values(definition, self._pass_on(node, blocker)))
                 continue
+            self.check_interrupted()
             self._current.call = index
             returned.append(function(**arguments))
         self._called(node, returned)
@@ -299,10 +305,8 @@ class Run:
         self._in_flight -= 1
         try:
             self._answered(self.graph.nodes[node_id], task.result())
-        except NodeFailed:
-            raise
-        except (Exception, asyncio.CancelledError) as error:
-            raise self._fail(node_id, error) from error
+        except BaseException as error:  # noqa: BLE001 — as above
+            self._end(node_id, error)
 
     def _answered(self, node: PromptNode, returned: Sequence[Any]) -> None:
         answers = [invoke.read_answer(node.definition, value) for value in returned]
@@ -364,6 +368,14 @@ class Run:
             if not left:
                 self._ready.append(consumer)
 
+    def _end(self, node_id: str, error: BaseException) -> NoReturn:
+        """End the run, because a node raised `error`."""
+        if self._bridge.cancelled:
+            raise Interrupted from error
+        if isinstance(error, (NodeFailed, PromptInterrupted)):
+            raise error
+        raise self._fail(node_id, error) from error
+
     def _fail(self, node_id: str, error: BaseException) -> NodeFailed:
         return failure(self.request, self.graph.origin(node_id), error)
 
@@ -383,4 +395,7 @@ async def _gather(running: Current, returned: Sequence[Any]) -> list[Any]:
 
 async def _one(running: Current, index: int, answer: Any) -> Any:
     current.set(Current(running.run, running.node, index))
-    return await answer if isinstance(answer, CoroutineType) else answer
+    try:
+        return await answer if isinstance(answer, CoroutineType) else answer
+    except (SystemExit, KeyboardInterrupt) as error:  # let out of a task, these would end the event loop
+        raise running.run._fail(running.node, error) from error

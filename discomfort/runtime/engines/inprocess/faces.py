@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Generator, Mapping
 from types import CoroutineType
 from typing import Any, ClassVar
 
+from discomfort.runtime.engine import PromptInterrupted
 from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
 from discomfort.runtime.engines.embedded.hooks import current
 from discomfort.runtime.engines.inprocess.checkout import Checkout
@@ -47,6 +48,10 @@ class Calls:
         builder = checkout.module("comfy_execution.graph_utils").GraphBuilder
         self._set_prefix: Callable[[str, int], None] = builder.set_default_prefix
         self.management: Any = checkout.module("comfy.model_management")
+        self._interruption: type[BaseException] = self.management.InterruptProcessingException
+        self._is_out_of_memory: Callable[[BaseException], bool] = getattr(
+            self.management, "is_oom", lambda error: isinstance(error, self.management.OOM_EXCEPTION)
+        )
         self._inference_mode: Callable[[], Any] = torch.inference_mode
 
     def call(self, function: Callable[..., Any], translate: Callable[[Any], Any], inputs: Mapping[str, Any]) -> Any:
@@ -59,8 +64,8 @@ class Calls:
         self._tell_context(context)
         try:
             returned = function(**inputs)
-        except self.management.OOM_EXCEPTION:
-            self.management.unload_all_models()
+        except BaseException as error:
+            self._mind(error)
             raise
         if type(returned) is CoroutineType:
             return self._awaited(returned, context, translate)
@@ -68,7 +73,23 @@ class Calls:
 
     async def _awaited(self, coroutine: Coroutine[Any, Any, Any], context: Any, translate: Callable[[Any], Any]) -> Any:
         self._tell_context(context)
-        return translate(await _Stepped(coroutine, self._inference_mode))
+        try:
+            returned = await _Stepped(coroutine, self._inference_mode)
+        except BaseException as error:
+            self._mind(error)
+            raise
+        return translate(returned)
+
+    def _mind(self, error: BaseException) -> None:
+        """Make room where memory ran out.
+
+        Raises:
+            PromptInterrupted: a node stopped the prompt, as nodes do that let people choose whether to go on.
+        """
+        if isinstance(error, self._interruption):
+            raise PromptInterrupted("a node interrupted the prompt") from error
+        if self._is_out_of_memory(error):
+            self.management.unload_all_models()
 
     def from_v1(self, returned: Any) -> Any:
         """Return what a function of the V1 protocol gave in the scheduler's words."""
