@@ -1,15 +1,17 @@
-"""What is said where a checkout cannot be imported."""
+"""What is said where a checkout cannot be imported, and whose turn it is where it can."""
 
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from discomfort.runtime.engine import EngineError
 from discomfort.runtime.engines.inprocess import InProcessEngine
+from discomfort.runtime.engines.inprocess.checkout import Turns
 
 
 async def test_folder_without_comfyui_is_named(tmp_path: Path) -> None:
@@ -41,3 +43,31 @@ async def test_missing_requirements_are_said_with_what_to_do(tmp_path: Path, mon
     finally:
         for name in [name for name in sys.modules if name.partition(".")[0] == "comfy"]:
             del sys.modules[name]
+
+
+def test_prompts_take_turns_and_only_the_running_one_is_interrupted() -> None:
+    turns, flags, order = Turns(), [False], []
+    management = SimpleNamespace(interrupt_current_processing=lambda value: flags.__setitem__(0, value))
+    first_runs, first_may_end = threading.Event(), threading.Event()
+
+    def run(ticket: str) -> None:
+        with turns.taken(ticket, management):
+            order.append(f"{ticket} begins")
+            first_runs.set()
+            first_may_end.wait(10)
+            order.append(f"{ticket} ends")
+
+    first = threading.Thread(target=run, args=("first",))
+    second = threading.Thread(target=run, args=("second",))
+    first.start()
+    first_runs.wait(10)
+    second.start()
+    turns.interrupt("second", management)
+    assert flags == [False]
+    turns.interrupt("first", management)
+    assert flags == [True]
+    first_may_end.set()
+    first.join(10)
+    second.join(10)
+    assert order == ["first begins", "first ends", "second begins", "second ends"]
+    assert flags == [False]

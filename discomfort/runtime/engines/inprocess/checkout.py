@@ -13,7 +13,8 @@ import importlib.util
 import logging
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,6 +43,36 @@ _lock = threading.Lock()
 _loaded: Checkout | None = None
 
 
+class Turns:
+    """Who runs a prompt: one at a time, since ComfyUI's interruption, progress and node ids are those of a process."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._interruption = threading.Lock()
+        self._running: object = None
+
+    @contextmanager
+    def taken(self, ticket: object, management: Any) -> Iterator[None]:
+        """Wait for the turn, and have it in the `with` block, uninterrupted at first; for the worker threads."""
+        with self._turn:
+            self._change(ticket, management)
+            try:
+                yield
+            finally:
+                self._change(None, management)
+
+    def interrupt(self, ticket: object, management: Any) -> None:
+        """Have ComfyUI stop the run with this ticket; does nothing where another one has the turn."""
+        with self._interruption:
+            if self._running is ticket:
+                management.interrupt_current_processing(True)
+
+    def _change(self, ticket: object, management: Any) -> None:
+        with self._interruption:
+            self._running = ticket
+            management.interrupt_current_processing(False)
+
+
 class Checkout:
     """An imported ComfyUI: its modules by name, and its node classes once `_prepare` has loaded them."""
 
@@ -49,6 +80,7 @@ class Checkout:
         self.path = path
         self.arguments = arguments
         self.options = arguments_parsed
+        self.turns = Turns()
         # before `nodes`, which puts ComfyUI's `comfy` folder first in sys.path, where another `utils` is
         self.module("utils.extra_config")
         self.folder_paths = self.module("folder_paths")
