@@ -233,6 +233,16 @@ async def test_v3_class_gets_hidden_inputs_on_a_clone_and_its_validator_is_asked
         await engine.value(here=("V3Double", {"value": 100}))
 
 
+async def test_v3_validator_knows_the_hidden_inputs() -> None:
+    class Judges(V3Double):
+        @classmethod
+        def validate_inputs(cls, value: int) -> bool | str:  # type: ignore[override]
+            return f"not in {cls.hidden.UNIQUE_ID}"
+
+    with pytest.raises(PromptRejected, match="custom_validation_failed: not in here"):
+        await Engine(Judges=Judges).value(here=("Judges", {"value": 1}))
+
+
 async def test_v3_fingerprint_decides_whether_a_result_is_used_again() -> None:
     class Stamped(V3Double):
         stamp: Any = 1

@@ -61,6 +61,16 @@ def gather(
     return lists
 
 
+def arguments_before_running(node: PromptNode) -> Arguments:
+    """Return what IS_CHANGED and VALIDATE_INPUTS are asked with: literals; what is linked, or of the run, is None."""
+    lists: dict[str, Sequence[Any]] = {name: (None,) for name, _, _ in node.links}
+    lists.update({name: (value,) for name, value in node.constants.items()})
+    before: dict[str, Any] = {"UNIQUE_ID": node.id, "PROMPT": {}}
+    lists.update({name: (before.get(kind),) for name, kind in node.definition.hidden})
+    (arguments,) = arguments_of_calls(node, lists)
+    return arguments
+
+
 def plain_arguments(node: PromptNode, results: Mapping[str, NodeResult]) -> Arguments | None:
     """Return the arguments of a node of a plain class where it is called once and nothing is blocked, else None."""
     arguments = node.constants.copy()

@@ -102,7 +102,8 @@ class TestRunner:
     ) -> bool | str:
         """Say what is wrong with the workflow, and which ports lack something."""
         plan = compile_subworkflow(_workflow_file(workflow), cls.catalog())
-        return "; ".join(input_problems(plan, given, input_types)) or True
+        ports = {name: value for name, value in given.items() if name not in ("unique_id", "dynprompt")}
+        return "; ".join(input_problems(plan, ports, input_types)) or True
 
     @classmethod
     def IS_CHANGED(cls, workflow: str, **_given: Any) -> str:  # noqa: N802

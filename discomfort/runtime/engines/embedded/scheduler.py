@@ -29,7 +29,7 @@ from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache, c
 from discomfort.runtime.engines.embedded.collection import BriefPause
 from discomfort.runtime.engines.embedded.hooks import Current, Interrupted, current
 from discomfort.runtime.engines.embedded.invoke import Answer
-from discomfort.runtime.engines.embedded.node_protocol import Parameters, parameters_of
+from discomfort.runtime.engines.embedded.node_protocol import parameters_of
 from discomfort.runtime.engines.embedded.places import failure
 from discomfort.runtime.engines.embedded.prompt import DynamicPrompt, PromptGraph, PromptNode, is_link
 from discomfort.runtime.engines.embedded.start_sequence import StartSequence
@@ -128,7 +128,7 @@ class Run:
         """Find the key of each node, and its result where that is known."""
         keys, find = self._keys, self._cache.get
         for node in order:
-            change = "" if node.definition.is_changed is None else self._change(node, node.definition.is_changed)
+            change = self._change(node) if node.definition.asks_is_changed else ""
             key = keys[node.id] = result_key(node, keys, change)
             known = None if key is None else find(key)
             if known is not None:
@@ -141,15 +141,13 @@ class Run:
             if self._bridge.listener is not None:
                 self._bridge.emit(NodeFinished(node.id, True))
 
-    def _change(self, node: PromptNode, takes: Parameters) -> str | None:
-        """Ask IS_CHANGED, with the node's literals; what raises is taken as changed each time, as ComfyUI does."""
-        definition = node.definition
-        lists: dict[str, Sequence[Any]] = {name: (None,) for name, _, _ in node.links}
-        lists.update({name: (value,) for name, value in node.constants.items()})
-        lists.update({name: (node.id if kind == "UNIQUE_ID" else None,) for name, kind in definition.hidden})
-        (arguments,) = invoke.arguments_of_calls(node, lists)
+    def _change(self, node: PromptNode) -> str | None:
+        """Ask IS_CHANGED; what raises is taken as changed each time, as ComfyUI does, also where it lacks a parameter
+        for an input.
+        """
+        arguments = invoke.arguments_before_running(node)
         try:
-            answer = definition.node_class.IS_CHANGED(**takes.select(arguments))
+            answer = node.definition.node_class.IS_CHANGED(**arguments)
             return change_token(self._settled(answer))
         except Exception:  # noqa: BLE001 — whatever it is, the node runs anew and nothing stale is used
             return None

@@ -257,7 +257,12 @@ def _asked(node_class: Any, own: str, hidden: Mapping[str, str], nest: Any) -> C
         clone, arguments = asking._prepared(inputs)
         return getattr(clone, own)(**arguments)
 
-    ask.__signature__ = inspect.signature(getattr(node_class, own))  # type: ignore[attr-defined]
+    signature = inspect.signature(getattr(node_class, own))
+    own_names = [one for one in signature.parameters.values() if one.name not in hidden]
+    others = [one for one in own_names if one.kind is inspect.Parameter.VAR_KEYWORD]
+    named = [one for one in own_names if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    asked_too = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in hidden]
+    ask.__signature__ = signature.replace(parameters=[*named, *asked_too, *others])  # type: ignore[attr-defined]
     return ask
 
 
