@@ -99,7 +99,9 @@ class Engine:
             "comfy_execution.graph": SimpleNamespace(ExecutionBlocker=TheirBlocker),
             "comfy_execution.utils": SimpleNamespace(ExecutionContext=Running, current_executing_context=running),
             "comfy_execution.graph_utils": SimpleNamespace(GraphBuilder=Builder),
-            "comfy_api.internal": SimpleNamespace(_ComfyNodeInternal=V3Base),
+            "comfy_api.internal": SimpleNamespace(
+                _ComfyNodeInternal=V3Base, make_locked_method_func=lambda kind, name, clone: getattr(clone, name)
+            ),
             "comfy.model_management": management,
         }
         checkout = SimpleNamespace(module=lambda name: cast(ModuleType, modules[name]))

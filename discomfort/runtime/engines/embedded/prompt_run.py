@@ -50,7 +50,7 @@ def run_prompt(
     instances: Instances,
     bridge: Bridge,
 ) -> PromptResult:
-    """Check and run one prompt; `instances` is left with the objects of its nodes.
+    """Check and run one prompt; `instances` is left with the objects of its nodes, also of those that did not run.
 
     Raises:
         PromptRejected: it did not pass the checks; nothing ran.
@@ -66,8 +66,8 @@ def run_prompt(
     try:
         run.execute(order, outputs)
     finally:
-        instances.clear()
-        instances.update(run.instances)
+        for node_id in instances.keys() - graph.raw.keys():
+            del instances[node_id]
     return _result(request, run, outputs)
 
 

@@ -23,7 +23,7 @@ from discomfort.runtime.engine import (
     PromptRequest,
 )
 from discomfort.runtime.engines.embedded import invoke
-from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
+from discomfort.runtime.engines.embedded.blocker import ExecutionBlocked, ExecutionBlocker
 from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache, change_token, result_key
 from discomfort.runtime.engines.embedded.collection import BriefPause
@@ -50,8 +50,7 @@ class Run:
         self.delivered: dict[str, Any] = {}
         self.executed: list[str] = []
         self.cached: list[str] = []
-        self.instances: Instances = {}
-        self._known_instances = instances
+        self._instances = instances
         self._cache = cache
         self._bridge = bridge
         self._keys: dict[str, str | None] = {}
@@ -101,7 +100,7 @@ class Run:
             self._run_all(pause, sequence)
         if self._blocked:
             node_id, message = self._blocked[0]
-            raise self._fail(node_id, RuntimeError(f"Execution Blocked: {message}"))
+            raise self._fail(node_id, ExecutionBlocked(f"Execution Blocked: {message}"))
 
     def _run_all(self, pause: BriefPause, sequence: StartSequence) -> None:
         bridge, ready, nodes = self._bridge, self._ready, self.graph.nodes
@@ -254,13 +253,10 @@ class Run:
         return [producer for name, producer in unasked.items() if name in names]
 
     def _instance(self, node: PromptNode) -> Any:
-        instance = self.instances.get(node.id)
-        if instance is None:
-            instance = self._known_instances.get(node.id)
-            node_class = node.definition.node_class
-            if type(instance) is not node_class:
-                instance = node_class()
-            self.instances[node.id] = instance
+        instance = self._instances.get(node.id)
+        node_class = node.definition.node_class
+        if type(instance) is not node_class:
+            instance = self._instances[node.id] = node_class()
         return instance
 
     def _call(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> None:
