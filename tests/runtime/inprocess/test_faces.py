@@ -83,6 +83,11 @@ class V3Base:
         return [name for name, value in inputs.items() if value is None]
 
 
+def locked(node_class: Any, name: str, clone: Any) -> Any:
+    """Return a function of `clone`: a plain one, as ComfyUI's is."""
+    return lambda **inputs: getattr(clone, name)(**inputs)
+
+
 def output(*values: Any, ui: Any = None, expand: Any = None, block: str | None = None) -> Any:
     return SimpleNamespace(result=values or None, ui=ui, expand=expand, block_execution=block)
 
@@ -99,9 +104,7 @@ class Engine:
             "comfy_execution.graph": SimpleNamespace(ExecutionBlocker=TheirBlocker),
             "comfy_execution.utils": SimpleNamespace(ExecutionContext=Running, current_executing_context=running),
             "comfy_execution.graph_utils": SimpleNamespace(GraphBuilder=Builder),
-            "comfy_api.internal": SimpleNamespace(
-                _ComfyNodeInternal=V3Base, make_locked_method_func=lambda kind, name, clone: getattr(clone, name)
-            ),
+            "comfy_api.internal": SimpleNamespace(_ComfyNodeInternal=V3Base, make_locked_method_func=locked),
             "comfy.model_management": management,
         }
         checkout = SimpleNamespace(module=lambda name: cast(ModuleType, modules[name]))
@@ -243,6 +246,20 @@ async def test_v3_validator_knows_the_hidden_inputs() -> None:
 
     with pytest.raises(PromptRejected, match="custom_validation_failed: not in here"):
         await Engine(Judges=Judges).value(here=("Judges", {"value": 1}))
+
+
+async def test_v3_class_that_wants_nothing_hidden_runs_again_and_again() -> None:
+    class Plain(V3Base):
+        @classmethod
+        def INPUT_TYPES(cls) -> dict[str, Any]:
+            return {"required": {"value": ("INT", {})}}
+
+        @classmethod
+        def EXECUTE(cls, value: int) -> Any:
+            return output(value + 1)
+
+    engine = Engine(Plain=Plain)
+    assert [await engine.value(a=("Plain", {"value": value})) for value in (1, 2, 3)] == [2, 3, 4]
 
 
 async def test_v3_fingerprint_decides_whether_a_result_is_used_again() -> None:

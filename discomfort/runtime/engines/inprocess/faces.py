@@ -191,7 +191,7 @@ class V3Face(Face):
         if function is None:
             function, arguments = self._prepared(self.node_class.FUNCTION, inputs)
             if self.clone is not None and type(self).nest is None:
-                type(self).function = function
+                type(self).function = staticmethod(function)
         return calls.call(function, calls.from_v3, arguments)
 
     @classmethod
