@@ -152,7 +152,8 @@ class EmbeddedEngine:
         from discomfort.runtime.engines.embedded import natives, pack
 
         self._pack = pack
-        self._classes = {**pack.NODE_CLASS_MAPPINGS, **self._registered, **natives.native_classes(self._read_catalog)}
+        own = natives.native_classes(self._read_catalog, lambda: self._classes or {})
+        self._classes = {**pack.NODE_CLASS_MAPPINGS, **self._registered, **own}
 
     def _read_catalog(self) -> Catalog:
         """Describe what may have changed; the same catalog is returned while nothing has."""

@@ -87,7 +87,8 @@ class InProcessEngine(EmbeddedEngine):
 
     def _load(self) -> None:
         calls = Calls(load_checkout(self._path, self._arguments))
-        self._classes = _Classes(calls, {**self._registered, **natives.native_classes(self._read_catalog)})
+        own = natives.native_classes(self._read_catalog, lambda: self._classes or {})
+        self._classes = _Classes(calls, {**self._registered, **own})
         self._calls, self._listener = calls, _Listener(calls)
 
     def _read_catalog(self) -> Catalog:
