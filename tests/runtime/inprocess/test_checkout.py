@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from discomfort.runtime.engine import EngineError
-from discomfort.runtime.engines.inprocess import InProcessEngine
+from discomfort.runtime.engines.inprocess import InProcessEngine, checkout
 from discomfort.runtime.engines.inprocess.checkout import Turns
+from tests.runtime.behaviour.conftest import NODES
+from tests.runtime.behaviour.standin import make_standin
 
 
 async def test_folder_without_comfyui_is_named(tmp_path: Path) -> None:
@@ -43,6 +47,31 @@ async def test_missing_requirements_are_said_with_what_to_do(tmp_path: Path, mon
     finally:
         for name in [name for name in sys.modules if name.partition(".")[0] == "comfy"]:
             del sys.modules[name]
+
+
+@pytest.fixture
+def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A checkout that this process has not imported; what is imported of it is forgotten at the end."""
+    path = make_standin(tmp_path / "ComfyUI")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(checkout, "_loaded", None)
+    monkeypatch.delitem(sys.modules, "nodes", raising=False)
+    before = set(sys.modules)
+    yield path
+    checkout._forget(path, before)
+
+
+async def test_a_start_that_failed_may_be_tried_again_and_begins_anew(standin: Path) -> None:
+    nodes = standin / "custom_nodes" / "leaves.py"
+    nodes.write_text("import sys\nsys.exit(3)\n", encoding="utf-8")
+    engine = InProcessEngine(standin, [])
+    for _ in range(2):
+        with pytest.raises(EngineError, match=r"refused to start .*exit code 3, from .*leaves\.py"):
+            await engine.start()
+    nodes.write_text("NODE_CLASS_MAPPINGS = {}\n", encoding="utf-8")
+    shutil.copy(NODES, nodes.parent)
+    assert "BehaviourAdd" in await engine.catalog()
+    await engine.close()
 
 
 def test_prompts_take_turns_and_only_the_running_one_is_interrupted() -> None:
