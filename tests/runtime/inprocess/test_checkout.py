@@ -11,7 +11,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from discomfort.runtime.engine import EngineError
+from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine import EngineError, PromptRejected, PromptRequest
 from discomfort.runtime.engines.inprocess import InProcessEngine, checkout
 from discomfort.runtime.engines.inprocess.checkout import Turns
 from tests.runtime.behaviour.conftest import NODES
@@ -71,6 +72,15 @@ async def test_a_start_that_failed_may_be_tried_again_and_begins_anew(standin: P
     nodes.write_text("NODE_CLASS_MAPPINGS = {}\n", encoding="utf-8")
     shutil.copy(NODES, nodes.parent)
     assert "BehaviourAdd" in await engine.catalog()
+    await engine.close()
+
+
+async def test_a_class_that_the_checkout_lacks_is_told_with_what_to_do_there(standin: Path) -> None:
+    engine = InProcessEngine(standin, [])
+    with WorkflowContext(max_ram_gb=0.01) as context, pytest.raises(PromptRejected) as caught:
+        await engine.run(PromptRequest({"1": {"class_type": "Nobody", "inputs": {}}}, {}, context))
+    assert f"the ComfyUI at {standin} does not have Nobody" in str(caught.value)
+    assert "install the custom node" in str(caught.value)
     await engine.close()
 
 

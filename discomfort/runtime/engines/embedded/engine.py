@@ -19,7 +19,7 @@ from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import ResultCache
 from discomfort.runtime.engines.embedded.describe import describe_class
 from discomfort.runtime.engines.embedded.folders import Folders, use_folders
-from discomfort.runtime.engines.embedded.prompt_run import run_prompt
+from discomfort.runtime.engines.embedded.prompt_run import EMBEDDED, Supplier, run_prompt
 from discomfort.runtime.engines.embedded.registration import check_classes, load_classes
 from discomfort.runtime.engines.embedded.scheduler import Instances
 
@@ -47,6 +47,7 @@ class EmbeddedEngine:
         self._folders = folders
         self._registered: dict[str, Any] = {}
         self._classes: Mapping[str, Any] | None = None
+        self._supplier: Supplier = EMBEDDED
         self._pack: ModuleType | None = None
         self._cache = ResultCache()
         self._instances: Instances = {}
@@ -88,7 +89,9 @@ class EmbeddedEngine:
         classes = self._classes
         bridge = Bridge(asyncio.get_running_loop(), listener)
         try:
-            return await self._in_worker(lambda: run_prompt(request, classes, self._cache, self._instances, bridge))
+            return await self._in_worker(
+                lambda: run_prompt(request, classes, self._supplier, self._cache, self._instances, bridge)
+            )
         except asyncio.CancelledError:
             bridge.cancel()
             raise

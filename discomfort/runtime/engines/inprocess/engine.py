@@ -18,6 +18,7 @@ from discomfort.runtime.engines.embedded import natives
 from discomfort.runtime.engines.embedded.describe import describe_class
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.hooks import current
+from discomfort.runtime.engines.embedded.prompt_run import Supplier
 from discomfort.runtime.engines.inprocess.checkout import load_checkout
 from discomfort.runtime.engines.inprocess.faces import Calls, Face, make_face
 
@@ -40,6 +41,9 @@ class InProcessEngine(EmbeddedEngine):
         """
         super().__init__()
         self._path = Path(path)
+        self._supplier = Supplier(
+            f"the ComfyUI at {path}", "install the custom node that brings it there; the log says which failed to load"
+        )
         self._arguments = arguments
         self._calls: Calls | None = None
         self._listener: _Listener | None = None
