@@ -30,6 +30,15 @@ def installed_catalog() -> Catalog:
     return LiveCatalog(_ObjectInfo(sys.modules["nodes"].NODE_CLASS_MAPPINGS))
 
 
+def ask_whether_changed(class_type: str, inputs: Mapping[str, Any]) -> Any:
+    """Ask a node class, by either of ComfyUI's protocols, whether it changed; None where it has nothing to say."""
+    node_class = sys.modules["nodes"].NODE_CLASS_MAPPINGS[class_type]
+    question = getattr(node_class, "IS_CHANGED", None)
+    if question is None and hasattr(node_class, "GET_NODE_INFO_V1"):
+        question = sys.modules["comfy_api.internal"].first_real_override(node_class, "fingerprint_inputs")
+    return None if question is None else question(**inputs)
+
+
 class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
     """What `/object_info` says of the classes, made class by class."""
 

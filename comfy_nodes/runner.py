@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from comfy_nodes.anytype import ANY
-from comfy_nodes.installed import installed_catalog, workflow_folders
+from comfy_nodes.installed import ask_whether_changed, installed_catalog, workflow_folders
 from comfy_nodes.registry import prompt_server
 
 if TYPE_CHECKING:
@@ -91,9 +90,13 @@ class DiscomfortTestRunner:
         return "; ".join(problems) or True
 
     @classmethod
-    def IS_CHANGED(cls, workflow: str, **_given: Any) -> str:
-        """Answer with a digest of the workflow's content."""
-        return hashlib.sha256(_found(workflow).read_bytes()).hexdigest()
+    def IS_CHANGED(
+        cls, workflow: str, unique_id: str | None = None, dynprompt: Any = None, **given: Any
+    ) -> str | float:
+        """Answer with a digest of what the workflow's result depends on beside its ports."""
+        from discomfort.compiler.subworkflow import content_digest
+
+        return content_digest(_found(workflow), _compiled(workflow), installed_catalog(), given, ask_whether_changed)
 
     def expand(self, workflow: str, unique_id: str, dynprompt: Any, **given: Any) -> dict[str, Any]:
         """Return the graph to run in this node's place.

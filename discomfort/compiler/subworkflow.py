@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +27,10 @@ SUFFIXES = (".json", ".png", ".webp", ".jpg", ".jpeg")
 """What a workflow's file is called."""
 
 _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+
+
+_being_asked: ContextVar[tuple[Path, ...]] = ContextVar("discomfort_workflows_being_asked", default=())
+"""The workflows inside each other whose content is being looked at."""
 
 
 class SubWorkflowError(ValueError):
@@ -82,6 +91,42 @@ def compile_subworkflow(source: os.PathLike[str], catalog: Catalog) -> Plan:
     if len(plan.outputs) > RUNNER_OUTPUTS:
         raise SubWorkflowError(f"{name} has {len(plan.outputs)} OUTPUT ports; a node shows {RUNNER_OUTPUTS} at most")
     return plan
+
+
+def content_digest(
+    path: Path, plan: Plan, catalog: Catalog, given: Mapping[str, Any], ask: Callable[[str, Mapping[str, Any]], Any]
+) -> str | float:
+    """Return what stays equal as long as a workflow that runs as one node gives the same for the same inputs.
+
+    That is a digest of the file and of what the classes of its nodes answer when they are asked whether they changed,
+    as ComfyUI would ask them were they in the prompt: a picture that the workflow loads, or another workflow that it
+    runs, may have changed. NaN, which equals nothing, where a class says so, raises, or wants to be waited for.
+
+    Args:
+        path: the workflow's file.
+        plan: its plan.
+        catalog: the classes that it was compiled with.
+        given: what the node's inputs hold, by port: links, or values.
+        ask: asks a class by name, with inputs of which those linked are None; None where it has nothing to say.
+    """
+    if path in _being_asked.get():
+        return "runs itself, which is refused where it is expanded"
+    token = _being_asked.set((*_being_asked.get(), path))
+    values = {name: None if isinstance(value, list) else value for name, value in given.items()}
+    digest = hashlib.sha256(path.read_bytes())
+    try:
+        for body in expand_subworkflow(plan, catalog, values, "")["expand"].values():
+            inputs = {name: None if isinstance(value, list) else value for name, value in body["inputs"].items()}
+            answer = ask(body["class_type"], inputs)
+            if inspect.iscoroutine(answer):
+                answer.close()
+                return math.nan
+            digest.update(json.dumps(answer, sort_keys=True, allow_nan=False).encode())
+    except Exception:  # noqa: BLE001 — whatever a class raises, or answers, counts as changed
+        return math.nan
+    finally:
+        _being_asked.reset(token)
+    return digest.hexdigest()
 
 
 def describe_ports(plan: Plan) -> dict[str, list[dict[str, Any]]]:

@@ -202,5 +202,28 @@ class NodeFailed(EngineError):
         super().__init__(f"{where}: {exception_type}: {message}")
 
 
+class OutOfMemory(NodeFailed):
+    """A node failed because memory ran out, on the GPU or on the machine."""
+
+
+class PromptInterrupted(EngineError):
+    """Somebody else interrupted the prompt: ComfyUI's web page, another client, or one of its nodes."""
+
+
 class EngineLost(EngineError):
     """The engine died, or stopped answering; the prompt's fate is unknown and it may be run again."""
+
+
+OUT_OF_MEMORY_HINT = (
+    "memory ran out. Smaller images or batches, another model precision, or a ComfyUI started with --lowvram, --novram "
+    "or --cpu need less"
+)
+_MEMORY_WORDS = ("out of memory", "allocation on device", "cannot allocate memory", "not enough memory")
+
+
+def node_failed(node: str, place: NodePlace | None, exception_type: str, message: str, trace: str = "") -> NodeFailed:
+    """Return the error for a node that raised: `OutOfMemory`, which says what needs less, where that was the cause."""
+    name = exception_type.rpartition(".")[2]
+    if name in ("OutOfMemoryError", "MemoryError") or any(words in message.lower() for words in _MEMORY_WORDS):
+        return OutOfMemory(node, place, exception_type, f"{message} ({OUT_OF_MEMORY_HINT})", trace)
+    return NodeFailed(node, place, exception_type, message, trace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,6 +96,32 @@ def test_the_content_of_the_file_decides_whether_it_changed(saved: Path) -> None
     assert before == DiscomfortTestRunner.IS_CHANGED(str(saved))
     saved.write_text(json.dumps({**PORTS, "4": PORTS["2"]}), encoding="utf-8")
     assert before != DiscomfortTestRunner.IS_CHANGED("deep/invert.json")
+
+
+@pytest.mark.parametrize("protocol", ["V1", "V3"])
+def test_what_its_nodes_say_decides_whether_it_changed(monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def stamp(**inputs: Any) -> Any:
+        asked.append(inputs)
+        return stamps.pop(0)
+
+    if protocol == "V1":
+        monkeypatch.setattr(Invert, "IS_CHANGED", staticmethod(stamp), raising=False)
+    else:
+        monkeypatch.setattr(Invert, "GET_NODE_INFO_V1", staticmethod(object_info), raising=False)
+        internal = SimpleNamespace(first_real_override=lambda kind, name: stamp if kind is Invert else None)
+        monkeypatch.setitem(sys.modules, "comfy_api.internal", internal)
+    stamps: list[Any] = [1, 1, 2, [2, "a"], math.nan, object()]
+    answers = [DiscomfortTestRunner.IS_CHANGED("deep/invert.json", photo=["4", 1]) for _ in range(6)]
+    assert answers[0] == answers[1]
+    assert len(set(answers[:4])) == 3
+    assert all(isinstance(answer, float) and math.isnan(answer) for answer in answers[4:])
+    assert asked == [{"image": None, "strength": 0.5}] * 6
+
+
+def object_info() -> dict[str, Any]:
+    return {"input": Invert.INPUT_TYPES(), "output": ["IMAGE"], "output_name": ["IMAGE"], "output_is_list": [False]}
 
 
 def test_it_is_refused_before_anything_runs_where_a_port_lacks_something() -> None:

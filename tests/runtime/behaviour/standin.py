@@ -108,7 +108,11 @@ def reset_progress_state(prompt_id, dynprompt): pass
 def add_progress_handler(handler): pass
 """,
     "comfy_api/__init__.py": "",
-    "comfy_api/internal.py": "class _ComfyNodeInternal: pass\n",
+    "comfy_api/internal.py": """
+class _ComfyNodeInternal: pass
+def make_locked_method_func(kind, name, clone):
+    return lambda **inputs: getattr(clone, name)(**inputs)
+""",
     "comfy_api/latest/__init__.py": "from comfy_api.latest import _io as io\n",
     "comfy_api/latest/_io.py": """
 from types import SimpleNamespace

@@ -13,7 +13,15 @@ import torch
 
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import EngineError, NodeFailed, PromptRejected
+from discomfort.runtime.engine import (
+    SAVER_CLASS,
+    EngineError,
+    NodeFailed,
+    NodeProgress,
+    PromptRejected,
+    PromptRequest,
+    PromptResult,
+)
 from discomfort.runtime.loop import run_blocking
 from discomfort.runtime.progress import ProgressUpdate
 from tests.runtime.behaviour.conftest import Rig
@@ -198,6 +206,28 @@ def test_R7_a_cancelled_run_stops_its_node_and_the_engine_goes_on(rig: Rig, cont
     asyncio.run(cancelled())
     assert "done" not in context.list_keys()
     assert plan.run(context, inputs={"steps": 1}, engine=rig.engine) == {"done": 7}
+    assert rig.noted() == ["Steps"]
+
+
+def test_R7_cancelling_a_prompt_that_waits_leaves_the_running_one_alone(rig: Rig, context: WorkflowContext) -> None:
+    steps = {"class_type": "BehaviourSteps", "inputs": {"value": 7, "count": 40}}
+    saver = {"class_type": SAVER_CLASS, "inputs": {"value": ["1", 0], "name": "done"}}
+    request = PromptRequest({"1": steps, "2": saver}, {"done": "2"}, context)
+
+    async def session() -> PromptResult:
+        started = asyncio.Event()
+        running = asyncio.ensure_future(
+            rig.engine.run(request, lambda event: started.set() if isinstance(event, NodeProgress) else None)
+        )
+        await asyncio.wait_for(started.wait(), 60)
+        waiting = asyncio.ensure_future(rig.engine.run(request))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return await running
+
+    assert list(run_blocking(session()).outputs) == ["done"]
     assert rig.noted() == ["Steps"]
 
 

@@ -19,11 +19,11 @@ from discomfort.runtime.engine import (
     NodeFinished,
     NodeProgress,
     NodeStarted,
+    OutOfMemory,
     PromptRejected,
 )
 from discomfort.runtime.engines.comfyui import channel as channel_module
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.errors import OutOfMemory
 from discomfort.runtime.engines.comfyui.server import ManagedServer
 from tests.runtime.comfyui.helpers import (
     PATIENCE,

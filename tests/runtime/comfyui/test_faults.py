@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import EngineError, EngineLost, NodeFailed
+from discomfort.runtime.engine import EngineError, EngineLost, NodeFailed, PromptInterrupted
 from discomfort.runtime.engines.comfyui.config import ServerConfig
 from discomfort.runtime.engines.comfyui.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.errors import PromptInterrupted
 from discomfort.runtime.engines.comfyui.server import ManagedServer
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port

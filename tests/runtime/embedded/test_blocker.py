@@ -71,7 +71,7 @@ def test_a_message_is_told_at_the_node_that_was_blocked_after_the_rest_ran(lab: 
     add_gate(lab, "the gate is closed")
     nodes = prompt(g=("Gate", {"value": 1, "closed": 1}), out=show("g"), later=("Show", {"value": 6}))
     for _ in range(2):
-        with pytest.raises(NodeFailed, match="Execution Blocked: the gate is closed") as caught:
+        with pytest.raises(NodeFailed, match="ExecutionBlocked: Execution Blocked: the gate is closed") as caught:
             lab.run(nodes)
         assert caught.value.node == "out"
     assert "Show" in lab.calls

@@ -164,3 +164,11 @@ def test_the_cache_holds_no_more_bytes_of_tensors_than_allowed() -> None:
         cache.put(key, result_of(40))
     cache.put("c", result_of(50))
     assert [key for key in "abc" if cache.get(key)] == ["b", "c"]
+
+
+def test_IS_CHANGED_that_lacks_an_input_counts_as_changed(lab: Lab) -> None:
+    lab.add("Partial", lambda a, b: (a,), {"a": NUMBER, "b": NUMBER}, IS_CHANGED=lambda a: "same")
+    nodes = prompt(p=("Partial", {"a": 1, "b": 2}), out=show("p"))
+    lab.run(nodes)
+    lab.run(nodes)
+    assert lab.calls == ["Partial", "Show"] * 2

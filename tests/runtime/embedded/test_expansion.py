@@ -123,3 +123,13 @@ def test_the_graph_may_link_to_nodes_of_the_prompt(lab: Lab) -> None:
         {"value": ("*", {"rawLink": True})},
     )
     assert lab.shown(prompt(n=("Number", {"value": 1}), r=("Raw", {"value": ["n", 0]}), out=show("r"))) == [6]
+
+
+def test_an_expansion_links_to_outputs_that_a_class_does_not_declare(lab: Lab) -> None:
+    def expand(value: int) -> dict[str, Any]:
+        graph = GraphBuilder()
+        return graph.expand(graph.node("More", value=value).out(1))
+
+    lab.add("More", lambda value: (value, value + 1), {"value": NUMBER}, returns=("INT",))
+    lab.add("Expand", expand, {"value": NUMBER})
+    assert lab.shown(prompt(e=("Expand", {"value": 4}), out=show("e"))) == [5]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from discomfort.runtime.engine import NodeFailed
 from tests.runtime.embedded.lab import ANYTHING, Lab, Prompt, prompt, show
 
 LAZY = ("*", {"lazy": True})
@@ -85,3 +88,28 @@ def test_lazy_without_check_lazy_status_is_never_asked_for_as_in_comfyui(lab: La
     lab.add("Plain", lambda a: (a,), {"a": LAZY})
     assert lab.shown(prompt(x=("Number", {"value": 4}), c=("Plain", {"a": ["x", 0]}), out=show("c"))) == [None]
     assert lab.calls == ["Plain", "Show"]
+
+
+def test_an_input_that_is_not_asked_for_is_None_though_its_value_is_known(lab: Lab) -> None:
+    lab.add("Neither", lambda a, b: ((a, b),), {"a": LAZY, "b": LAZY}, check_lazy_status=lambda a, b: ["b"])
+    lab.run(prompt(x=("Number", {"value": 1}), out=show("x")))
+    nodes = prompt(
+        x=("Number", {"value": 1}),
+        c=("Neither", {"a": ["x", 0], "b": ["x", 0]}),
+        other=show("x"),
+        out=show("c"),
+    )
+    assert lab.shown(nodes) == [(None, 1)]
+
+
+@pytest.mark.parametrize("answer", [None, "a", ("a",), {"a"}])
+def test_only_a_list_asks_for_inputs(lab: Lab, answer: Any) -> None:
+    lab.add("Odd", lambda a: (a,), {"a": LAZY}, check_lazy_status=lambda a: answer)
+    assert lab.shown(prompt(x=("Number", {"value": 4}), c=("Odd", {"a": ["x", 0]}), out=show("c"))) == [None]
+
+
+def test_asking_for_what_is_no_input_fails_at_the_node(lab: Lab) -> None:
+    lab.add("Odd", lambda a: (a,), {"a": LAZY}, check_lazy_status=lambda a: ["z"])
+    with pytest.raises(NodeFailed, match="asks for 'z', which is no input") as caught:
+        lab.run(prompt(x=("Number", {"value": 4}), c=("Odd", {"a": ["x", 0]}), out=show("c")))
+    assert caught.value.node == "c"

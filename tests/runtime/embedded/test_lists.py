@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from discomfort.runtime.engine import NodeFailed
 from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, prompt, show
@@ -99,6 +100,39 @@ def test_what_is_no_answer_of_a_node_is_refused(lab: Lab, returned: Any) -> None
         lab.run(prompt(o=("Odd", {}), out=show("o")))
 
 
+def test_what_can_be_indexed_is_an_answer(lab: Lab) -> None:
+    lab.add("Bare", lambda: torch.tensor([[1, 2], [3, 4]]), returns=("*",))
+    (value,) = lab.shown(prompt(b=("Bare", {}), out=show("b")))
+    assert value.tolist() == [1, 2], "the comma was forgotten: the first of the batch, as in ComfyUI"
+
+
+@pytest.mark.parametrize("returned", [None, {"result": None}, {"expand": {}}])
+def test_an_answer_without_a_tuple_is_refused(lab: Lab, returned: Any) -> None:
+    lab.add("Odd", lambda: returned, returns=(), OUTPUT_NODE=True)
+    with pytest.raises(NodeFailed, match="a node returns a tuple"):
+        lab.run(prompt(o=("Odd", {})))
+
+
+def test_an_answer_may_show_nothing_and_give_nothing(lab: Lab) -> None:
+    lab.add("Empty", dict, returns=(), OUTPUT_NODE=True)
+    assert lab.run(prompt(e=("Empty", {}))).ui == {}
+
+
+def test_what_is_shown_must_be_lists(lab: Lab) -> None:
+    lab.add("Odd", lambda: {"ui": {"text": 5}}, returns=(), OUTPUT_NODE=True)
+    with pytest.raises(NodeFailed, match="TypeError: 'int' object is not iterable"):
+        lab.run(prompt(o=("Odd", {})))
+
+
+def test_a_node_of_optional_inputs_runs_once_without_them_when_they_bring_no_value(lab: Lab) -> None:
+    lab.add("Maybe", lambda a="none": (a,), optional={"a": ANYTHING})
+    lab.add("Two", lambda a="none", b=1: (a,), optional={"a": ANYTHING, "b": ANYTHING})
+    empty = {"l": ("List", {"count": 0})}
+    assert lab.shown(prompt(**empty, m=("Maybe", {"a": ["l", 0]}), out=show("m"))) == ["none"]
+    with pytest.raises(NodeFailed, match="input 'a' received an empty list"):
+        lab.run(prompt(**empty, m=("Two", {"a": ["l", 0], "b": 2}), out=show("m")))
+
+
 def test_reading_an_output_that_a_node_did_not_give_is_an_error(lab: Lab) -> None:
     lab.add("Short", lambda: (1,), returns=("INT", "INT"))
     with pytest.raises(NodeFailed, match="reads output 1 of node s, which gave 1"):
@@ -122,5 +156,7 @@ def test_a_node_keeps_its_object_from_run_to_run(lab: Lab) -> None:
             return (self.times,)
 
     lab.engine.register({"Counter": Counter})
-    shown = [lab.shown(prompt(c=("Counter", {"seed": seed}), out=show("c"))) for seed in range(3)]
-    assert shown == [[1], [2], [3]]
+    shown = [lab.shown(prompt(c=("Counter", {"seed": seed}), out=show("c"))) for seed in (0, 1, 1, 2)]
+    assert shown == [[1], [2], [2], [3]], "also past a run in which its result was known"
+    lab.shown(prompt(out=("Show", {"value": 1})))
+    assert lab.shown(prompt(c=("Counter", {"seed": 3}), out=show("c"))) == [1], "a prompt without it forgets it"

@@ -105,6 +105,44 @@ class TestRunning:
         )
         assert lab.shown(adding(workflow="outer.json")) == [10]
 
+    def test_a_changed_file_inside_another_is_run_anew(self, lab: Lab, folders: Folders, adder: Path) -> None:
+        save(
+            folders,
+            "outer.json",
+            a=port("a"),
+            b=port("b"),
+            r=("DiscomfortTestRunner", {"workflow": "adder.json", "a": ["a", 0], "b": ["b", 0]}),
+            out=port("sum", ["r", 1]),
+        )
+        assert lab.shown(adding(workflow="outer.json")) == [10]
+        adder.write_text(adder.read_text("utf-8").replace('"7"', "100"), encoding="utf-8")
+        assert lab.shown(adding(workflow="outer.json")) == [103]
+
+    def test_a_node_of_the_workflow_that_changed_is_run_anew(self, lab: Lab, folders: Folders) -> None:
+        state = {"stamp": 1.0}
+
+        def changed(name: str, a: Any) -> float:
+            lab.seen.append((name, a))
+            return state["stamp"]
+
+        lab.add("File", lambda name, a: (state["stamp"],), {"name": ("STRING", {}), "a": ("*",)}, IS_CHANGED=changed)
+        save(folders, "file.json", a=port("a"), f=("File", {"name": "x", "a": ["a", 0]}), out=port("o", ["f", 0]))
+        nodes = prompt(
+            x=("Number", {"value": 1}),
+            r=("DiscomfortTestRunner", {"workflow": "file.json", "a": ["x", 0]}),
+            out=show("r"),
+        )
+        assert lab.shown(nodes) == [1.0]
+        assert set(lab.run(nodes).cached) == {"x", "r", "out"}
+        state["stamp"] = 2.0
+        assert lab.shown(nodes) == [2.0]
+        state["stamp"] = float("nan")
+        lab.calls.clear()
+        lab.run(nodes)
+        lab.run(nodes)
+        assert lab.calls.count("File") == 2
+        assert set(lab.seen) == {("x", None)}, "what is linked is None, as in one big workflow"
+
 
 @pytest.mark.usefixtures("adder")
 class TestRefusing:

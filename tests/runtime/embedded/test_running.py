@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from typing import Any
@@ -12,14 +13,17 @@ import pytest
 from discomfort.runtime.engine import (
     LOADER_CLASS,
     SAVER_CLASS,
+    EngineError,
     Event,
     NodeFailed,
     NodeFinished,
     NodePlace,
     NodeProgress,
     NodeStarted,
+    OutOfMemory,
 )
 from discomfort.runtime.engines.embedded.hooks import report_progress
+from discomfort.runtime.loop import run_blocking
 from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, Prompt, prompt, show
 
 
@@ -53,6 +57,66 @@ def test_an_asynchronous_failure_is_at_its_node(lab: Lab) -> None:
     with pytest.raises(NodeFailed, match="RuntimeError: late") as caught:
         lab.run(prompt(f=("Fail", {"value": 1}), out=show("f")))
     assert caught.value.node == "f"
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit])
+def test_a_node_that_tries_to_end_the_program_fails_and_the_engine_goes_on(lab: Lab, kind: type[BaseException]) -> None:
+    """On the engine loop, which such an exception would end: whoever waits there would wait for ever."""
+
+    def leave() -> Any:
+        raise kind("bye")
+
+    async def leave_later() -> Any:
+        await asyncio.sleep(0)
+        raise kind("bye")
+
+    lab.add("Leave", leave)
+    lab.add("LeaveLater", leave_later)
+    for name in ("Leave", "LeaveLater"):
+        with pytest.raises(NodeFailed, match=f"{kind.__name__}: bye") as caught:
+            run_blocking(lab.engine.run(lab.request(prompt(a=(name, {}), out=show("a")))))
+        assert caught.value.node == "a"
+    assert run_blocking(lab.engine.run(lab.request(prompt(out=("Show", {"value": 1}))))).ui["out"] == {"shown": [1]}
+
+
+def test_a_question_to_a_class_that_tries_to_end_the_program_is_an_error(lab: Lab) -> None:
+    lab.add("Exits", lambda a: (a,), {"a": NUMBER}, VALIDATE_INPUTS=lambda a: sys.exit(3))
+    with pytest.raises(EngineError, match="tried to end the program"):
+        run_blocking(lab.engine.run(lab.request(prompt(a=("Exits", {"a": 1}), out=show("a")))))
+
+
+def test_a_node_that_runs_out_of_memory_is_told_so(lab: Lab) -> None:
+    def fill() -> Any:
+        raise MemoryError
+
+    lab.add("Fill", fill)
+    with pytest.raises(OutOfMemory, match="Smaller images or batches"):
+        lab.run(prompt(a=("Fill", {}), out=show("a")))
+
+
+def test_cancelling_stops_between_two_calls_of_a_mapped_node(lab: Lab) -> None:
+    started, released = threading.Event(), threading.Event()
+
+    def wait(value: int) -> tuple[int]:
+        lab.seen.append(value)
+        started.set()
+        released.wait(10)
+        return (value,)
+
+    lab.add("Wait", wait, {"value": NUMBER})
+
+    async def session() -> None:
+        nodes = prompt(l=("List", {"count": 5}), w=("Wait", {"value": ["l", 0]}), out=show("w"))
+        running = asyncio.ensure_future(lab.engine.run(lab.request(nodes)))
+        await asyncio.to_thread(started.wait, 10)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        released.set()
+        await lab.engine.run(lab.request(prompt(out=("Show", {"value": 1}))))
+
+    asyncio.run(session())
+    assert lab.seen == [0]
 
 
 def test_hidden_inputs(lab: Lab) -> None:

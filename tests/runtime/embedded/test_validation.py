@@ -170,3 +170,48 @@ def test_VALIDATE_INPUTS_with_input_types_judges_the_types_of_links(lab: Lab) ->
 def test_any_type_takes_anything(lab: Lab) -> None:
     lab.add("Test", lambda a: (a,), {"a": ANYTHING})
     assert lab.shown(prompt(n=("Number", {"value": 1}), t=("Test", {"a": ["n", 0]}), out=show("t"))) == [1]
+
+
+def test_VALIDATE_INPUTS_gets_hidden_inputs_of_which_the_run_is_not_there_yet(lab: Lab) -> None:
+    def look(**inputs: Any) -> bool:
+        lab.seen.append(inputs)
+        return True
+
+    hidden = {"me": "UNIQUE_ID", "prompt": "PROMPT", "dynamic": "DYNPROMPT", "info": "EXTRA_PNGINFO"}
+    lab.add("Test", lambda a, **hidden: (a,), {"a": NUMBER}, hidden=hidden, VALIDATE_INPUTS=look)
+    lab.run(prompt(t=("Test", {"a": 1}), out=show("t")))
+    assert lab.seen == [{"a": 1, "me": "t", "prompt": {}, "dynamic": None, "info": None}]
+
+
+def test_VALIDATE_INPUTS_that_takes_no_input_is_not_listened_to_as_in_comfyui(lab: Lab) -> None:
+    lab.add("Test", lambda a: (a,), {"a": NUMBER}, VALIDATE_INPUTS=lambda: "never")
+    assert lab.shown(prompt(t=("Test", {"a": 5}), out=show("t"))) == [5]
+
+
+def test_VALIDATE_INPUTS_hears_of_the_types_at_declared_inputs_alone(lab: Lab) -> None:
+    def judge(input_types: dict[str, str]) -> bool:
+        lab.seen.append(input_types)
+        return True
+
+    lab.add("Test", lambda a, b: (a,), {"a": NUMBER}, VALIDATE_INPUTS=judge)
+    lab.run(prompt(n=("Number", {"value": 1}), t=("Test", {"a": ["n", 0], "b": ["n", 0]}), out=show("t")))
+    assert lab.seen == [{"a": "INT"}]
+
+
+@pytest.mark.parametrize(
+    ("value", "word"), [(-1, "value_smaller_than_min"), (11, "value_bigger_than_max"), ("5", "invalid_input_type")]
+)
+def test_limits_hold_whatever_the_type_is_called(lab: Lab, value: Any, word: str) -> None:
+    lab.add("Test", lambda a: (a,), {"a": ("INT,FLOAT", {"min": 0, "max": 10})})
+    assert one(lab, {"a": value}).startswith(word)
+
+
+def test_what_links_to_an_unknown_hidden_input_is_of_any_type(lab: Lab) -> None:
+    lab.add("Test", lambda given: (given,), hidden={"given": ("IMAGE",)})
+    assert lab.shown(prompt(n=("Number", {"value": 1}), t=("Test", {"given": ["n", 0]}), out=show("t"))) == [1]
+
+
+def test_only_True_makes_an_output_node(lab: Lab) -> None:
+    lab.add("Test", lambda: (1,), OUTPUT_NODE="yes")
+    (message,) = refused(lab, prompt(t=("Test", {})))
+    assert message.startswith("prompt_no_outputs")

@@ -11,7 +11,14 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import NodeFailed, PromptRejected, PromptRequest, PromptResult
+from discomfort.runtime.engine import (
+    NodeFailed,
+    OutOfMemory,
+    PromptInterrupted,
+    PromptRejected,
+    PromptRequest,
+    PromptResult,
+)
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.inprocess.checkout import Checkout
 from discomfort.runtime.engines.inprocess.faces import Calls, make_face
@@ -31,7 +38,11 @@ class Running(NamedTuple):
 running: contextvars.ContextVar[Running | None] = contextvars.ContextVar("running", default=None)
 
 
-class OutOfMemory(Exception):
+class OutOfMemoryError(Exception):
+    pass
+
+
+class Stopped(BaseException):
     pass
 
 
@@ -72,6 +83,11 @@ class V3Base:
         return [name for name, value in inputs.items() if value is None]
 
 
+def locked(node_class: Any, name: str, clone: Any) -> Any:
+    """Return a function of `clone`: a plain one, as ComfyUI's is."""
+    return lambda **inputs: getattr(clone, name)(**inputs)
+
+
 def output(*values: Any, ui: Any = None, expand: Any = None, block: str | None = None) -> Any:
     return SimpleNamespace(result=values or None, ui=ui, expand=expand, block_execution=block)
 
@@ -81,12 +97,14 @@ class Engine:
 
     def __init__(self, **classes: Any) -> None:
         self.unloaded = 0
-        management = SimpleNamespace(OOM_EXCEPTION=OutOfMemory, unload_all_models=self._unload)
+        management = SimpleNamespace(
+            OOM_EXCEPTION=OutOfMemoryError, InterruptProcessingException=Stopped, unload_all_models=self._unload
+        )
         modules = {
             "comfy_execution.graph": SimpleNamespace(ExecutionBlocker=TheirBlocker),
             "comfy_execution.utils": SimpleNamespace(ExecutionContext=Running, current_executing_context=running),
             "comfy_execution.graph_utils": SimpleNamespace(GraphBuilder=Builder),
-            "comfy_api.internal": SimpleNamespace(_ComfyNodeInternal=V3Base),
+            "comfy_api.internal": SimpleNamespace(_ComfyNodeInternal=V3Base, make_locked_method_func=locked),
             "comfy.model_management": management,
         }
         checkout = SimpleNamespace(module=lambda name: cast(ModuleType, modules[name]))
@@ -220,6 +238,30 @@ async def test_v3_class_gets_hidden_inputs_on_a_clone_and_its_validator_is_asked
         await engine.value(here=("V3Double", {"value": 100}))
 
 
+async def test_v3_validator_knows_the_hidden_inputs() -> None:
+    class Judges(V3Double):
+        @classmethod
+        def validate_inputs(cls, value: int) -> bool | str:  # type: ignore[override]
+            return f"not in {cls.hidden.UNIQUE_ID}"
+
+    with pytest.raises(PromptRejected, match="custom_validation_failed: not in here"):
+        await Engine(Judges=Judges).value(here=("Judges", {"value": 1}))
+
+
+async def test_v3_class_that_wants_nothing_hidden_runs_again_and_again() -> None:
+    class Plain(V3Base):
+        @classmethod
+        def INPUT_TYPES(cls) -> dict[str, Any]:
+            return {"required": {"value": ("INT", {})}}
+
+        @classmethod
+        def EXECUTE(cls, value: int) -> Any:
+            return output(value + 1)
+
+    engine = Engine(Plain=Plain)
+    assert [await engine.value(a=("Plain", {"value": value})) for value in (1, 2, 3)] == [2, 3, 4]
+
+
 async def test_v3_fingerprint_decides_whether_a_result_is_used_again() -> None:
     class Stamped(V3Double):
         stamp: Any = 1
@@ -284,9 +326,32 @@ async def test_asynchronous_class_steps_in_inference_mode_and_leaves_the_loop_ou
 async def test_out_of_memory_unloads_models_and_is_told() -> None:
     class Greedy(Number):
         def give(self, value: int) -> tuple[int]:
-            raise OutOfMemory("no more")
+            raise OutOfMemoryError("no more")
 
-    engine = Engine(Greedy=Greedy)
-    with pytest.raises(NodeFailed, match=r"node a .*OutOfMemory: no more"):
-        await engine.value(a=("Greedy", {"value": 1}))
-    assert engine.unloaded == 1
+    class GreedyLater(V3Double):
+        @classmethod
+        async def EXECUTE(cls, value: int) -> Any:
+            raise OutOfMemoryError("no more")
+
+    engine = Engine(Greedy=Greedy, GreedyLater=GreedyLater)
+    for unloaded, kind in enumerate(("Greedy", "GreedyLater"), 1):
+        with pytest.raises(OutOfMemory, match=r"node a .*OutOfMemoryError: no more .*--lowvram"):
+            await engine.value(a=(kind, {"value": 1}))
+        assert engine.unloaded == unloaded
+
+
+async def test_a_node_that_interrupts_the_prompt_ends_it_and_the_next_one_runs() -> None:
+    class Stops(Number):
+        def give(self, value: int) -> tuple[int]:
+            raise Stopped
+
+    class StopsLater(V3Double):
+        @classmethod
+        async def EXECUTE(cls, value: int) -> Any:
+            raise Stopped
+
+    engine = Engine(Stops=Stops, StopsLater=StopsLater, Number=Number)
+    for kind in ("Stops", "StopsLater"):
+        with pytest.raises(PromptInterrupted):
+            await engine.value(a=(kind, {"value": 1}))
+    assert await engine.value(a=("Number", {"value": 3})) == 3

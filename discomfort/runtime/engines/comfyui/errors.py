@@ -6,22 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
-from discomfort.runtime.engine import EngineError, NodeFailed, NodePlace, Prompt, PromptRejected
+from discomfort.runtime.engine import NodeFailed, NodePlace, Prompt, PromptRejected, node_failed
 
 REJECTED = "DF520"
-OUT_OF_MEMORY_HINT = (
-    "the server ran out of memory. Smaller images or batches, another model precision, or a server started with "
-    "--lowvram, --novram or --cpu need less"
-)
-_MEMORY_WORDS = ("out of memory", "allocation on device", "cannot allocate memory", "not enough memory")
-
-
-class OutOfMemory(NodeFailed):
-    """A node failed because memory ran out, on the GPU or on the machine."""
-
-
-class PromptInterrupted(EngineError):
-    """Somebody else interrupted the prompt on the server: its web page, or another client."""
 
 
 def rejection(answer: Any, places: Mapping[str, NodePlace], prompt: Prompt) -> PromptRejected:
@@ -33,23 +20,14 @@ def rejection(answer: Any, places: Mapping[str, NodePlace], prompt: Prompt) -> P
     return PromptRejected(tuple(found))
 
 
-def node_failure(data: Mapping[str, Any], places: Mapping[str, NodePlace]) -> EngineError:
+def node_failure(data: Mapping[str, Any], places: Mapping[str, NodePlace]) -> NodeFailed:
     """Return the error for an `execution_error` message."""
     node = str(data.get("node_id", "?"))
     kind = str(data.get("exception_type", "error"))
     message = str(data.get("exception_message", "")).strip()
     trace = data.get("traceback")
-    failure = OutOfMemory if is_out_of_memory(kind, message) else NodeFailed
-    if failure is OutOfMemory:
-        message = f"{message} ({OUT_OF_MEMORY_HINT})"
     place = place_of(node, places) or NodePlace("<prompt>", node, "", str(data.get("node_type", "?")))
-    return failure(node, place, kind, message, "".join(trace) if isinstance(trace, list) else str(trace or ""))
-
-
-def is_out_of_memory(exception_type: str, message: str) -> bool:
-    """Return whether an exception means that memory ran out: torch's, Python's, or one that says so."""
-    name = exception_type.rpartition(".")[2]
-    return name in ("OutOfMemoryError", "MemoryError") or any(words in message.lower() for words in _MEMORY_WORDS)
+    return node_failed(node, place, kind, message, "".join(trace) if isinstance(trace, list) else str(trace or ""))
 
 
 def place_of(node: str, places: Mapping[str, NodePlace]) -> NodePlace | None:

@@ -15,8 +15,9 @@ from discomfort.runtime.engine import (
     NodePlace,
     NodeProgress,
     NodeStarted,
+    PromptInterrupted,
 )
-from discomfort.runtime.engines.comfyui.errors import PromptInterrupted, node_failure
+from discomfort.runtime.engines.comfyui.errors import node_failure
 
 
 class PromptRun:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+class ExecutionBlocked(Exception):
+    """What a run fails with in which a blocker with a message kept a node from running."""
+
+
 class ExecutionBlocker:
     """Returned by a node in place of an output: nodes that would read that output do not run.
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from discomfort.compiler.catalog import Catalog, default_catalog, own_catalog
 from discomfort.compiler.graph import Literal, Node
-from discomfort.runtime.engine import Crossing, Listener, PromptRequest, PromptResult, Splitting
+from discomfort.runtime.engine import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
 from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import ResultCache
 from discomfort.runtime.engines.embedded.describe import describe_class
 from discomfort.runtime.engines.embedded.folders import Folders, use_folders
-from discomfort.runtime.engines.embedded.prompt_run import run_prompt
+from discomfort.runtime.engines.embedded.prompt_run import EMBEDDED, Supplier, run_prompt
 from discomfort.runtime.engines.embedded.registration import check_classes, load_classes
 from discomfort.runtime.engines.embedded.scheduler import Instances
 
@@ -47,6 +47,7 @@ class EmbeddedEngine:
         self._folders = folders
         self._registered: dict[str, Any] = {}
         self._classes: Mapping[str, Any] | None = None
+        self._supplier: Supplier = EMBEDDED
         self._pack: ModuleType | None = None
         self._cache = ResultCache()
         self._instances: Instances = {}
@@ -88,7 +89,9 @@ class EmbeddedEngine:
         classes = self._classes
         bridge = Bridge(asyncio.get_running_loop(), listener)
         try:
-            return await self._in_worker(lambda: run_prompt(request, classes, self._cache, self._instances, bridge))
+            return await self._in_worker(
+                lambda: run_prompt(request, classes, self._supplier, self._cache, self._instances, bridge)
+            )
         except asyncio.CancelledError:
             bridge.cancel()
             raise
@@ -137,14 +140,23 @@ class EmbeddedEngine:
         return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, self._surrounded, work)
 
     def _surrounded(self, work: Callable[[], Value]) -> Value:
+        """Do `work`; what would end the event loop that waits for it (a node class that calls `sys.exit`) is an error.
+
+        Raises:
+            EngineError: something tried to end the program.
+        """
         with self.surroundings():
-            return work()
+            try:
+                return work()
+            except (SystemExit, KeyboardInterrupt) as error:
+                raise EngineError(f"a node class tried to end the program ({error!r})") from error
 
     def _load(self) -> None:
         from discomfort.runtime.engines.embedded import natives, pack
 
         self._pack = pack
-        self._classes = {**pack.NODE_CLASS_MAPPINGS, **self._registered, **natives.native_classes(self._read_catalog)}
+        own = natives.native_classes(self._read_catalog, lambda: self._classes or {})
+        self._classes = {**pack.NODE_CLASS_MAPPINGS, **self._registered, **own}
 
     def _read_catalog(self) -> Catalog:
         """Describe what may have changed; the same catalog is returned while nothing has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from discomfort.compiler.types import AUTOGROW
@@ -30,8 +30,12 @@ class Answer:
         self.graph = graph
 
 
-def gather(node: PromptNode, results: Mapping[str, NodeResult], hidden: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
-    """Return each input as the values that arrive there; a lazy input that was not computed is one None.
+def gather(
+    node: PromptNode, results: Mapping[str, NodeResult], hidden: Mapping[str, Any], asked: Collection[str] = ()
+) -> dict[str, Sequence[Any]]:
+    """Return each input as the values that arrive there; a lazy input that was not `asked` for is one None.
+
+    That is so even where its value is known: what a node gives must not depend on what else has run.
 
     Raises:
         LookupError: an input gets nothing.
@@ -42,7 +46,7 @@ def gather(node: PromptNode, results: Mapping[str, NodeResult], hidden: Mapping[
         result = results.get(producer)
         if name in node.raw_links:
             lists[name] = ([producer, slot],)
-        elif result is None:
+        elif result is None or (name in node.lazy and name not in asked):
             lists[name] = (None,)
         elif slot >= len(result.outputs):
             raise LookupError(
@@ -50,11 +54,34 @@ def gather(node: PromptNode, results: Mapping[str, NodeResult], hidden: Mapping[
             )
         else:
             lists[name] = result.outputs[slot]
-            if not lists[name] and not definition.input_is_list:
-                raise LookupError(f"input {name!r} received an empty list")
     for name, kind in definition.hidden:
         lists[name] = (node.id if kind == "UNIQUE_ID" else hidden.get(kind),)
+    if not definition.input_is_list:
+        _refuse_empty(definition, lists)
     return lists
+
+
+def _refuse_empty(definition: Definition, lists: Mapping[str, Sequence[Any]]) -> None:
+    """Raise where there is nothing to call a node with: of some inputs no value, of others some.
+
+    Where all inputs are optional and none has a value, ComfyUI calls the node once, without them.
+    """
+    empty = [name for name, values in lists.items() if not values]
+    if not empty:
+        return
+    inputs = definition.inputs
+    if len(empty) < len(lists) or any(name in inputs and inputs[name].group == "required" for name in empty):
+        raise LookupError(f"input {empty[0]!r} received an empty list")
+
+
+def arguments_before_running(node: PromptNode) -> Arguments:
+    """Return what IS_CHANGED and VALIDATE_INPUTS are asked with: literals; what is linked, or of the run, is None."""
+    lists: dict[str, Sequence[Any]] = {name: (None,) for name, _, _ in node.links}
+    lists.update({name: (value,) for name, value in node.constants.items()})
+    before: dict[str, Any] = {"UNIQUE_ID": node.id, "PROMPT": {}}
+    lists.update({name: (before.get(kind),) for name, kind in node.definition.hidden})
+    (arguments,) = arguments_of_calls(node, lists)
+    return arguments
 
 
 def plain_arguments(node: PromptNode, results: Mapping[str, NodeResult]) -> Arguments | None:
@@ -76,8 +103,10 @@ def arguments_of_calls(node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> 
     if definition.input_is_list:
         calls = [{name: list(values) for name, values in lists.items()}]
     else:
-        width = max(map(len, lists.values())) if lists else 1
-        if width == 1:
+        width = max(map(len, lists.values())) if lists else 0
+        if width == 0:
+            calls = [{}]
+        elif width == 1:
             calls = [{name: values[0] for name, values in lists.items()}]
         else:
             calls = [
@@ -123,21 +152,30 @@ def read_answer(definition: Definition, returned: Any) -> Answer:
     Raises:
         TypeError: it is nothing that a node may return.
     """
+    if not isinstance(returned, dict):
+        return Answer(_values(definition, returned))
+    graph = returned.get("expand")
+    if "result" in returned or graph is not None:
+        return Answer(_values(definition, returned.get("result")), returned.get("ui"), graph)
+    return Answer((), returned.get("ui"))
+
+
+def _values(definition: Definition, returned: Any) -> Sequence[Any]:
+    """Return the outputs: as in ComfyUI, what has a length and can be indexed will do, a tensor for one.
+
+    Only text is refused, which ComfyUI takes apart into letters: nobody means that.
+    """
     kind = type(returned)
     if kind is tuple or kind is list:
-        return Answer(returned)
-    if isinstance(returned, dict):
-        values = returned.get("result") or ()
-        if isinstance(values, ExecutionBlocker):
-            values = blocked_values(definition, values)
-        return Answer(tuple(values), returned.get("ui"), returned.get("expand"))
+        outputs: Sequence[Any] = returned
+        return outputs
     if isinstance(returned, ExecutionBlocker):
-        return Answer(blocked_values(definition, returned))
-    if returned is None:
-        return Answer(())
-    if isinstance(returned, (tuple, list)):
-        return Answer(returned)
-    raise TypeError(f"{definition.function} returned {kind.__name__}; a node returns a tuple with an item an output")
+        return blocked_values(definition, returned)
+    if isinstance(returned, str) or not (hasattr(returned, "__len__") and hasattr(returned, "__getitem__")):
+        raise TypeError(
+            f"{definition.function} returned {kind.__name__}; a node returns a tuple with an item an output"
+        )
+    return [returned[index] for index in range(len(returned))]
 
 
 def blocked_values(definition: Definition, blocker: ExecutionBlocker) -> list[Any]:
@@ -149,17 +187,20 @@ def merge_outputs(
     definition: Definition, answers: Sequence[Answer], results: Mapping[str, NodeResult]
 ) -> list[list[Any]]:
     """Return each output as one list over all calls; links in the answers of expansions become what they name."""
-    outputs: list[list[Any]] = [[] for _ in definition.output_is_list]
+    given = max((len(answer.values) for answer in answers), default=0)
+    lists = definition.output_is_list
+    outputs: list[list[Any]] = [
+        [] for _ in range(given)
+    ]  # those beyond the declared ones, too: expansions link to them
     for answer in answers:
-        for slot, (value, is_list) in enumerate(zip(answer.values, definition.output_is_list, strict=False)):
+        for slot, value in enumerate(answer.values):
             if answer.graph is not None and is_link(value):
                 outputs[slot] += results[value[0]].outputs[value[1]]
-            elif is_list and type(value) is not ExecutionBlocker:
+            elif slot < len(lists) and lists[slot] and type(value) is not ExecutionBlocker:
                 outputs[slot] += value
             else:
                 outputs[slot].append(value)
-    given = max((len(answer.values) for answer in answers), default=0)
-    return outputs[:given]
+    return outputs
 
 
 def merge_ui(shown: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -169,5 +210,5 @@ def merge_ui(shown: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     merged: dict[str, list[Any]] = {}
     for one in shown:
         for key, entries in one.items():
-            merged.setdefault(key, []).extend(entries if isinstance(entries, (list, tuple)) else [entries])
+            merged.setdefault(key, []).extend(entries)
     return merged

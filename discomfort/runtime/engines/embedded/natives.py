@@ -4,7 +4,6 @@ workflow file runs as one node.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from discomfort.compiler.catalog import RUNNER_OUTPUTS, Catalog
 from discomfort.compiler.effects import RUNNER_CLASS
 from discomfort.compiler.subworkflow import (
     compile_subworkflow,
+    content_digest,
     expand_subworkflow,
     find_workflow,
     input_problems,
@@ -79,13 +79,14 @@ class PortInputs(dict[str, tuple[Any, ...]]):
 
 
 class TestRunner:
-    """Runs a workflow file as one node, by expansion; `catalog` is set on the class that an engine makes."""
+    """Runs a workflow file as one node, by expansion; an engine makes its own class, with `catalog` and `classes`."""
 
     CATEGORY = "discomfort/testing"
     RETURN_TYPES = ("*",) * RUNNER_OUTPUTS
     FUNCTION = "expand"
     OUTPUT_NODE = True
     catalog: Callable[[], Catalog]
+    classes: Callable[[], Mapping[str, Any]]
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Mapping[str, Any]]:  # noqa: N802
@@ -102,12 +103,21 @@ class TestRunner:
     ) -> bool | str:
         """Say what is wrong with the workflow, and which ports lack something."""
         plan = compile_subworkflow(_workflow_file(workflow), cls.catalog())
-        return "; ".join(input_problems(plan, given, input_types)) or True
+        ports = {name: value for name, value in given.items() if name not in ("unique_id", "dynprompt")}
+        return "; ".join(input_problems(plan, ports, input_types)) or True
 
     @classmethod
-    def IS_CHANGED(cls, workflow: str, **_given: Any) -> str:  # noqa: N802
-        """Answer with a digest of the workflow's content."""
-        return hashlib.sha256(_workflow_file(workflow).read_bytes()).hexdigest()
+    def IS_CHANGED(  # noqa: N802
+        cls, workflow: str, unique_id: str | None = None, dynprompt: Any = None, **given: Any
+    ) -> str | float:
+        """Answer with a digest of what the workflow's result depends on beside its ports."""
+        path, catalog = _workflow_file(workflow), cls.catalog()
+        return content_digest(path, compile_subworkflow(path, catalog), catalog, given, cls._ask)
+
+    @classmethod
+    def _ask(cls, class_type: str, inputs: Mapping[str, Any]) -> Any:
+        question = getattr(cls.classes()[class_type], "IS_CHANGED", None)
+        return None if question is None else question(**inputs)
 
     def expand(self, workflow: str, unique_id: str, dynprompt: Any, **given: Any) -> dict[str, Any]:
         """Return the graph to run in this node's place."""
@@ -122,7 +132,7 @@ def _workflow_file(name: str) -> Path:
     return find_workflow(name, [current_folders().input, Path.cwd()])
 
 
-def native_classes(catalog: Callable[[], Catalog]) -> dict[str, type]:
-    """Return our classes for an engine, whose catalog `catalog` reads."""
-    runner = type("TestRunner", (TestRunner,), {"catalog": staticmethod(catalog)})
+def native_classes(catalog: Callable[[], Catalog], classes: Callable[[], Mapping[str, Any]]) -> dict[str, type]:
+    """Return our classes for an engine, whose catalog and whose classes the arguments give."""
+    runner = type("TestRunner", (TestRunner,), {"catalog": staticmethod(catalog), "classes": staticmethod(classes)})
     return {LOADER_CLASS: ContextLoader, SAVER_CLASS: ContextSaver, RUNNER_CLASS: runner}

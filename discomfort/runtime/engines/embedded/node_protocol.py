@@ -70,7 +70,7 @@ class Definition:
     keyed_by_id: bool
     never_cached: bool
     keeps_results: bool
-    is_changed: Parameters | None
+    asks_is_changed: bool
     validates: Parameters | None
 
     def declares(self, name: str) -> bool:
@@ -97,7 +97,7 @@ def read_definition(name: str, node_class: Any) -> Definition:
     kinds = {key: _hidden_kind(kind) for key, kind in (declared.get("hidden") or {}).items()}
     hidden = tuple((key, kind) for key, kind in kinds.items() if kind in HIDDEN_KINDS)
     # what nothing fills in may still be set by a prompt, as by the graphs that loop nodes expand to
-    inputs |= {key: InputSpec(key, kind, "optional", {}) for key, kind in kinds.items() if kind not in HIDDEN_KINDS}
+    inputs |= {key: InputSpec(key, "*", "optional", {}) for key, kind in kinds.items() if kind not in HIDDEN_KINDS}
     outputs = output_types(node_class)
     input_is_list = bool(getattr(node_class, "INPUT_IS_LIST", False))
     grown = tuple(key for key, spec in inputs.items() if spec.type in (AUTOGROW, DYNAMIC_COMBO))
@@ -116,7 +116,7 @@ def read_definition(name: str, node_class: Any) -> Definition:
         output_is_list=(lists + (False,) * len(outputs))[: len(outputs)],
         function=node_class.FUNCTION,
         input_is_list=input_is_list,
-        output_node=bool(getattr(node_class, "OUTPUT_NODE", False)),
+        output_node=getattr(node_class, "OUTPUT_NODE", False) is True,
         lazy=lazy,
         raw_links=raw_links,
         flexible=flexible,
@@ -127,7 +127,7 @@ def read_definition(name: str, node_class: Any) -> Definition:
         or any(kind == "UNIQUE_ID" for _, kind in hidden),
         never_cached=bool(getattr(node_class, "NEVER_CACHED", False)),
         keeps_results=bool(getattr(node_class, "KEEP_RESULTS", True)),
-        is_changed=parameters_of(getattr(node_class, "IS_CHANGED", None)),
+        asks_is_changed=getattr(node_class, "IS_CHANGED", None) is not None,
         validates=parameters_of(getattr(node_class, "VALIDATE_INPUTS", None)),
     )
 

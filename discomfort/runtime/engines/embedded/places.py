@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
-from discomfort.runtime.engine import NodeFailed, NodePlace, PromptRequest
+from discomfort.runtime.engine import NodeFailed, NodePlace, PromptRequest, node_failed
 
 REJECTED = "DF520"
 """The code of all that an engine has against a prompt before it runs."""
@@ -41,4 +41,4 @@ def failure(request: PromptRequest, node_id: str, error: BaseException) -> NodeF
         kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
     )
     trace = "".join(traceback.format_exception(kind, error, error.__traceback__))
-    return NodeFailed(node_id, place_of(request, node_id), name, str(error), trace)
+    return node_failed(node_id, place_of(request, node_id), name, str(error), trace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import CoroutineType
-from typing import Any
+from typing import Any, NamedTuple
 
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
@@ -18,10 +18,19 @@ from discomfort.runtime.engines.embedded.prompt import PromptGraph, PromptNode
 from discomfort.runtime.engines.embedded.scheduler import Instances, Run
 from discomfort.runtime.engines.embedded.validate import Validator
 
-HOW_TO_GET_NODES = (
+
+class Supplier(NamedTuple):
+    """Who has the node classes of a run, and what to do about one that is lacking, for errors."""
+
+    name: str
+    hint: str
+
+
+EMBEDDED = Supplier(
+    "the embedded engine",
     "run on a ComfyUI that has them: engine='comfyui:PATH' or 'inprocess:PATH' (PATH is a ComfyUI checkout), the URL "
     "of a running one, or the same words in the environment variable DISCOMFORT_ENGINE; or register the classes "
-    "with EmbeddedEngine.register"
+    "with EmbeddedEngine.register",
 )
 
 
@@ -32,13 +41,14 @@ class MissingClass(LookupError):
 class _Definitions(dict[str, Definition]):
     """The definitions of a run by name, each read when it is first asked for."""
 
-    def __init__(self, classes: Mapping[str, Any]) -> None:
+    def __init__(self, classes: Mapping[str, Any], supplier: Supplier) -> None:
         super().__init__()
         self._classes = classes
+        self._supplier = supplier
 
     def __missing__(self, name: str) -> Definition:
         if name not in self._classes:
-            raise MissingClass(f"the embedded engine has no class {name!r}; {HOW_TO_GET_NODES}")
+            raise MissingClass(f"{self._supplier.name} has no class {name!r}; {self._supplier.hint}")
         found = self[name] = read_definition(name, self._classes[name])
         return found
 
@@ -46,19 +56,20 @@ class _Definitions(dict[str, Definition]):
 def run_prompt(
     request: PromptRequest,
     classes: Mapping[str, Any],
+    supplier: Supplier,
     cache: ResultCache,
     instances: Instances,
     bridge: Bridge,
 ) -> PromptResult:
-    """Check and run one prompt; `instances` is left with the objects of its nodes.
+    """Check and run one prompt; `instances` is left with the objects of its nodes, also of those that did not run.
 
     Raises:
         PromptRejected: it did not pass the checks; nothing ran.
         NodeFailed: a node raised.
         Interrupted: the run was cancelled.
     """
-    _refuse_missing_classes(request, classes)
-    graph = PromptGraph(request.prompt, _Definitions(classes).__getitem__)
+    _refuse_missing_classes(request, classes, supplier)
+    graph = PromptGraph(request.prompt, _Definitions(classes, supplier).__getitem__)
     with paused_collector():
         order, outputs = _read(request, graph)
         _validate(request, graph, order, bridge)
@@ -66,12 +77,12 @@ def run_prompt(
     try:
         run.execute(order, outputs)
     finally:
-        instances.clear()
-        instances.update(run.instances)
+        for node_id in instances.keys() - graph.raw.keys():
+            del instances[node_id]
     return _result(request, run, outputs)
 
 
-def _refuse_missing_classes(request: PromptRequest, classes: Mapping[str, Any]) -> None:
+def _refuse_missing_classes(request: PromptRequest, classes: Mapping[str, Any], supplier: Supplier) -> None:
     """Raise one error that lists every node whose class is not there."""
     named = {body.get("class_type") for body in request.prompt.values()}
     unknown = {name for name in named if name not in classes}
@@ -86,8 +97,8 @@ def _refuse_missing_classes(request: PromptRequest, classes: Mapping[str, Any]) 
                 REJECTED,
                 Severity.ERROR,
                 diagnostic_place(request, first),
-                f"missing_node_type: the embedded engine does not have {', '.join(names)}",
-                HOW_TO_GET_NODES,
+                f"missing_node_type: {supplier.name} does not have {', '.join(names)}",
+                supplier.hint,
                 tuple(
                     (f"also missing, {request.prompt[node_id].get('class_type')}", diagnostic_place(request, node_id))
                     for node_id in rest

@@ -10,19 +10,26 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from types import CoroutineType
-from typing import Any
+from typing import Any, NoReturn
 
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.graph import CycleError
-from discomfort.runtime.engine import NodeFailed, NodeFinished, NodeProgress, NodeStarted, PromptRequest
+from discomfort.runtime.engine import (
+    NodeFailed,
+    NodeFinished,
+    NodeProgress,
+    NodeStarted,
+    PromptInterrupted,
+    PromptRequest,
+)
 from discomfort.runtime.engines.embedded import invoke
-from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
+from discomfort.runtime.engines.embedded.blocker import ExecutionBlocked, ExecutionBlocker
 from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache, change_token, result_key
 from discomfort.runtime.engines.embedded.collection import BriefPause
 from discomfort.runtime.engines.embedded.hooks import Current, Interrupted, current
 from discomfort.runtime.engines.embedded.invoke import Answer
-from discomfort.runtime.engines.embedded.node_protocol import Parameters, parameters_of
+from discomfort.runtime.engines.embedded.node_protocol import parameters_of
 from discomfort.runtime.engines.embedded.places import failure
 from discomfort.runtime.engines.embedded.prompt import DynamicPrompt, PromptGraph, PromptNode, is_link
 from discomfort.runtime.engines.embedded.start_sequence import StartSequence
@@ -43,8 +50,7 @@ class Run:
         self.delivered: dict[str, Any] = {}
         self.executed: list[str] = []
         self.cached: list[str] = []
-        self.instances: Instances = {}
-        self._known_instances = instances
+        self._instances = instances
         self._cache = cache
         self._bridge = bridge
         self._keys: dict[str, str | None] = {}
@@ -55,6 +61,7 @@ class Run:
         self._unfinished = 0
         self._in_flight = 0
         self._expanded: dict[str, list[Answer]] = {}
+        self._asked: dict[str, set[str]] = {}
         self._blocked: list[tuple[str, str]] = []
         self._current = Current(self)
         self._hidden: dict[str, Any] = {
@@ -93,7 +100,7 @@ class Run:
             self._run_all(pause, sequence)
         if self._blocked:
             node_id, message = self._blocked[0]
-            raise self._fail(node_id, RuntimeError(f"Execution Blocked: {message}"))
+            raise self._fail(node_id, ExecutionBlocked(f"Execution Blocked: {message}"))
 
     def _run_all(self, pause: BriefPause, sequence: StartSequence) -> None:
         bridge, ready, nodes = self._bridge, self._ready, self.graph.nodes
@@ -120,7 +127,7 @@ class Run:
         """Find the key of each node, and its result where that is known."""
         keys, find = self._keys, self._cache.get
         for node in order:
-            change = "" if node.definition.is_changed is None else self._change(node, node.definition.is_changed)
+            change = self._change(node) if node.definition.asks_is_changed else ""
             key = keys[node.id] = result_key(node, keys, change)
             known = None if key is None else find(key)
             if known is not None:
@@ -133,15 +140,13 @@ class Run:
             if self._bridge.listener is not None:
                 self._bridge.emit(NodeFinished(node.id, True))
 
-    def _change(self, node: PromptNode, takes: Parameters) -> str | None:
-        """Ask IS_CHANGED, with the node's literals; what raises is taken as changed each time, as ComfyUI does."""
-        definition = node.definition
-        lists: dict[str, Sequence[Any]] = {name: (None,) for name, _, _ in node.links}
-        lists.update({name: (value,) for name, value in node.constants.items()})
-        lists.update({name: (node.id if kind == "UNIQUE_ID" else None,) for name, kind in definition.hidden})
-        (arguments,) = invoke.arguments_of_calls(node, lists)
+    def _change(self, node: PromptNode) -> str | None:
+        """Ask IS_CHANGED; what raises is taken as changed each time, as ComfyUI does, also where it lacks a parameter
+        for an input.
+        """
+        arguments = invoke.arguments_before_running(node)
         try:
-            answer = definition.node_class.IS_CHANGED(**takes.select(arguments))
+            answer = node.definition.node_class.IS_CHANGED(**arguments)
             return change_token(self._settled(answer))
         except Exception:  # noqa: BLE001 — whatever it is, the node runs anew and nothing stale is used
             return None
@@ -207,44 +212,51 @@ class Run:
                 else:
                     self._called(node, [returned])
                 return
-            lists = invoke.gather(node, self.results, self._hidden)
+            asked = self._asked.setdefault(node_id, set()) if node.lazy else ()
+            lists = invoke.gather(node, self.results, self._hidden, asked)
             if node.lazy and (needed := self._needed(node, lists)):
                 self._wait_for(node_id, needed)
                 return
             if self._bridge.listener is not None:
                 self._started(node_id)
             self._call(node, lists)
-        except (NodeFailed, Interrupted):
-            raise
-        except Exception as error:  # whatever a node raises is its failure
-            raise self._fail(node_id, error) from error
+        except BaseException as error:  # noqa: BLE001 — whatever a node raises is its failure, `sys.exit()` included
+            self._end(node_id, error)
 
     def _needed(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> list[str]:
-        """Ask which lazy inputs are needed now; return the nodes that compute them."""
-        producers = {
+        """Ask which lazy inputs are needed now, and note them; return the nodes that compute them.
+
+        As in ComfyUI only a list counts as an answer.
+
+        Raises:
+            LookupError: something is asked for that is no input of the node.
+        """
+        asked = self._asked[node.id]
+        unasked = {
             name: producer
             for name, producer, _ in node.links
-            if name in node.lazy and name not in node.raw_links and producer not in self.results
+            if name in node.lazy and name not in node.raw_links and name not in asked
         }
         check = getattr(self._instance(node), "check_lazy_status", None)
-        if not producers or check is None:
+        if not unasked or check is None:
             return []
         takes = parameters_of(check)
         assert takes is not None
         names: set[str] = set()
         for arguments in invoke.arguments_of_calls(node, lists):
             if invoke.blocker_in(node.definition, lists, arguments) is None:
-                names.update(self._settled(check(**takes.select(arguments))) or ())
-        return [producer for name, producer in producers.items() if name in names]
+                answer = self._settled(check(**takes.select(arguments)))
+                names.update(answer if isinstance(answer, list) else ())
+        if unknown := sorted(name for name in names if name not in lists):
+            raise LookupError(f"check_lazy_status asks for {unknown[0]!r}, which is no input of this node")
+        asked |= names
+        return [producer for name, producer in unasked.items() if name in names]
 
     def _instance(self, node: PromptNode) -> Any:
-        instance = self.instances.get(node.id)
-        if instance is None:
-            instance = self._known_instances.get(node.id)
-            node_class = node.definition.node_class
-            if type(instance) is not node_class:
-                instance = node_class()
-            self.instances[node.id] = instance
+        instance = self._instances.get(node.id)
+        node_class = node.definition.node_class
+        if type(instance) is not node_class:
+            instance = self._instances[node.id] = node_class()
         return instance
 
     def _call(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> None:
@@ -256,6 +268,7 @@ class Run:
             if blocker is not None:
                 returned.append(invoke.blocked_values(definition, self._pass_on(node, blocker)))
                 continue
+            self.check_interrupted()
             self._current.call = index
             returned.append(function(**arguments))
         self._called(node, returned)
@@ -286,10 +299,8 @@ class Run:
         self._in_flight -= 1
         try:
             self._answered(self.graph.nodes[node_id], task.result())
-        except NodeFailed:
-            raise
-        except (Exception, asyncio.CancelledError) as error:
-            raise self._fail(node_id, error) from error
+        except BaseException as error:  # noqa: BLE001 — as above
+            self._end(node_id, error)
 
     def _answered(self, node: PromptNode, returned: Sequence[Any]) -> None:
         answers = [invoke.read_answer(node.definition, value) for value in returned]
@@ -351,6 +362,14 @@ class Run:
             if not left:
                 self._ready.append(consumer)
 
+    def _end(self, node_id: str, error: BaseException) -> NoReturn:
+        """End the run, because a node raised `error`."""
+        if self._bridge.cancelled:
+            raise Interrupted from error
+        if isinstance(error, (NodeFailed, PromptInterrupted)):
+            raise error
+        raise self._fail(node_id, error) from error
+
     def _fail(self, node_id: str, error: BaseException) -> NodeFailed:
         return failure(self.request, self.graph.origin(node_id), error)
 
@@ -370,4 +389,7 @@ async def _gather(running: Current, returned: Sequence[Any]) -> list[Any]:
 
 async def _one(running: Current, index: int, answer: Any) -> Any:
     current.set(Current(running.run, running.node, index))
-    return await answer if isinstance(answer, CoroutineType) else answer
+    try:
+        return await answer if isinstance(answer, CoroutineType) else answer
+    except (SystemExit, KeyboardInterrupt) as error:  # let out of a task, these would end the event loop
+        raise running.run._fail(running.node, error) from error

@@ -79,17 +79,21 @@ class Validator:
                 return
         if takes.everything or name in takes.names:
             return
-        if converter is int or converter is float:
+        if "min" in spec.options or "max" in spec.options:
             self._check_limits(node, spec, value)
         elif spec.choices is not None:
             self._check_options(node, spec, value)
 
-    def _check_limits(self, node: PromptNode, spec: InputSpec, value: float) -> None:
-        options = spec.options
-        if "min" in options and (least := options["min"]) is not None and value < least:
-            self._note(node, spec.name, "value_smaller_than_min", f"{value} is less than {least}, the least allowed")
-        if "max" in options and (most := options["max"]) is not None and value > most:
-            self._note(node, spec.name, "value_bigger_than_max", f"{value} is more than {most}, the most allowed")
+    def _check_limits(self, node: PromptNode, spec: InputSpec, value: Any) -> None:
+        """Compare a value with the limits of its input, whatever the type of the input is called."""
+        name, least, most = spec.name, spec.options.get("min"), spec.options.get("max")
+        try:
+            if least is not None and value < least:
+                self._note(node, name, "value_smaller_than_min", f"{value} is less than {least}, the least allowed")
+            if most is not None and value > most:
+                self._note(node, name, "value_bigger_than_max", f"{value} is more than {most}, the most allowed")
+        except TypeError:
+            self._note(node, name, "invalid_input_type", f"{value!r} is no number, and the input has limits")
 
     def _check_options(self, node: PromptNode, spec: InputSpec, value: Any) -> None:
         options = spec.choices or ()
@@ -127,14 +131,13 @@ class Validator:
             )
 
     def _ask(self, node: PromptNode, definition: Definition, takes: Parameters) -> None:
-        """Ask VALIDATE_INPUTS, with the literals; what is linked is None, since nothing has run yet."""
-        lists: dict[str, Any] = {name: (None,) for name, _, _ in node.links}
-        lists.update({name: (value,) for name, value in node.constants.items()})
-        (arguments,) = invoke.arguments_of_calls(node, lists)
-        arguments = takes.select(arguments)
+        """Ask VALIDATE_INPUTS; as in ComfyUI, the answer of one that takes none of the inputs does not count."""
+        arguments = takes.select(invoke.arguments_before_running(node))
         if "input_types" in takes.names:
             arguments["input_types"] = {
-                name: self._graph.nodes[producer].definition.output_types[slot] for name, producer, slot in node.links
+                name: self._graph.nodes[producer].definition.output_types[slot]
+                for name, producer, slot in node.links
+                if definition.declares(name)
             }
         try:
             answer = self._settled(definition.node_class.VALIDATE_INPUTS(**arguments))
@@ -143,7 +146,7 @@ class Validator:
                 node, None, "exception_during_validation", f"VALIDATE_INPUTS raised {type(error).__name__}: {error}"
             )
             return
-        if answer is not True:
+        if answer is not True and arguments:
             words = answer if isinstance(answer, str) else f"VALIDATE_INPUTS of {definition.name} refused the inputs"
             self._note(node, None, "custom_validation_failed", words)
 

@@ -13,7 +13,9 @@ import importlib.util
 import logging
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,6 +44,36 @@ _lock = threading.Lock()
 _loaded: Checkout | None = None
 
 
+class Turns:
+    """Who runs a prompt: one at a time, since ComfyUI's interruption, progress and node ids are those of a process."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._interruption = threading.Lock()
+        self._running: object = None
+
+    @contextmanager
+    def taken(self, ticket: object, management: Any) -> Iterator[None]:
+        """Wait for the turn, and have it in the `with` block, uninterrupted at first; for the worker threads."""
+        with self._turn:
+            self._change(ticket, management)
+            try:
+                yield
+            finally:
+                self._change(None, management)
+
+    def interrupt(self, ticket: object, management: Any) -> None:
+        """Have ComfyUI stop the run with this ticket; does nothing where another one has the turn."""
+        with self._interruption:
+            if self._running is ticket:
+                management.interrupt_current_processing(True)
+
+    def _change(self, ticket: object, management: Any) -> None:
+        with self._interruption:
+            self._running = ticket
+            management.interrupt_current_processing(False)
+
+
 class Checkout:
     """An imported ComfyUI: its modules by name, and its node classes once `_prepare` has loaded them."""
 
@@ -49,6 +81,7 @@ class Checkout:
         self.path = path
         self.arguments = arguments
         self.options = arguments_parsed
+        self.turns = Turns()
         # before `nodes`, which puts ComfyUI's `comfy` folder first in sys.path, where another `utils` is
         self.module("utils.extra_config")
         self.folder_paths = self.module("folder_paths")
@@ -108,37 +141,58 @@ def _load(path: Path, arguments: tuple[str, ...]) -> Checkout:
     _refuse_taken_names(path)
     if str(path) not in sys.path:
         sys.path.insert(0, str(path))
-    around = "nodes" in sys.modules
+    before = set(sys.modules)
+    around = "nodes" in before
     try:
         options = _parse_arguments(arguments)
         checkout = Checkout(path, arguments, options)
         if not around:
             _prepare(checkout)
     except ImportError as error:
+        _forget(path, before)
         raise EngineError(
             f"the ComfyUI at {path} cannot be imported: {error}. Its requirements must be installed in the Python that "
             f"runs Discomfort ({sys.executable}): pip install -r {path / 'requirements.txt'}; or use "
             f"engine='comfyui:{path}', which starts it in a Python of its own"
         ) from error
     except SystemExit as error:
+        _forget(path, before)
+        (*_, last) = traceback.extract_tb(error.__traceback__)
         raise EngineError(
-            f"the ComfyUI at {path} refused to start in this Python (exit code {error.code}; arguments "
-            f"{list(arguments)}): what it said is in the log"
+            f"the ComfyUI at {path} refused to start in this Python (exit code {error.code}, from {last.filename}; "
+            f"arguments {list(arguments)}): what it said is in the log"
         ) from error
+    except BaseException:
+        _forget(path, before)
+        raise
     return checkout
+
+
+def _forget(path: Path, before: Collection[str]) -> None:
+    """Forget the modules of a checkout that were imported since `before`: the next attempt begins anew, and does not
+    take what is left of this one for a ComfyUI around us.
+    """
+    for name, module in [*sys.modules.items()]:
+        if name not in before and any(path in place.parents for place in _places(module)):
+            del sys.modules[name]
 
 
 def _refuse_taken_names(path: Path) -> None:
     """Raise where modules of ComfyUI's names were imported from elsewhere."""
     for name in _TOP_LEVEL:
         module = sys.modules.get(name)
-        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())] if module is not None else []
-        known = [Path(place).resolve() for place in places if place]
+        known = _places(module) if module is not None else []
         if known and not any(path in place.parents for place in known):
             raise EngineError(
                 f"a module named {name!r} is already imported from {known[0]}, and ComfyUI needs that name: "
                 f"use engine='comfyui:{path}', which runs ComfyUI in a process of its own"
             )
+
+
+def _places(module: ModuleType) -> list[Path]:
+    """Return the file and the folders that a module was imported from."""
+    places = [getattr(module, "__file__", None), *(getattr(module, "__path__", None) or ())]
+    return [Path(place).resolve() for place in places if place]
 
 
 def _parse_arguments(arguments: tuple[str, ...]) -> Any:

@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ from discomfort.runtime.engines.embedded import natives
 from discomfort.runtime.engines.embedded.describe import describe_class
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.hooks import current
+from discomfort.runtime.engines.embedded.prompt_run import Supplier
 from discomfort.runtime.engines.inprocess.checkout import load_checkout
 from discomfort.runtime.engines.inprocess.faces import Calls, Face, make_face
+
+_ticket: ContextVar[object] = ContextVar("discomfort_inprocess_run", default=None)
+"""Stands for the run that asks; the worker thread has a copy of the asker's context."""
 
 
 class InProcessEngine(EmbeddedEngine):
@@ -36,17 +41,23 @@ class InProcessEngine(EmbeddedEngine):
         """
         super().__init__()
         self._path = Path(path)
+        self._supplier = Supplier(
+            f"the ComfyUI at {path}", "install the custom node that brings it there; the log says which failed to load"
+        )
         self._arguments = arguments
         self._calls: Calls | None = None
         self._listener: _Listener | None = None
 
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`. Cancelling stops nodes that ask ComfyUI, too."""
+        await self.start()
+        assert self._calls is not None
+        turns, ticket = self._calls.checkout.turns, object()
+        _ticket.set(ticket)
         try:
             return await super().run(request, listener)
         except asyncio.CancelledError:
-            if self._calls is not None:
-                self._calls.management.interrupt_current_processing(True)
+            turns.interrupt(ticket, self._calls.management)
             raise
 
     async def catalog(self) -> Catalog:
@@ -80,7 +91,8 @@ class InProcessEngine(EmbeddedEngine):
 
     def _load(self) -> None:
         calls = Calls(load_checkout(self._path, self._arguments))
-        self._classes = _Classes(calls, {**self._registered, **natives.native_classes(self._read_catalog)})
+        own = natives.native_classes(self._read_catalog, lambda: self._classes or {})
+        self._classes = _Classes(calls, {**self._registered, **own})
         self._calls, self._listener = calls, _Listener(calls)
 
     def _read_catalog(self) -> Catalog:
@@ -92,11 +104,11 @@ class InProcessEngine(EmbeddedEngine):
 def _surroundings(calls: Calls, listener: _Listener) -> Iterator[None]:
     import torch
 
-    calls.prompt_id = uuid.uuid4().hex
-    calls.management.interrupt_current_processing(False)
-    listener.listen(calls.prompt_id)
-    with torch.inference_mode():
-        yield
+    with calls.checkout.turns.taken(_ticket.get(), calls.management):
+        calls.prompt_id = uuid.uuid4().hex
+        listener.listen(calls.prompt_id)
+        with torch.inference_mode():
+            yield
 
 
 class _Classes(Mapping[str, Any]):

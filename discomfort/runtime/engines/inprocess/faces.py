@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Generator, Mapping
 from types import CoroutineType
 from typing import Any, ClassVar
 
+from discomfort.runtime.engine import PromptInterrupted
 from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
 from discomfort.runtime.engines.embedded.hooks import current
 from discomfort.runtime.engines.inprocess.checkout import Checkout
@@ -38,7 +39,11 @@ class Calls:
 
         execution = checkout.module("comfy_execution.graph")
         self.checkout = checkout
-        self.v3_base: Any = getattr(checkout.module("comfy_api.internal"), "_ComfyNodeInternal", None)
+        internal = checkout.module("comfy_api.internal")
+        self.v3_base: Any = getattr(internal, "_ComfyNodeInternal", None)
+        self.locked: Callable[[Any, str, Any], Callable[..., Any]] | None = getattr(
+            internal, "make_locked_method_func", None
+        )
         self.prompt_id = ""
         self._blocker: type = execution.ExecutionBlocker
         running = checkout.module("comfy_execution.utils")
@@ -47,6 +52,10 @@ class Calls:
         builder = checkout.module("comfy_execution.graph_utils").GraphBuilder
         self._set_prefix: Callable[[str, int], None] = builder.set_default_prefix
         self.management: Any = checkout.module("comfy.model_management")
+        self._interruption: type[BaseException] = self.management.InterruptProcessingException
+        self._is_out_of_memory: Callable[[BaseException], bool] = getattr(
+            self.management, "is_oom", lambda error: isinstance(error, self.management.OOM_EXCEPTION)
+        )
         self._inference_mode: Callable[[], Any] = torch.inference_mode
 
     def call(self, function: Callable[..., Any], translate: Callable[[Any], Any], inputs: Mapping[str, Any]) -> Any:
@@ -59,8 +68,8 @@ class Calls:
         self._tell_context(context)
         try:
             returned = function(**inputs)
-        except self.management.OOM_EXCEPTION:
-            self.management.unload_all_models()
+        except BaseException as error:
+            self._mind(error)
             raise
         if type(returned) is CoroutineType:
             return self._awaited(returned, context, translate)
@@ -68,7 +77,23 @@ class Calls:
 
     async def _awaited(self, coroutine: Coroutine[Any, Any, Any], context: Any, translate: Callable[[Any], Any]) -> Any:
         self._tell_context(context)
-        return translate(await _Stepped(coroutine, self._inference_mode))
+        try:
+            returned = await _Stepped(coroutine, self._inference_mode)
+        except BaseException as error:
+            self._mind(error)
+            raise
+        return translate(returned)
+
+    def _mind(self, error: BaseException) -> None:
+        """Make room where memory ran out.
+
+        Raises:
+            PromptInterrupted: a node stopped the prompt, as nodes do that let people choose whether to go on.
+        """
+        if isinstance(error, self._interruption):
+            raise PromptInterrupted("a node interrupted the prompt") from error
+        if self._is_out_of_memory(error):
+            self.management.unload_all_models()
 
     def from_v1(self, returned: Any) -> Any:
         """Return what a function of the V1 protocol gave in the scheduler's words."""
@@ -164,15 +189,16 @@ class V3Face(Face):
         """Run the node."""
         function, arguments, calls = self.function, inputs, self.calls
         if function is None:
-            clone, arguments = self._prepared(inputs)
-            function = getattr(clone, clone.FUNCTION)
-            if clone is self.clone and type(self).nest is None:
-                type(self).function = function
+            function, arguments = self._prepared(self.node_class.FUNCTION, inputs)
+            if self.clone is not None and type(self).nest is None:
+                type(self).function = staticmethod(function)
         return calls.call(function, calls.from_v3, arguments)
 
     @classmethod
-    def _prepared(cls, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Return a clone of the class, and the arguments; a class that wants nothing hidden needs one clone only."""
+    def _prepared(cls, name: str, inputs: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
+        """Return a function of the class, and its arguments. The function runs on a clone of the class that cannot be
+        changed, so that nothing stays from call to call; a class that wants nothing hidden needs one clone only.
+        """
         clone = cls.clone
         if clone is None:
             hidden = {kind: inputs.pop(name) for name, kind in cls.hidden.items() if name in inputs}
@@ -180,7 +206,8 @@ class V3Face(Face):
             clone = cls.node_class.PREPARE_CLASS_CLONE(data)
             if not cls.hidden:
                 cls.clone = clone
-        return clone, inputs if cls.nest is None else cls.nest(inputs)
+        assert cls.calls.locked is not None, "every ComfyUI that has V3 classes has it"
+        return cls.calls.locked(cls.node_class, name, clone), inputs if cls.nest is None else cls.nest(inputs)
 
 
 def _takes_v3_data(prepare: Callable[..., Any]) -> bool:
@@ -195,7 +222,7 @@ def make_face(name: str, node_class: Any, calls: Calls, io: Any) -> type[Face]:
     }
     attributes |= {"calls": calls, "node_class": node_class, "__module__": node_class.__module__, "__slots__": ()}
     if calls.v3_base is not None and isinstance(node_class, type) and issubclass(node_class, calls.v3_base):
-        return type(name, (V3Face,), attributes | _v3_attributes(node_class, io))
+        return type(name, (V3Face,), attributes | _v3_attributes(node_class, calls, io))
     attributes["INPUT_TYPES"] = staticmethod(node_class.INPUT_TYPES)
     for key in ("IS_CHANGED", "VALIDATE_INPUTS"):
         if hasattr(node_class, key):
@@ -205,7 +232,7 @@ def make_face(name: str, node_class: Any, calls: Calls, io: Any) -> type[Face]:
     return type(name, (V1Face,), attributes)
 
 
-def _v3_attributes(node_class: Any, io: Any) -> dict[str, Any]:
+def _v3_attributes(node_class: Any, calls: Calls, io: Any) -> dict[str, Any]:
     declared = node_class.INPUT_TYPES()
     base = node_class.GET_BASE_CLASS()
     hidden = {name: _word(kind) for name, kind in (declared.get("hidden") or {}).items()}
@@ -216,7 +243,7 @@ def _v3_attributes(node_class: Any, io: Any) -> dict[str, Any]:
     }
     for key, own in (("IS_CHANGED", "fingerprint_inputs"), ("VALIDATE_INPUTS", "validate_inputs")):
         if getattr(node_class, own).__func__ is not getattr(base, own).__func__:
-            attributes[key] = staticmethod(_asked(node_class, own, hidden, attributes["nest"]))
+            attributes[key] = staticmethod(_asked(node_class, own, calls, hidden, attributes["nest"]))
     if node_class.check_lazy_status.__func__ is not base.check_lazy_status.__func__:
         attributes["check_lazy_status"] = _ask_what_is_needed
     return attributes
@@ -224,19 +251,25 @@ def _v3_attributes(node_class: Any, io: Any) -> dict[str, Any]:
 
 def _ask_what_is_needed(face: V3Face, **inputs: Any) -> Any:
     """Return which lazy inputs are needed."""
-    clone, arguments = face._prepared(inputs)
-    return clone.check_lazy_status(**arguments)
+    function, arguments = face._prepared("check_lazy_status", inputs)
+    return function(**arguments)
 
 
-def _asked(node_class: Any, own: str, hidden: Mapping[str, str], nest: Any) -> Callable[..., Any]:
-    """Return a V3 class's question about its inputs as a function with the same parameters."""
-    asking: type[V3Face] = type("Asking", (V3Face,), {"node_class": node_class, "hidden": hidden, "nest": nest})
+def _asked(node_class: Any, own: str, calls: Calls, hidden: Mapping[str, str], nest: Any) -> Callable[..., Any]:
+    """Return a V3 class's question about its inputs as a function with the same parameters, and the hidden ones."""
+    body = {"calls": calls, "node_class": node_class, "hidden": hidden, "nest": nest}
+    asking: type[V3Face] = type("Asking", (V3Face,), body)
 
     def ask(**inputs: Any) -> Any:
-        clone, arguments = asking._prepared(inputs)
-        return getattr(clone, own)(**arguments)
+        function, arguments = asking._prepared(own, inputs)
+        return function(**arguments)
 
-    ask.__signature__ = inspect.signature(getattr(node_class, own))  # type: ignore[attr-defined]
+    signature = inspect.signature(getattr(node_class, own))
+    own_names = [one for one in signature.parameters.values() if one.name not in hidden]
+    others = [one for one in own_names if one.kind is inspect.Parameter.VAR_KEYWORD]
+    named = [one for one in own_names if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    asked_too = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in hidden]
+    ask.__signature__ = signature.replace(parameters=[*named, *asked_too, *others])  # type: ignore[attr-defined]
     return ask
 
 
@@ -249,7 +282,10 @@ def _word(kind: Any) -> str:
 def _nesting(
     node_class: Any, declared: Mapping[str, Any], io: Any
 ) -> Callable[[Mapping[str, Any]], Mapping[str, Any]] | None:
-    """Return how a class with dynamic inputs gets them nested, as deep as its schema says; None where it has none."""
+    """Return how a class with dynamic inputs gets them nested, as deep as its schema says; None where it has none.
+
+    What its values leave no place for is left out, as ComfyUI does: the inputs of an option that is not chosen.
+    """
     dynamic = getattr(io, "DYNAMIC_INPUT_LOOKUP", {})
     grown = {
         name
@@ -267,7 +303,9 @@ def _nesting(
                 flat |= {name if inner == name else f"{name}.{inner}": item for inner, item in value.items()}
             else:
                 flat[name] = value
-        _, _, data = io.get_finalized_class_inputs(node_class.INPUT_TYPES(), flat)
+        expanded, _, data = io.get_finalized_class_inputs(node_class.INPUT_TYPES(), flat)
+        known = {name for group in ("required", "optional") for name in expanded.get(group) or ()}
+        flat = {name: value for name, value in flat.items() if name in known or name.partition(".")[0] not in grown}
         nested: Mapping[str, Any] = io.build_nested_inputs(flat, data)
         return nested
 
