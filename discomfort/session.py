@@ -16,6 +16,7 @@ from discomfort.runtime.select import make_engine, select_engine
 from discomfort.tools import WorkflowTools
 
 if TYPE_CHECKING:
+    from discomfort.compiler import Rules
     from discomfort.plan import Plan, WorkflowSource
     from discomfort.runtime.engines.comfyui.worker import Worker
     from discomfort.runtime.progress import OnProgress
@@ -74,7 +75,6 @@ class Discomfort:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.Tools = WorkflowTools()
-        self._plans: dict[str, Plan] = {}
         self._closed = False
 
     @classmethod
@@ -133,6 +133,7 @@ class Discomfort:
         *,
         effects: EffectsMode = "run",
         on_progress: OnProgress | None = None,
+        rules: Rules = None,
     ) -> dict[str, Any]:
         """Run workflows in their order and return their results by unique_id.
 
@@ -144,27 +145,34 @@ class Discomfort:
             context: where parameters are and results go; without one, a temporary context lives for this call.
             effects: "skip" leaves out nodes that are run for what they do.
             on_progress: called at every event of the run.
+            rules: which types travel by value and which by reference; see `discomfort.rules.load_rules`.
 
         Raises:
             CompileError: the workflows are wrong.
+            ConfigError: the rules are wrong.
             BindError: values are missing or do not fit.
             EngineError: a node or the engine failed.
         """
         if self._closed:
             raise EngineError("this session is shut down; start another with Discomfort.create()")
-        plan = await self.compile(workflows)
+        plan = await self.compile(workflows, rules=rules)
         if context is not None:
             return await self._run_in(plan, context, inputs, iterations, use_ram, effects, on_progress)
         with self.Context() as temporary:
             results = await self._run_in(plan, temporary, inputs, iterations, use_ram, effects, on_progress)
             return {name: _outlive(value) for name, value in results.items()}
 
-    async def compile(self, workflows: Sequence[WorkflowSource]) -> Plan:
-        """Return the plan of `workflows` against what this session's engine can run."""
+    async def compile(self, workflows: Sequence[WorkflowSource], *, rules: Rules = None) -> Plan:
+        """Return the plan of `workflows` against what this session's engine can run.
+
+        Raises:
+            CompileError: the workflows are wrong.
+            ConfigError: the rules are wrong; see `discomfort.rules.load_rules`.
+        """
         from discomfort.plan import compile
 
         catalog = await run_awaiting(self.engine.catalog())
-        return compile(workflows, catalog=catalog)
+        return compile(workflows, catalog=catalog, rules=rules)
 
     async def shutdown(self) -> None:
         """Stop the engine and let everything go; safe to call again."""

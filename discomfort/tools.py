@@ -116,10 +116,10 @@ class WorkflowTools:
 
     @property
     def pass_by_rules(self) -> dict[str, str]:
-        """The presets: ComfyUI type name → "val" (stored) or "ref" (rebuilt from its recipe)."""
-        from discomfort.rules import PRESETS
+        """The rules in force: ComfyUI type name → "val" (stored) or "ref" (rebuilt from its recipe)."""
+        from discomfort.rules import load_rules
 
-        return dict(PRESETS)
+        return dict(load_rules().rules)
 
 
 def _as_images(tensor: torch.Tensor) -> list[Image.Image]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from discomfort.compiler.assemble import assemble
@@ -28,7 +27,7 @@ from discomfort.compiler.verify import require_sound
 from discomfort.rules import PassByRules, load_rules
 
 Source: TypeAlias = "str | bytes | os.PathLike[str] | Mapping[str, Any]"
-Rules: TypeAlias = "PassByRules | Mapping[str, str] | str | Path | None"
+Rules: TypeAlias = "PassByRules | Mapping[str, str] | str | os.PathLike[str] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,7 @@ def compile(
 
     Raises:
         CompileError: with everything that is wrong, each with its place.
+        ConfigError, OSError: the rules are wrong, or their file cannot be read.
     """
     chosen = options or CompileOptions()
     known = catalog if catalog is not None else default_catalog()
