@@ -16,8 +16,8 @@ from discomfort.runtime.select import make_engine, select_engine
 from discomfort.tools import WorkflowTools
 
 if TYPE_CHECKING:
-    from discomfort.compiler import Rules
-    from discomfort.plan import Plan, WorkflowSource
+    from discomfort.compiler import Rules, Source
+    from discomfort.plan import Plan
     from discomfort.runtime.engines.comfyui.worker import Worker
     from discomfort.runtime.progress import OnProgress
 
@@ -125,7 +125,7 @@ class Discomfort:
 
     async def run(
         self,
-        workflows: Sequence[WorkflowSource],
+        workflows: Sequence[Source],
         inputs: Mapping[str, Any] | None = None,
         iterations: int = 1,
         use_ram: bool = True,
@@ -162,7 +162,7 @@ class Discomfort:
             results = await self._run_in(plan, temporary, inputs, iterations, use_ram, effects, on_progress)
             return {name: _outlive(value) for name, value in results.items()}
 
-    async def compile(self, workflows: Sequence[WorkflowSource], *, rules: Rules = None) -> Plan:
+    async def compile(self, workflows: Sequence[Source], *, rules: Rules = None) -> Plan:
         """Return the plan of `workflows` against what this session's engine can run.
 
         Raises:

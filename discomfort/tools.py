@@ -6,13 +6,13 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-WorkflowSource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any]"
+    from discomfort.compiler import Source
 
 
 class WorkflowTools:
@@ -68,7 +68,7 @@ class WorkflowTools:
             _write_image(image, name, workflow)
         return names
 
-    def discover_port_nodes(self, workflow_path: WorkflowSource) -> dict[str, Any]:
+    def discover_port_nodes(self, workflow_path: Source) -> dict[str, Any]:
         """Return the ports of a workflow: `inputs`, `outputs` and `passthrus` by unique_id, and the graph around them.
 
         Each port has `node_id`, `tags`, `type`, `input_type` and `output_type`; beside them stand `execution_order`,
@@ -89,7 +89,7 @@ class WorkflowTools:
 
     def stitch_workflows(
         self,
-        workflows: Sequence[WorkflowSource],
+        workflows: Sequence[Source],
         delete_input_ports: bool = False,
         delete_output_ports: bool = False,
     ) -> dict[str, Any]:

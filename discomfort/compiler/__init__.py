@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+from discomfort.compiler.arguments import check_arguments, list_sources
 from discomfort.compiler.assemble import assemble
 from discomfort.compiler.catalog import Catalog, default_catalog
 from discomfort.compiler.check import Checker, without_repeats
@@ -61,14 +62,17 @@ def compile(
     Raises:
         CompileError: with everything that is wrong, each with its place.
         ConfigError, OSError: the rules are wrong, or their file cannot be read.
+        TypeError: an argument is not what it should be.
     """
+    sources = list_sources(workflows)
+    check_arguments(catalog, outputs, order)
     chosen = options or CompileOptions()
     known = catalog if catalog is not None else default_catalog()
     effects = EffectTable(known)
     findings: list[Diagnostic] = []
     travel = load_rules(rules)
     with paused_collector():
-        units = load_units(workflows, known, chosen.frontend, effects, findings)
+        units = load_units(sources, known, chosen.frontend, effects, findings)
         stop_on_errors(findings)
         if order == "auto":
             units = order_units(units, findings)
