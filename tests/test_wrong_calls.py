@@ -30,7 +30,7 @@ def test_one_workflow_is_a_list_too(single: Any) -> None:
 
 
 def test_compile_names_every_wrong_argument() -> None:
-    with pytest.raises(TypeError, match="catalog is dict .*outputs is str 'output'.*order is str 'sideways'"):
+    with pytest.raises(TypeError, match=r"catalog is dict .*outputs is str 'output'.*order is str 'sideways'"):
         discomfort.compile(FILES, catalog={}, outputs="output", order="sideways")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"outputs is list \['output', 5\]"):
         discomfort.compile(FILES, outputs=["output", 5])  # type: ignore[list-item]
