@@ -120,10 +120,10 @@ class Plan(compiled.Plan):
             SweepError: a point failed; `done` holds the points before it.
             TypeError, ValueError: an argument is not what it should be.
         """
+        from discomfort.runtime.executors import executor_for
         from discomfort.runtime.loop import run_blocking
         from discomfort.runtime.progress import RunProgress
         from discomfort.runtime.sweep import sweep
-        from discomfort.session import executor_for
 
         check_run(context, None, 1, effects)
         points = list_points(parameters)
@@ -148,8 +148,8 @@ class Plan(compiled.Plan):
         engine: Engine | str | None,
         on_progress: OnProgress | None,
     ) -> dict[str, Any]:
+        from discomfort.runtime.executors import executor_for
         from discomfort.runtime.progress import RunProgress
-        from discomfort.session import executor_for
 
         check_run(context, inputs, iterations, effects)
         save_inputs(context, inputs, use_ram)
