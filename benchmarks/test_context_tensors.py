@@ -125,7 +125,7 @@ class Ray:
     """Ray's object store."""
 
     def __init__(self, image: torch.Tensor, _: Path) -> None:
-        self.ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'discomfort[cluster]'")
+        self.ray = pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
         self.ray.init(
             num_cpus=1,
             object_store_memory=4 * image.nbytes + (200 << 20),

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from discomfort._version import __version__
 
 if TYPE_CHECKING:
-    from discomfort.compiler.diagnostics import CompileError, Diagnostic, DiscomfortError
+    from discomfort.compiler.diagnostics import CompileError, Diagnostic
     from discomfort.context.context import WorkflowContext as Context
     from discomfort.context.lists import ValueList
+    from discomfort.errors import ConfigError, DiscomfortError
     from discomfort.plan import Plan, compile
     from discomfort.runtime.bind import BindError
     from discomfort.runtime.engine import EngineError, NodeFailed
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "BindError": "discomfort.runtime.bind",
     "CompileError": "discomfort.compiler.diagnostics",
+    "ConfigError": "discomfort.errors",
     "Context": "discomfort.context.context:WorkflowContext",
     "Diagnostic": "discomfort.compiler.diagnostics",
     "Discomfort": "discomfort.session",
-    "DiscomfortError": "discomfort.compiler.diagnostics",
+    "DiscomfortError": "discomfort.errors",
     "EmbeddedEngine": "discomfort.runtime.engines.embedded.engine",
     "EngineError": "discomfort.runtime.engine",
     "NodeFailed": "discomfort.runtime.engine",
@@ -41,6 +43,7 @@ _HOMES = {
 __all__ = [
     "BindError",
     "CompileError",
+    "ConfigError",
     "Context",
     "Diagnostic",
     "Discomfort",

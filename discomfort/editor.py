@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from discomfort.compiler.arguments import list_sources
 from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, has_errors
 from discomfort.compiler.effects import PORT_CLASS
 from discomfort.compiler.frontend import Workflow, load_workflow
@@ -96,21 +97,15 @@ class EditorPort:
     mode: Mode
 
 
-def editor_ports(workflow: Workflow) -> list[EditorPort]:
-    """Return the ports of a workflow, classified after reroutes, bypass, mute and subgraphs are resolved.
-
-    Raises:
-        CompileError: the workflow cannot be read, or its ports are wrong.
-    """
+def editor_ports(workflow: Workflow) -> tuple[list[EditorPort], list[Diagnostic]]:
+    """Return the ports of a workflow, classified after reroutes, bypass, mute and subgraphs, and all findings."""
     findings = list(workflow.diagnostics)
     interface = read_ports(
         workflow.graph,
         lambda node, name: Place(workflow.source, workflow.paths.get(node.id), node.id, node.title, name),
         findings,
     )
-    if has_errors(findings):
-        raise CompileError(findings)
-    return [EditorPort(str(node), port.name, port.mode) for node, port in interface.by_node.items()]
+    return [EditorPort(str(node), port.name, port.mode) for node, port in interface.by_node.items()], findings
 
 
 def discover_ports(source: Any) -> dict[str, Any]:
@@ -144,8 +139,8 @@ def is_valid_document(document: Any) -> bool:
     nodes = document["nodes"]
     if not all(isinstance(node, Mapping) and "id" in node and "type" in node for node in nodes):
         return False
-    ids = {node["id"] for node in nodes}
     try:
+        ids = {node["id"] for node in nodes}
         links = read_links(document)
     except (KeyError, TypeError, ValueError):
         return False
@@ -161,11 +156,12 @@ def stitch(sources: Sequence[Any], delete_input_ports: bool, delete_output_ports
     from discomfort.compiler.catalog import default_catalog
 
     catalog = default_catalog()
-    canvas = stitch_documents([load_workflow(source, catalog) for source in sources])
+    canvas = stitch_documents([load_workflow(source, catalog) for source in list_sources(sources)])
     found = discover_ports(canvas.document())
     unwanted = {Mode.INPUT} if delete_input_ports else set()
     unwanted |= {Mode.OUTPUT} if delete_output_ports else set()
-    for port in editor_ports(load_workflow(canvas.document(), catalog)) if unwanted else ():
+    ports, _ = editor_ports(load_workflow(canvas.document(), catalog)) if unwanted else ([], [])
+    for port in ports:
         if port.mode in unwanted:
             canvas.remove(int(port.node))
     return {
@@ -219,9 +215,15 @@ def stitch_documents(workflows: Sequence[Workflow]) -> Canvas:
     Raises:
         CompileError: a workflow is not one that the editor saved, or has a port inside a subgraph.
     """
-    ports = [editor_ports(workflow) for workflow in workflows]
-    findings = [finding for pair in zip(workflows, ports, strict=True) for finding in _refusals(*pair)]
-    if findings:
+    ports: list[list[EditorPort]] = []
+    findings: list[Diagnostic] = []
+    if not workflows:
+        findings.append(Diagnostic("DF209", Severity.ERROR, Place(), "there is no workflow to join"))
+    for workflow in workflows:
+        own, found = editor_ports(workflow)
+        ports.append(own)
+        findings += [*found, *_refusals(workflow, own)]
+    if has_errors(findings):
         raise CompileError(findings)
     canvas = Canvas()
     written: dict[str, list[int]] = {}

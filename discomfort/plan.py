@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from discomfort import compiler
 from discomfort.compiler import plan as compiled
+from discomfort.compiler.arguments import list_sources
 
 if TYPE_CHECKING:
+    from discomfort.compiler import CompileOptions, Rules, Source
     from discomfort.compiler.catalog import Catalog
     from discomfort.context.context import WorkflowContext
     from discomfort.runtime.engine import Engine
     from discomfort.runtime.executor import EffectsMode
     from discomfort.runtime.progress import OnProgress
     from discomfort.runtime.sweep import SweepPoint
-
-WorkflowSource: TypeAlias = "str | bytes | os.PathLike[str] | Mapping[str, Any]"
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,7 +32,7 @@ class Plan(compiled.Plan):
         ...     results = plan.run(ctx, inputs={"width": 512, "strength": 0.5})
     """
 
-    sources: tuple[WorkflowSource, ...] = field(default=(), compare=False)
+    sources: tuple[Source, ...] = field(default=(), compare=False)
     """The workflows as they were given, for the pictures that a run saves."""
 
     @cached_property
@@ -74,6 +73,7 @@ class Plan(compiled.Plan):
         Raises:
             BindError: values are missing or do not fit their ports.
             EngineError: a node failed (`NodeFailed`), or the engine did.
+            TypeError, ValueError: an argument is not what it should be.
         """
         from discomfort.runtime.loop import run_blocking
 
@@ -108,13 +108,25 @@ class Plan(compiled.Plan):
 
         Points whose results are remembered in the context are not run again, so that a sweep that was broken off
         continues. The context holds the last point's values afterwards.
+
+        Args:
+            context: holds the other parameters, and remembers results.
+            parameters: input name → the values to try.
+            engine: as for `run`.
+            effects: as for `run`.
+            on_progress: as for `run`.
+
+        Raises:
+            SweepError: a point failed; `done` holds the points before it.
+            TypeError, ValueError: an argument is not what it should be.
         """
+        from discomfort.runtime.executors import executor_for
         from discomfort.runtime.loop import run_blocking
         from discomfort.runtime.progress import RunProgress
         from discomfort.runtime.sweep import sweep
-        from discomfort.session import executor_for
 
-        points = {name: list(values) for name, values in parameters.items()}
+        check_run(context, None, 1, effects)
+        points = list_points(parameters)
 
         async def work() -> list[SweepPoint]:
             total = 1
@@ -136,9 +148,10 @@ class Plan(compiled.Plan):
         engine: Engine | str | None,
         on_progress: OnProgress | None,
     ) -> dict[str, Any]:
+        from discomfort.runtime.executors import executor_for
         from discomfort.runtime.progress import RunProgress
-        from discomfort.session import executor_for
 
+        check_run(context, inputs, iterations, effects)
         save_inputs(context, inputs, use_ram)
         executor = executor_for(engine, context)
         with RunProgress(iterations, on_progress) as progress:
@@ -162,21 +175,60 @@ class Plan(compiled.Plan):
 
 
 def compile(
-    workflows: Sequence[WorkflowSource],
+    workflows: Sequence[Source],
     *,
     catalog: Catalog | None = None,
     outputs: Sequence[str] | None = None,
     order: Literal["list", "auto"] = "list",
-    rules: Any = None,
-    **options: Any,
+    rules: Rules = None,
+    options: CompileOptions | None = None,
 ) -> Plan:
     """Compile workflows into one plan that can run; see `discomfort.compiler.compile` for every argument.
 
     Raises:
         CompileError: with everything that is wrong, each with its place.
+        ConfigError, OSError: the rules are wrong, or their file cannot be read.
+        TypeError: an argument is not what it should be.
     """
-    plan = compiler.compile(workflows, catalog=catalog, outputs=outputs, order=order, rules=rules, **options)
-    return Plan(**{name: getattr(plan, name) for name in plan.__dataclass_fields__}, sources=tuple(workflows))
+    sources = list_sources(workflows)
+    plan = compiler.compile(sources, catalog=catalog, outputs=outputs, order=order, rules=rules, options=options)
+    return Plan(**{name: getattr(plan, name) for name in plan.__dataclass_fields__}, sources=sources)
+
+
+def check_run(context: object, inputs: object, iterations: object, effects: object) -> None:
+    """Check what a plan is to be run with.
+
+    Raises:
+        TypeError, ValueError: an argument is not what it should be.
+    """
+    from discomfort.context.context import WorkflowContext
+
+    if not isinstance(context, WorkflowContext):
+        raise TypeError(f"a plan runs on a Context, not on {context!r}; open one: with discomfort.Context() as context")
+    if inputs is not None and not isinstance(inputs, Mapping):
+        raise TypeError(f"inputs maps names to values, found {type(inputs).__name__}")
+    if isinstance(iterations, bool) or not isinstance(iterations, int):
+        raise TypeError(f"iterations is a whole number, found {iterations!r}")
+    if effects not in ("run", "skip"):
+        raise ValueError(f"effects is 'run' or 'skip', found {effects!r}")
+
+
+def list_points(parameters: object) -> dict[str, list[Any]]:
+    """Return the values to try of each parameter of a sweep, as lists.
+
+    Raises:
+        TypeError: naming each parameter whose values are no list.
+    """
+    if not isinstance(parameters, Mapping):
+        raise TypeError(f"parameters maps names to lists of values, found {type(parameters).__name__}")
+    wrong = [
+        f"{name!r} is {type(values).__name__} {values!r:.60}"
+        for name, values in parameters.items()
+        if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable)
+    ]
+    if wrong:
+        raise TypeError(f"a sweep takes a list of values for each parameter, but {', '.join(wrong)}")
+    return {name: list(values) for name, values in parameters.items()}
 
 
 def save_inputs(context: WorkflowContext, inputs: Mapping[str, Any] | None, use_ram: bool) -> None:

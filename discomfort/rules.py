@@ -5,12 +5,17 @@ Read by the compiler (what does a port store?) and by the context (may this be s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
+from discomfort.errors import ConfigError
+from discomfort.settings import read_settings, settings_file
+
 PassBy: TypeAlias = Literal["val", "ref"]
+
+RULES_NAME = "pass_by_rules.json"
 
 PRESETS: Mapping[str, PassBy] = {
     "MODEL": "ref",
@@ -61,29 +66,29 @@ class PassByRules:
         return self.rule(type_name) or "ref"
 
 
-def load_rules(source: PassByRules | Mapping[str, str] | str | Path | None = None) -> PassByRules:
-    """Return the rules in `source`: a file, a mapping type → "val" / "ref", rules already read, or None (presets).
+def load_rules(source: PassByRules | Mapping[str, str] | str | os.PathLike[str] | None = None) -> PassByRules:
+    """Return the rules in `source`: a file, a mapping type → "val" / "ref", or rules already read.
 
-    What `source` does not name keeps its preset.
+    None stands for the user's `pass_by_rules.json` (see `discomfort.settings.settings_file`), if there is one. What
+    `source` does not name keeps its preset.
 
     Raises:
-        ValueError: naming each entry that is neither "val" nor "ref".
+        ConfigError: this is neither a file nor a mapping, or entries are not "val" or "ref"; names each of them.
         OSError: the file cannot be read.
     """
-    if source is None:
-        return PassByRules()
     if isinstance(source, PassByRules):
         return source
-    if isinstance(source, (str, Path)):
-        from discomfort.jsonc import loads_jsonc
-
-        entries = loads_jsonc(Path(source).read_text(encoding="utf-8"))
-        where = str(source)
-    else:
-        entries, where = source, "rules"
+    path = settings_file(RULES_NAME) if source is None else source
+    if path is None:
+        return PassByRules()
+    entries, where = (read_settings(path), path) if isinstance(path, (str, os.PathLike)) else (path, "rules")
     if not isinstance(entries, Mapping):
-        raise ValueError(f'{where}: expected an object that maps types to "val" or "ref", got {entries!r}')
-    wrong = [f"{name!r}: {rule!r}" for name, rule in entries.items() if rule not in ("val", "ref")]
+        raise ConfigError(f'{where}: expected a file, or a mapping of types to "val" or "ref", found {entries!r}')
+    wrong = [
+        f"{name!r}: {rule!r}"
+        for name, rule in entries.items()
+        if not isinstance(name, str) or rule not in ("val", "ref")
+    ]
     if wrong:
-        raise ValueError(f'{where}: each rule is "val" or "ref", but found {", ".join(wrong)}')
+        raise ConfigError(f'{where}: each rule maps a type to "val" or "ref", but found {", ".join(wrong)}')
     return PassByRules({**PRESETS, **cast("Mapping[str, PassBy]", entries)})

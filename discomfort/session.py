@@ -3,62 +3,23 @@
 from __future__ import annotations
 
 import os
-import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine import Engine, EngineError
-from discomfort.runtime.executor import EffectsMode, Executor
-from discomfort.runtime.loop import run_awaiting, run_blocking
+from discomfort.runtime.executor import EffectsMode
+from discomfort.runtime.executors import executor_for
+from discomfort.runtime.loop import run_awaiting
 from discomfort.runtime.select import make_engine, select_engine
 from discomfort.tools import WorkflowTools
 
 if TYPE_CHECKING:
+    from discomfort.compiler import Rules, Source
     from discomfort.compiler.catalog import Catalog
-    from discomfort.plan import Plan, WorkflowSource
+    from discomfort.plan import Plan
     from discomfort.runtime.engines.comfyui.worker import Worker
     from discomfort.runtime.progress import OnProgress
-
-_executors: weakref.WeakKeyDictionary[Engine, Executor] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
-
-
-def executor_for(wish: Engine | str | None, context: WorkflowContext) -> Executor:
-    """Return the executor of the engine that `wish` names, and let `context` rebuild its refs on it."""
-    engine = select_engine(wish)
-    with _lock:
-        executor = _executors.get(engine)
-        if executor is None:
-            executor = _executors[engine] = Executor(engine)
-    context.set_ref_resolver(RefResolver(executor, context))
-    return executor
-
-
-class RefResolver:
-    """Rebuilds the refs of one context on one engine, for `context.load`."""
-
-    def __init__(self, executor: Executor, context: WorkflowContext) -> None:
-        self._executor = executor
-        self._context = weakref.ref(context)
-
-    def __call__(self, unique_id: str, recipe: Mapping[str, Any]) -> Any:
-        """Return the live object that `recipe` makes.
-
-        Raises:
-            EngineError: the engine lives in another process and cannot hand over objects.
-        """
-        engine = self._executor.engine
-        if not engine.hands_over_live_objects:
-            raise EngineError(
-                f"{unique_id!r} is stored by reference, and the engine {engine.name!r} cannot hand its object over to "
-                'Python; to load it here, set its type to "val" in pass_by_rules.json (values that large cost time and '
-                "memory), or run on the embedded or in-process engine; context.recipe(…) gives the graph"
-            )
-        context = self._context()
-        assert context is not None, "a context resolves its own refs"
-        return run_blocking(self._executor.build(unique_id, recipe, context))
 
 
 class Discomfort:
@@ -75,7 +36,6 @@ class Discomfort:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.Tools = WorkflowTools()
-        self._plans: dict[str, Plan] = {}
         self._closed = False
 
     @classmethod
@@ -126,7 +86,7 @@ class Discomfort:
 
     async def run(
         self,
-        workflows: Sequence[WorkflowSource],
+        workflows: Sequence[Source],
         inputs: Mapping[str, Any] | None = None,
         iterations: int = 1,
         use_ram: bool = True,
@@ -134,6 +94,7 @@ class Discomfort:
         *,
         effects: EffectsMode = "run",
         on_progress: OnProgress | None = None,
+        rules: Rules = None,
     ) -> dict[str, Any]:
         """Run workflows in their order and return their results by unique_id.
 
@@ -145,27 +106,34 @@ class Discomfort:
             context: where parameters are and results go; without one, a temporary context lives for this call.
             effects: "skip" leaves out nodes that are run for what they do.
             on_progress: called at every event of the run.
+            rules: which types travel by value and which by reference; see `discomfort.rules.load_rules`.
 
         Raises:
             CompileError: the workflows are wrong.
+            ConfigError: the rules are wrong.
             BindError: values are missing or do not fit.
             EngineError: a node or the engine failed.
         """
         if self._closed:
             raise EngineError("this session is shut down; start another with Discomfort.create()")
-        plan = await self.compile(workflows)
+        plan = await self.compile(workflows, rules=rules)
         if context is not None:
             return await self._run_in(plan, context, inputs, iterations, use_ram, effects, on_progress)
         with self.Context() as temporary:
             results = await self._run_in(plan, temporary, inputs, iterations, use_ram, effects, on_progress)
             return {name: _outlive(value) for name, value in results.items()}
 
-    async def compile(self, workflows: Sequence[WorkflowSource]) -> Plan:
-        """Return the plan of `workflows` against what this session's engine can run."""
+    async def compile(self, workflows: Sequence[Source], *, rules: Rules = None) -> Plan:
+        """Return the plan of `workflows` against what this session's engine can run.
+
+        Raises:
+            CompileError: the workflows are wrong.
+            ConfigError: the rules are wrong; see `discomfort.rules.load_rules`.
+        """
         from discomfort.plan import compile
 
         catalog = await run_awaiting(self._catalog())
-        return compile(workflows, catalog=catalog)
+        return compile(workflows, catalog=catalog, rules=rules)
 
     async def shutdown(self) -> None:
         """Stop the engine and let everything go; safe to call again."""

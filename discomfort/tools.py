@@ -6,13 +6,13 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-WorkflowSource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any]"
+    from discomfort.compiler import Source
 
 
 class WorkflowTools:
@@ -25,20 +25,24 @@ class WorkflowTools:
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file is not an image that Pillow can read.
+            OSError: the file cannot be opened.
+            ValueError: the file is not an image that Pillow can read, or is cut short.
         """
         import numpy
         import torch
-        from PIL import Image, ImageOps, UnidentifiedImageError
+        from PIL import Image, ImageOps
 
+        path = Path(image_path)
         try:
-            with Image.open(image_path) as opened:
+            with Image.open(path) as opened:
                 upright = ImageOps.exif_transpose(opened)
                 if upright.mode.startswith("I"):
                     upright = upright.point(lambda value: value * (1 / 256)).convert("L")
                 pixels = numpy.asarray(upright.convert("RGB"), dtype=numpy.float32) / 255.0
-        except UnidentifiedImageError as error:
-            raise ValueError(f"{os.fspath(image_path)} is not an image file that can be read") from error
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # about the file itself; what Pillow finds in it has no number
+            raise ValueError(f"{path} is not an image file that can be read: {error}") from error
         return torch.from_numpy(pixels)[None]
 
     def save_comfy_image_to_disk(
@@ -50,16 +54,18 @@ class WorkflowTools:
         """Write an IMAGE to `output_path` and return the files written.
 
         Takes `[batch, height, width, channel]` or `[height, width, channel]` with 1, 3 or 4 channels; values are
-        clamped to 0 to 1. A batch of more than one is written as `name_00000.png`, `name_00001.png`…; folders are
-        made. With `workflow`, a PNG carries it, so that dropping the file into ComfyUI opens it.
+        clamped to 0 to 1, and NaN is 0. A batch of more than one is written as `name_00000.png`, `name_00001.png`…;
+        folders are made. With `workflow`, a PNG carries it, so that dropping the file into ComfyUI opens it.
 
         Raises:
-            ValueError: the tensor is no image, or the format cannot carry a workflow.
+            ValueError: the tensor is no image, the suffix names no image format, or the format carries no workflow.
+            OSError: the file cannot be written.
         """
         images = _as_images(tensor)
         path = Path(output_path)
         if not path.suffix:
             path = path.with_suffix(".png")
+        _check_format(path, workflow)
         path.parent.mkdir(parents=True, exist_ok=True)
         names = [path]
         if len(images) > 1:
@@ -68,7 +74,7 @@ class WorkflowTools:
             _write_image(image, name, workflow)
         return names
 
-    def discover_port_nodes(self, workflow_path: WorkflowSource) -> dict[str, Any]:
+    def discover_port_nodes(self, workflow_path: Source) -> dict[str, Any]:
         """Return the ports of a workflow: `inputs`, `outputs` and `passthrus` by unique_id, and the graph around them.
 
         Each port has `node_id`, `tags`, `type`, `input_type` and `output_type`; beside them stand `execution_order`,
@@ -89,7 +95,7 @@ class WorkflowTools:
 
     def stitch_workflows(
         self,
-        workflows: Sequence[WorkflowSource],
+        workflows: Sequence[Source],
         delete_input_ports: bool = False,
         delete_output_ports: bool = False,
     ) -> dict[str, Any]:
@@ -116,30 +122,41 @@ class WorkflowTools:
 
     @property
     def pass_by_rules(self) -> dict[str, str]:
-        """The presets: ComfyUI type name → "val" (stored) or "ref" (rebuilt from its recipe)."""
-        from discomfort.rules import PRESETS
+        """The rules in force: ComfyUI type name → "val" (stored) or "ref" (rebuilt from its recipe)."""
+        from discomfort.rules import load_rules
 
-        return dict(PRESETS)
+        return dict(load_rules().rules)
 
 
 def _as_images(tensor: torch.Tensor) -> list[Image.Image]:
     import torch
     from PIL import Image
 
-    shape = tuple(tensor.shape) if isinstance(tensor, torch.Tensor) else type(tensor).__name__
+    shape = list(tensor.shape) if isinstance(tensor, torch.Tensor) else type(tensor).__name__
     if not isinstance(tensor, torch.Tensor) or tensor.ndim not in (3, 4) or tensor.shape[-1] not in (1, 3, 4):
         raise ValueError(f"an image is a tensor [batch, height, width, channel] with 1, 3 or 4 channels; got {shape}")
+    if tensor.numel() == 0:
+        raise ValueError(f"an image has at least one pixel; got {shape}")
     batch = tensor[None] if tensor.ndim == 3 else tensor
-    pixels = (batch.detach().to(device="cpu", dtype=torch.float32).clamp(0, 1) * 255).to(torch.uint8).numpy()
+    shares = batch.detach().to(device="cpu", dtype=torch.float32).nan_to_num(0).clamp(0, 1)
+    pixels = (shares * 255).to(torch.uint8).numpy()
     return [Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in pixels]
+
+
+def _check_format(path: Path, workflow: Mapping[str, Any] | None) -> None:
+    from PIL import Image
+
+    suffix = path.suffix.lower()
+    if Image.registered_extensions().get(suffix) not in Image.SAVE:
+        raise ValueError(f"{path}: {suffix} names no image format that can be written; use .png, .jpg or .webp")
+    if workflow is not None and suffix != ".png":
+        raise ValueError(f"{path}: only a PNG can carry its workflow")
 
 
 def _write_image(image: Image.Image, path: Path, workflow: Mapping[str, Any] | None) -> None:
     options: dict[str, Any] = {}
     suffix = path.suffix.lower()
     if workflow is not None:
-        if suffix != ".png":
-            raise ValueError(f"{path}: only a PNG can carry its workflow")
         from PIL.PngImagePlugin import PngInfo
 
         options["pnginfo"] = PngInfo()

@@ -44,6 +44,41 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
         tools.open_image_as_tensor(tmp_path / "absent.png")
 
 
+@pytest.mark.parametrize("kept", [2000, 60])
+def test_an_image_that_was_cut_short_is_named(tmp_path: Path, kept: int) -> None:
+    noise = torch.rand(1, 64, 64, 3)
+    (path,) = tools.save_comfy_image_to_disk(noise, tmp_path / "cut.png")
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ValueError, match=r"cut\.png is not an image"):
+        tools.open_image_as_tensor(path)
+
+
+def test_an_image_too_large_for_its_own_good_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (64, 64)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"large\.png is not an image file that can be read: Image size"):
+        tools.open_image_as_tensor(tmp_path / "large.png")
+
+
+def test_what_is_no_number_is_black(tmp_path: Path) -> None:
+    (path,) = tools.save_comfy_image_to_disk(torch.full((1, 2, 2, 3), float("nan")), tmp_path / "nan.png")
+    with Image.open(path) as image:
+        assert image.getpixel((0, 0)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["v2.1", "out.xyz"])
+def test_an_unknown_format_is_refused_before_anything_is_made(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"names no image format .* use \.png"):
+        tools.save_comfy_image_to_disk(torch.rand(1, 2, 2, 3), tmp_path / "new" / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4, 3), (1, 0, 4, 3)])
+def test_an_image_has_pixels(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="at least one pixel"):
+        tools.save_comfy_image_to_disk(torch.zeros(shape), tmp_path / "a.png")
+
+
 def test_saving_clamps_makes_folders_and_numbers_batches(tmp_path: Path) -> None:
     batch = torch.stack([torch.full((2, 3, 3), -1.0), torch.full((2, 3, 3), 2.0)])
     written = tools.save_comfy_image_to_disk(batch, tmp_path / "new" / "folder" / "out.png")

@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from discomfort.commands.compiling import CatalogFile, open_catalog
+from discomfort.commands.compiling import AsJson, CatalogFile, open_catalog
+from discomfort.commands.files import write_bytes
 
 catalog_app = typer.Typer(help="The node classes a ComfyUI knows.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,6 +24,7 @@ PATIENCE = 60.0
 def pull(
     url: Annotated[str, typer.Argument(help="A running ComfyUI, such as http://127.0.0.1:8188.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write the snapshot.")],
+    as_json: AsJson = False,
 ) -> None:
     """Save the node classes of a running ComfyUI as a snapshot for --catalog."""
     from discomfort.compiler.catalog import read_catalog
@@ -36,16 +38,19 @@ def pull(
     except (OSError, ValueError, urllib.error.URLError) as error:
         sys.stderr.write(f"error: no catalog from {address}: {error}\n")
         raise typer.Exit(1) from error
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(catalog.snapshot())
-    sys.stdout.write(f"{output}: {len(catalog)} node classes, {output.stat().st_size} bytes\n")
+    snapshot = catalog.snapshot()
+    write_bytes(snapshot, output)
+    if as_json:
+        sys.stdout.write(json.dumps({"file": str(output), "classes": len(catalog), "bytes": len(snapshot)}) + "\n")
+    else:
+        sys.stdout.write(f"{output}: {len(catalog)} node classes, {len(snapshot)} bytes\n")
 
 
 @catalog_app.command("list")
 def list_classes(
     words: Annotated[list[str] | None, typer.Argument(metavar="[WORD...]", help="Only names with these.")] = None,
     catalog: CatalogFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List node classes with what they take and give."""
     known = open_catalog(catalog)

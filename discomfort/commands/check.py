@@ -20,4 +20,6 @@ def check(files: Files, catalog: CatalogFile = None, auto: Auto = False, as_json
         raise typer.Exit(1)
     if not as_json:
         nodes = len(plan.graph.nodes)
-        sys.stdout.write(f"{len(plan.workflows)} workflows compile to {nodes} nodes; nothing to report\n")
+        count = len(plan.workflows)
+        compile_to = "workflow compiles to" if count == 1 else "workflows compile to"
+        sys.stdout.write(f"{count} {compile_to} {nodes} nodes; nothing to report\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from discomfort.compiler import CompileOptions
     from discomfort.compiler.catalog import Catalog
     from discomfort.compiler.plan import Plan
+    from discomfort.rules import PassByRules
 
 Files: TypeAlias = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="Workflows in the order they run (- for standard input).")
@@ -21,10 +21,11 @@ CatalogFile: TypeAlias = Annotated[
     typer.Option("--catalog", metavar="FILE", help="Node classes: a saved /object_info; else the bundled ones."),
 ]
 RulesFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--rules", metavar="FILE", help="pass_by_rules.json; else the presets.")
+    Path | None,
+    typer.Option("--rules", metavar="FILE", help="Pass-by rules; else the pass_by_rules.json of this folder."),
 ]
-Outputs: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--output", metavar="NAME", help="Keep only this result; may be repeated.")
+Only: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--only", metavar="NAME", help="Keep only this result; may be repeated.")
 ]
 Auto: TypeAlias = Annotated[bool, typer.Option("--auto", help="Sort the workflows by what they read and write.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -42,12 +43,27 @@ def open_catalog(path: Path | None) -> Catalog:
         raise typer.BadParameter(str(error), param_hint="--catalog") from error
 
 
+def open_rules(path: Path | None) -> PassByRules:
+    """Return the rules in a file, the user's own without a file; a file that is none ends the command with 2."""
+    from discomfort.rules import load_rules
+
+    try:
+        return load_rules(path)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error), param_hint="--rules") from error
+
+
+def order_of(auto: bool) -> Literal["list", "auto"]:
+    """Return what `--auto` asks of `compile`."""
+    return "auto" if auto else "list"
+
+
 def compile_files(
     files: list[str],
     *,
     catalog: Catalog,
     rules: Path | None = None,
-    outputs: list[str] | None = None,
+    only: list[str] | None = None,
     auto: bool = False,
     as_json: bool = False,
     options: CompileOptions | None = None,
@@ -56,23 +72,11 @@ def compile_files(
     from discomfort.commands.report import report
     from discomfort.compiler import compile
     from discomfort.compiler.diagnostics import CompileError
-    from discomfort.rules import load_rules
 
-    order: Literal["list", "auto"] = "auto" if auto else "list"
     try:
-        chosen = load_rules(rules)
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(str(error), param_hint="--rules") from error
-    try:
-        return compile(files, catalog=catalog, outputs=outputs, order=order, rules=chosen, options=options)
+        return compile(
+            files, catalog=catalog, outputs=only, order=order_of(auto), rules=open_rules(rules), options=options
+        )
     except CompileError as error:
         report(error.diagnostics, as_json)
         raise typer.Exit(1) from error
-
-
-def write_text(text: str, output: Path | None) -> None:
-    """Write `text` to a file, or to standard output."""
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        output.write_text(text, encoding="utf-8")

@@ -13,12 +13,12 @@ from discomfort.commands.compiling import (
     Auto,
     CatalogFile,
     Files,
-    Outputs,
+    Only,
     RulesFile,
     compile_files,
     open_catalog,
-    write_text,
 )
+from discomfort.commands.files import OUTPUT, write_bytes, write_text
 
 if TYPE_CHECKING:
     from discomfort.compiler.graph import Graph
@@ -30,12 +30,12 @@ PICTURES = (".svg", ".png", ".pdf")
 def dot(
     files: Files,
     target: Annotated[
-        Path | None, typer.Option("-o", metavar="FILE", help="FILE.dot, .svg, .png or .pdf; else dot text.")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="FILE.dot, .svg, .png or .pdf; else dot text.")
     ] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Show in grey what was folded, merged or removed.")] = False,
     catalog: CatalogFile = None,
     rules: RulesFile = None,
-    outputs: Outputs = None,
+    only: Only = None,
     auto: Auto = False,
     as_json: AsJson = False,
 ) -> None:
@@ -45,13 +45,11 @@ def dot(
 
     kind = "" if target is None else target.suffix.lower()
     if kind not in ("", *TEXTS, *PICTURES):
-        raise typer.BadParameter(f"{kind} is none of {', '.join((*TEXTS, *PICTURES))}", param_hint="-o")
+        raise typer.BadParameter(f"{kind} is none of {', '.join((*TEXTS, *PICTURES))}", param_hint=OUTPUT)
     stages: dict[str, Graph] = {}
     options = CompileOptions(hook=stages.__setitem__)
     known = open_catalog(catalog)
-    plan = compile_files(
-        files, catalog=known, rules=rules, outputs=outputs, auto=auto, as_json=as_json, options=options
-    )
+    plan = compile_files(files, catalog=known, rules=rules, only=only, auto=auto, as_json=as_json, options=options)
     text = draw(plan, known, before=stages["stitch"] if show_all else None)
     if target is not None and kind in PICTURES:
         _draw_picture(text, target)
@@ -68,8 +66,9 @@ def _draw_picture(text: str, target: Path) -> None:
             'pictures need the Python package graphviz: pip install "discomfort[draw]" (dot text needs nothing)'
         ) from error
     try:
-        target.write_bytes(graphviz.Source(text).pipe(format=target.suffix.lower()[1:]))
+        picture = graphviz.Source(text).pipe(format=target.suffix.lower()[1:])
     except graphviz.ExecutableNotFound as error:
         raise typer.BadParameter(
             "pictures need Graphviz itself: https://graphviz.org/download/ (dot text needs nothing)"
         ) from error
+    write_bytes(picture, target)

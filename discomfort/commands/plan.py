@@ -12,25 +12,25 @@ from discomfort.commands.compiling import (
     Auto,
     CatalogFile,
     Files,
-    Outputs,
+    Only,
     RulesFile,
     compile_files,
     open_catalog,
-    write_text,
 )
+from discomfort.commands.files import write_text
 
 
 def plan(
     files: Files,
     catalog: CatalogFile = None,
     rules: RulesFile = None,
-    outputs: Outputs = None,
+    only: Only = None,
     auto: Auto = False,
-    target: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Where to write; else the screen.")] = None,
+    target: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compile workflows and print the plan, in words or as JSON."""
     from discomfort.compiler.serialise import dumps
 
-    made = compile_files(files, catalog=open_catalog(catalog), rules=rules, outputs=outputs, auto=auto, as_json=as_json)
+    made = compile_files(files, catalog=open_catalog(catalog), rules=rules, only=only, auto=auto, as_json=as_json)
     write_text(dumps(made.to_json()) if as_json else made.explain(), target)

@@ -6,7 +6,10 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from discomfort.commands.compiling import AsJson, CatalogFile, Files, RulesFile, compile_files, open_catalog
+import typer
+
+from discomfort.commands.compiling import AsJson, CatalogFile, Files, RulesFile, open_catalog, open_rules
+from discomfort.commands.report import report
 
 if TYPE_CHECKING:
     from discomfort.compiler.plan import Plan
@@ -14,11 +17,22 @@ if TYPE_CHECKING:
 
 def ports(files: Files, catalog: CatalogFile = None, rules: RulesFile = None, as_json: AsJson = False) -> None:
     """List what each workflow reads, writes and passes through, with types, tags and how it travels."""
-    known = open_catalog(catalog)
+    from discomfort.compiler import compile
+    from discomfort.compiler.diagnostics import CompileError, Diagnostic
+
+    known, chosen = open_catalog(catalog), open_rules(rules)
     listed: list[dict[str, Any]] = []
+    findings: list[Diagnostic] = []
     for file in files:
-        plan = compile_files([file], catalog=known, rules=rules, as_json=as_json)
-        listed += [{"file": file, **row} for row in list_ports(plan)]
+        try:
+            plan = compile([file], catalog=known, rules=chosen)
+        except CompileError as error:
+            findings += error.diagnostics
+        else:
+            listed += [{"file": file, **row} for row in list_ports(plan)]
+    if findings:
+        report(findings, as_json)
+        raise typer.Exit(1)
     if as_json:
         sys.stdout.write(json.dumps(listed, indent=2, ensure_ascii=False) + "\n")
         return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from discomfort.commands.compiling import CatalogFile, open_catalog
+from discomfort.commands.files import OUTPUT, require_folder, write_text
 
 if TYPE_CHECKING:
     from discomfort.compiler.diagnostics import Diagnostic
@@ -32,7 +33,9 @@ def prompt(
     from discomfort.compiler.frontend import FrontendOptions, load_workflow
 
     if output is None and len(files) > 1:
-        raise typer.BadParameter("several files need a folder to write to", param_hint="--output")
+        raise typer.BadParameter("several files need a folder to write to", param_hint=OUTPUT)
+    if output is not None:
+        require_folder(output)
     known = open_catalog(catalog)
     options = FrontendOptions(seed, clock)
     findings: list[Diagnostic] = []
@@ -51,11 +54,7 @@ def prompt(
             continue
         written[workflow.name] = workflow.source
         text = json.dumps(emit_prompt(workflow.graph), indent=2, ensure_ascii=False) + "\n"
-        if output is None:
-            sys.stdout.write(text)
-        else:
-            output.mkdir(parents=True, exist_ok=True)
-            (output / f"{workflow.name}.json").write_text(text, encoding="utf-8")
+        write_text(text, None if output is None else output / f"{workflow.name}.json")
     _tell(findings, as_json)
     if has_errors(findings):
         raise typer.Exit(1)

@@ -9,11 +9,13 @@ from typing import Annotated
 
 import typer
 
+from discomfort.commands.files import write_text
+
 
 def stitch(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Workflows in the order they run.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Where to write it; else standard output.")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write it; else standard output.")
     ] = None,
     delete_input_ports: Annotated[bool, typer.Option(help="Leave out the INPUT ports that stay open.")] = False,
     delete_output_ports: Annotated[bool, typer.Option(help="Leave out the OUTPUT ports.")] = False,
@@ -30,9 +32,7 @@ def stitch(
         report(error.diagnostics, as_json)
         raise typer.Exit(1) from error
     text = json.dumps(result["stitched_workflow"], indent=2)
-    if output is None:
-        sys.stdout.write(text + "\n")
-    else:
-        output.write_text(text + "\n", encoding="utf-8")
+    write_text(text + "\n", output)
+    if output is not None:
         names = {key: ", ".join(result[key]) or "none" for key in ("inputs", "outputs")}
         sys.stderr.write(f"{output}: inputs {names['inputs']}; outputs {names['outputs']}\n")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from discomfort.compiler.arguments import check_arguments, list_sources
 from discomfort.compiler.assemble import assemble
 from discomfort.compiler.catalog import Catalog, default_catalog
 from discomfort.compiler.check import Checker, without_repeats
@@ -28,7 +28,7 @@ from discomfort.compiler.verify import require_sound
 from discomfort.rules import PassByRules, load_rules
 
 Source: TypeAlias = "str | bytes | os.PathLike[str] | Mapping[str, Any]"
-Rules: TypeAlias = "PassByRules | Mapping[str, str] | str | Path | None"
+Rules: TypeAlias = "PassByRules | Mapping[str, str] | str | os.PathLike[str] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,18 @@ def compile(
 
     Raises:
         CompileError: with everything that is wrong, each with its place.
+        ConfigError, OSError: the rules are wrong, or their file cannot be read.
+        TypeError: an argument is not what it should be.
     """
+    sources = list_sources(workflows)
+    check_arguments(catalog, outputs, order)
     chosen = options or CompileOptions()
     known = catalog if catalog is not None else default_catalog()
     effects = EffectTable(known)
     findings: list[Diagnostic] = []
     travel = load_rules(rules)
     with paused_collector():
-        units = load_units(workflows, known, chosen.frontend, effects, findings)
+        units = load_units(sources, known, chosen.frontend, effects, findings)
         stop_on_errors(findings)
         if order == "auto":
             units = order_units(units, findings)

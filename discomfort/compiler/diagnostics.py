@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from discomfort.errors import DiscomfortError as DiscomfortError
+
 
 class Severity(str, Enum):
     """How bad a finding is: an error stops compilation, a warning does not."""
@@ -83,10 +85,6 @@ class Diagnostic:
         if self.related:
             data["related"] = [{"note": words, "where": str(place)} for words, place in self.related]
         return data
-
-
-class DiscomfortError(Exception):
-    """The base of every error that Discomfort raises on purpose."""
 
 
 class CompileError(DiscomfortError, ValueError):

@@ -1,7 +1,7 @@
 """From the graph to the API prompt that a ComfyUI server takes.
 
 A `Literal` already holds its value as a prompt shows it: a list is wrapped as `{"__value__": [...]}`, since the server
-takes a bare list of two items for a link. `prompt_value` wraps and `plain_value` unwraps; nothing else needs to know.
+takes a bare list of two items for a link. `frontend/literals.py` wraps and `plain_value` unwraps.
 """
 
 from __future__ import annotations
@@ -38,11 +38,6 @@ def _emit_node(node: Node) -> dict[str, Any]:
         emitted["class_type"] = node.class_type
     emitted["_meta"] = {"title": node.title} if node.title or node.class_type is not None else {}
     return emitted
-
-
-def prompt_value(value: Json) -> Json:
-    """Return a value as a prompt's literal: a list is wrapped, so that the server does not take it for a link."""
-    return {"__value__": value} if isinstance(value, list) else value
 
 
 def plain_value(value: Json) -> Json:

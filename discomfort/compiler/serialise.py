@@ -53,7 +53,7 @@ def plan_from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
     Raises:
         ValueError: the data is no plan, or one of another version.
     """
-    if data.get("kind") != "discomfort plan":
+    if not isinstance(data, Mapping) or data.get("kind") != "discomfort plan":
         raise ValueError("this is no Discomfort plan")
     if data.get("version") != PLAN_VERSION:
         raise ValueError(f"this plan has version {data.get('version')}; this Discomfort reads version {PLAN_VERSION}")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from discomfort.context.errors import ConfigError
-from discomfort.jsonc import loads_jsonc
+from discomfort.errors import ConfigError
+from discomfort.settings import read_settings, settings_file
 
 GIB = 1024**3
 DEFAULT_RAM_PERCENT = 50.0
 CONFIG_NAME = "workflow_context.json"
-_KEYS = ("MAX_RAM_PERCENT", "MAX_RAM_GB", "CONTEXTS_DIR_NAME")
+_FIELDS = {
+    "MAX_RAM_PERCENT": "max_ram_percent",
+    "MAX_RAM_GB": "max_ram_gb",
+    "CONTEXTS_DIR_NAME": "contexts_dir_name",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,66 +39,46 @@ class ContextConfig:
     def ram_budget(self, available: int, max_ram_gb: float | None = None) -> int:
         """Bytes of RAM a context may take, given the bytes available now and the caller's own limit in GiB."""
         if max_ram_gb is not None:
-            return int(_number("max_ram_gb", max_ram_gb, 0, 1 << 30) * GIB)
+            return int(_gigabytes("max_ram_gb", max_ram_gb) * GIB)
         if self.max_ram_percent is None and self.max_ram_gb is not None:
             return int(self.max_ram_gb * GIB)
         percent = DEFAULT_RAM_PERCENT if self.max_ram_percent is None else self.max_ram_percent
         return int(available * percent / 100)
 
 
-def settings_file(name: str) -> Path | None:
-    """A settings file the user keeps beside the package (the custom node's folder), if there is one."""
-    candidate = Path(__file__).resolve().parents[2] / name
-    return candidate if candidate.is_file() else None
-
-
-def read_settings(path: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """Read a JSON object with comments.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ConfigError: it does not hold a JSON object; the message says where.
-    """
-    try:
-        settings = loads_jsonc(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text: {error}") from error
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path}: expected a JSON object, found {type(settings).__name__}")
-    return settings
-
-
 def load_config(path: str | os.PathLike[str] | None = None) -> ContextConfig:
-    """Read a configuration; without a path, the one beside the package, or the defaults.
+    """Read a configuration; without a path, that of `settings_file`, or the defaults.
 
     Raises:
         FileNotFoundError: the path names no file.
-        ConfigError: unknown keys, or values out of range.
+        ConfigError: unknown keys and values out of range, all of them.
     """
     source = Path(path) if path is not None else settings_file(CONFIG_NAME)
     if source is None:
         return ContextConfig()
     settings = read_settings(source)
+    wrong = [*_unknown_keys(settings), *_wrong_values(settings)]
+    if wrong:
+        raise ConfigError(f"{source}: " + "\n  ".join(wrong))
+    given = {_FIELDS[key]: value for key, value in settings.items() if value is not None}
+    return ContextConfig(**given)
+
+
+def _unknown_keys(settings: Mapping[str, Any]) -> Iterator[str]:
     for key in settings:
-        if key not in _KEYS:
-            near = difflib.get_close_matches(key, _KEYS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known keys are {', '.join(_KEYS)}"
-            raise ConfigError(f"{source}: unknown key {key!r}{hint}")
-    try:
-        return _config(settings)
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from error
+        if key not in _FIELDS:
+            near = difflib.get_close_matches(key, _FIELDS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known keys are {', '.join(_FIELDS)}"
+            yield f"unknown key {key!r}{hint}"
 
 
-def _config(settings: Mapping[str, Any]) -> ContextConfig:
-    percent, gigabytes = settings.get("MAX_RAM_PERCENT"), settings.get("MAX_RAM_GB")
-    return ContextConfig(
-        max_ram_percent=None if percent is None else _number("MAX_RAM_PERCENT", percent, 0, 100),
-        max_ram_gb=None if gigabytes is None else _number("MAX_RAM_GB", gigabytes, 0, 1 << 30),
-        contexts_dir_name=_directory_name(settings.get("CONTEXTS_DIR_NAME", "contexts")),
-    )
+def _wrong_values(settings: Mapping[str, Any]) -> Iterator[str]:
+    for key, check in _CHECKS.items():
+        if settings.get(key) is not None:
+            try:
+                check(key, settings[key])
+            except ConfigError as error:
+                yield str(error)
 
 
 def _number(name: str, value: object, low: float, high: float) -> float:
@@ -104,7 +87,24 @@ def _number(name: str, value: object, low: float, high: float) -> float:
     return float(value)
 
 
-def _directory_name(value: object) -> str:
-    if isinstance(value, str) and value and (Path(value).is_absolute() or (Path(value).name == value != "..")):
-        return value
-    raise ConfigError(f"CONTEXTS_DIR_NAME: expected a plain name or an absolute path, found {value!r}")
+def _percent(name: str, value: object) -> float:
+    return _number(name, value, 0, 100)
+
+
+def _gigabytes(name: str, value: object) -> float:
+    return _number(name, value, 0, 1 << 30)
+
+
+def _directory_name(name: str, value: object) -> None:
+    if isinstance(value, str) and value and "\0" not in value:
+        path = Path(value)
+        if path.is_absolute() or path.name == value != "..":
+            return
+    raise ConfigError(f"{name}: expected a plain name or an absolute path, found {value!r}")
+
+
+_CHECKS: Mapping[str, Callable[[str, object], object]] = {
+    "MAX_RAM_PERCENT": _percent,
+    "MAX_RAM_GB": _gigabytes,
+    "CONTEXTS_DIR_NAME": _directory_name,
+}

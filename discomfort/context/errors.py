@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from discomfort.errors import DiscomfortError
 
-class ContextError(Exception):
+
+class ContextError(DiscomfortError):
     """Base of the errors a context raises on its own account."""
 
 
@@ -36,7 +38,3 @@ class EncodingError(ContextError, TypeError):
 
 class WireError(ContextError, ValueError):
     """Bytes from a network that are not an encoded value."""
-
-
-class ConfigError(ContextError, ValueError):
-    """A configuration file that cannot be used."""

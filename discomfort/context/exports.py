@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from discomfort.context import leaves as lv
 from discomfort.context.codec import describe_value
-from discomfort.context.errors import EncodingError
+from discomfort.context.errors import CorruptValueError, EncodingError
 
 _ONLY = "value"  # the name of a tensor exported by itself
 _MARK = {"discomfort": "tensor"}
@@ -48,10 +48,18 @@ def read_value(source: Path, format: str | None) -> Any:
 
     Raises:
         EncodingError: the format is unknown.
+        CorruptValueError: the file does not hold what its format says.
+        OSError: the file cannot be opened.
     """
-    reader = _pick(format or source.suffix.lstrip("."), 1)
+    kind = format or source.suffix.lstrip(".")
+    reader = _pick(kind, 1)
     with source.open("rb") as stream:
-        return reader(stream)
+        try:
+            return reader(stream)
+        except (EncodingError, MemoryError):
+            raise
+        except Exception as error:  # each reader, and what a pickle runs, has errors of its own
+            raise CorruptValueError(f"{source} cannot be read as {kind}: {type(error).__name__}: {error}") from error
 
 
 def _move_new(temporary: Path, destination: Path) -> None:

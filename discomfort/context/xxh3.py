@@ -2,6 +2,7 @@
 
 The algorithm and its constants are those of the published specification
 (github.com/Cyan4973/xxHash, doc/xxhash_spec.md, "XXH3 long inputs", default secret, seed 0).
+Inputs shorter than 241 bytes follow other rules, which nothing here needs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import numpy.typing as npt
 
 Lanes = npt.NDArray[np.uint64]
 
-MINIMUM = 241  # shorter inputs follow other rules, which nothing here needs
 _STRIPE, _BLOCK, _STRIPES = 64, 1024, 16
 _BATCH = 64  # chunks folded together: enough to make the sequential step cheap, few enough to stay in cache
 _MASK64 = (1 << 64) - 1

@@ -17,6 +17,9 @@ from discomfort.runtime.loop import run_blocking
 
 VARIABLE = "DISCOMFORT_ENGINE"
 
+NAMES = "'embedded', 'comfyui', 'comfyui:PATH', 'inprocess:PATH' or the URL of a running ComfyUI"
+"""The words for engines, as messages list them."""
+
 _lock = threading.Lock()
 _engines: dict[str, Engine] = {}
 
@@ -25,9 +28,11 @@ def select_engine(wish: Engine | str | None = None) -> Engine:
     """Return the engine that `wish` names, or the one that the surroundings suggest.
 
     Raises:
-        EngineError: the word names no engine.
+        EngineError: the word names no engine, or this is neither a word nor an engine.
     """
     if wish is not None and not isinstance(wish, str):
+        if not callable(getattr(wish, "run", None)):
+            raise EngineError(f"{wish!r} is no engine; give an engine, or one of its names: {NAMES}")
         return wish
     word = wish or os.environ.get(VARIABLE) or _surroundings()
     with _lock:
@@ -62,10 +67,7 @@ def make_engine(word: str) -> Engine:
         from discomfort.runtime.engines.inprocess import InProcessEngine
 
         return InProcessEngine(_checkout(word, argument))
-    raise EngineError(
-        f"{word!r} names no engine; use 'embedded', 'comfyui', 'comfyui:PATH', 'inprocess:PATH' or the URL of a "
-        "running ComfyUI"
-    )
+    raise EngineError(f"{word!r} names no engine; use {NAMES}")
 
 
 def close_engines() -> None:
@@ -94,7 +96,8 @@ def _surroundings() -> str:
 
 
 def _checkout(word: str, argument: str) -> Path:
+    kind = word.partition(":")[0]
     path = argument or os.environ.get("COMFYUI_PATH", "")
     if not path:
-        raise EngineError(f"{word!r} does not say where ComfyUI is: write {word}:PATH or set COMFYUI_PATH")
+        raise EngineError(f"{word!r} does not say where ComfyUI is: write {kind}:PATH or set COMFYUI_PATH")
     return Path(path).expanduser().resolve()

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from discomfort.compiler.diagnostics import DiscomfortError
 from discomfort.compiler.plan import Plan
+from discomfort.errors import DiscomfortError
 from discomfort.runtime.executor import EffectsMode, Executor
 from discomfort.runtime.progress import RunProgress
 

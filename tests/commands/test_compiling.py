@@ -73,7 +73,7 @@ def test_plan_as_words_and_as_json(tmp_path: Path) -> None:
     assert "strength: FLOAT, by value" in words
     plan = Plan.from_json(json.loads(call("plan", *PROGRAM, "--json").stdout))
     assert list(plan.inputs) == ["strength"]
-    call("plan", *PROGRAM, "--output", "vae", "--json", "-o", str(tmp_path / "plan.json"))
+    call("plan", *PROGRAM, "--only", "vae", "--json", "-o", str(tmp_path / "plan.json"))
     assert list(Plan.from_json(json.loads((tmp_path / "plan.json").read_text())).outputs) == ["vae"]
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.context.errors import EncodingError
+from discomfort.context.errors import CorruptValueError, EncodingError
 from tests.context.test_values import same
 
 
@@ -97,3 +97,17 @@ def test_npy_with_objects_is_not_imported(context: WorkflowContext, tmp_path: Pa
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(ValueError, match="allow_pickle"):
         context.import_data("x", tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("kind", ["pkl", "npy", "png", "safetensors"])
+@pytest.mark.parametrize("content", [b"", b"\xddjunk, " * 40])
+def test_a_file_that_is_something_else_is_named(
+    context: WorkflowContext, tmp_path: Path, kind: str, content: bytes
+) -> None:
+    path = tmp_path / f"x.{kind}"
+    path.write_bytes(content)
+    with pytest.raises(CorruptValueError, match=rf"x\.{kind} cannot be read as {kind}"):
+        context.import_data("x", path)
+    with pytest.raises(FileNotFoundError):
+        context.import_data("x", tmp_path / f"absent.{kind}")
+    assert context.list_keys() == []

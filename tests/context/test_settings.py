@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from discomfort.context.config import GIB, ContextConfig, load_config
 from discomfort.context.context import WorkflowContext
-from discomfort.context.errors import ConfigError, UnsafeDirectoryError
+from discomfort.context.errors import UnsafeDirectoryError
 from discomfort.context.files import available_ram, is_tmpfs
 from discomfort.context.runs import Roots
+from discomfort.errors import ConfigError
 from discomfort.jsonc import loads_jsonc
 
 DOCUMENTED = """{
@@ -68,6 +69,8 @@ def test_comments_in_strings_are_text(value: str) -> None:
         ('{"MAX_RAM_GB": true}', "MAX_RAM_GB: expected a number .* found True"),
         ('{"CONTEXTS_DIR_NAME": "../x"}', "CONTEXTS_DIR_NAME: expected a plain name or an absolute path, found '../x'"),
         ('{"CONTEXTS_DIR_NAME": ".."}', "CONTEXTS_DIR_NAME: expected a plain name"),
+        ('{"CONTEXTS_DIR_NAME": "a\\u0000b"}', "CONTEXTS_DIR_NAME: expected a plain name"),
+        ('{"MAX_RAM": 5, "color": 6, "MAX_RAM_GB": -1}', "(?s)'MAX_RAM'.*'color'.*MAX_RAM_GB: expected .* found -1"),
     ],
 )
 def test_wrong_configuration_is_explained(tmp_path: Path, text: str, message: str) -> None:
@@ -76,6 +79,19 @@ def test_wrong_configuration_is_explained(tmp_path: Path, text: str, message: st
     with pytest.raises(ConfigError, match=message) as caught:
         WorkflowContext(path)
     assert str(path) in str(caught.value)
+
+
+def test_the_mark_that_windows_editors_put_first_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "workflow_context.json"
+    path.write_text('{"MAX_RAM_GB": 1}', encoding="utf-8-sig")
+    assert load_config(path).max_ram_gb == 1
+
+
+def test_the_file_in_the_current_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "workflow_context.json").write_text('{"MAX_RAM_GB": 3}', encoding="utf-8")
+    assert load_config() == ContextConfig()
+    monkeypatch.chdir(tmp_path)
+    assert load_config() == ContextConfig(max_ram_gb=3)
 
 
 def test_missing_configuration_and_wrong_budget(config: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 Workflow = dict[str, Any]
 Value = tuple[Any, str]
 
-NUMBERS, FLOATS, MODELS = ("a", "b"), ("f",), ("m",)
+NUMBERS, FLOATS = ("a", "b"), ("f",)
 
 
 class Log:

@@ -12,10 +12,9 @@ import urllib.request
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import EngineError, EngineLost
+from discomfort.runtime.engine import EngineError, EngineLost, PromptInterrupted
 from discomfort.runtime.engines.comfyui.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.errors import PromptInterrupted
 from discomfort.runtime.engines.comfyui.server import ManagedServer
 from tests.runtime.comfyui.helpers import (
     PATIENCE,

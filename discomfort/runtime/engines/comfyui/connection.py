@@ -17,9 +17,18 @@ from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
 from discomfort.compiler.catalog import OWN_CLASSES, Catalog, default_catalog
 from discomfort.compiler.effects import PORT_CLASS
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import Crossing, EngineError, EngineLost, Listener, Prompt, PromptRequest, PromptResult
+from discomfort.runtime.engine import (
+    Crossing,
+    EngineError,
+    EngineLost,
+    Listener,
+    Prompt,
+    PromptInterrupted,
+    PromptRequest,
+    PromptResult,
+)
 from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
-from discomfort.runtime.engines.comfyui.errors import PromptInterrupted, rejection
+from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
 from discomfort.runtime.engines.comfyui.transport import Transport, Unanswered

@@ -1,0 +1,55 @@
+"""One executor for each engine of this process, and the refs that a context rebuilds on it."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from discomfort.runtime.engine import Engine, EngineError
+from discomfort.runtime.executor import Executor
+from discomfort.runtime.loop import run_blocking
+from discomfort.runtime.select import select_engine
+
+if TYPE_CHECKING:
+    from discomfort.context.context import WorkflowContext
+
+_executors: weakref.WeakKeyDictionary[Engine, Executor] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def executor_for(wish: Engine | str | None, context: WorkflowContext) -> Executor:
+    """Return the executor of the engine that `wish` names, and let `context` rebuild its refs on it."""
+    engine = select_engine(wish)
+    with _lock:
+        executor = _executors.get(engine)
+        if executor is None:
+            executor = _executors[engine] = Executor(engine)
+    context.set_ref_resolver(RefResolver(executor, context))
+    return executor
+
+
+class RefResolver:
+    """Rebuilds the refs of one context on one engine, for `context.load`."""
+
+    def __init__(self, executor: Executor, context: WorkflowContext) -> None:
+        self._executor = executor
+        self._context = weakref.ref(context)
+
+    def __call__(self, unique_id: str, recipe: Mapping[str, Any]) -> Any:
+        """Return the live object that `recipe` makes.
+
+        Raises:
+            EngineError: the engine lives in another process and cannot hand over objects.
+        """
+        engine = self._executor.engine
+        if not engine.hands_over_live_objects:
+            raise EngineError(
+                f"{unique_id!r} is stored by reference, and the engine {engine.name!r} cannot hand its object over to "
+                'Python; to load it here, set its type to "val" in pass_by_rules.json (values that large cost time and '
+                "memory), or run on the embedded or in-process engine; context.recipe(…) gives the graph"
+            )
+        context = self._context()
+        assert context is not None, "a context resolves its own refs"
+        return run_blocking(self._executor.build(unique_id, recipe, context))

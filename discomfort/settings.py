@@ -1,0 +1,36 @@
+"""The user's settings files, `workflow_context.json` and `pass_by_rules.json`: where they lie and how they are read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from discomfort.errors import ConfigError
+from discomfort.jsonc import loads_jsonc
+
+
+def settings_file(name: str) -> Path | None:
+    """Return the user's settings file: in the current folder, else beside the package (the custom node's folder)."""
+    candidates = (Path.cwd() / name, Path(__file__).resolve().parents[1] / name)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def read_settings(path: str | os.PathLike[str]) -> Mapping[str, Any]:
+    """Read a JSON object with comments.
+
+    Raises:
+        OSError: the file cannot be read.
+        ConfigError: it does not hold a JSON object; the message says where.
+    """
+    try:
+        settings = loads_jsonc(Path(path).read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text: {error}") from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: expected a JSON object, found {type(settings).__name__}")
+    return settings
