@@ -101,10 +101,14 @@ class Connection:
             raise self.lost
 
     async def catalog(self) -> Catalog:
-        """Return the server's node classes; asked for once."""
+        """Return the server's node classes; asked for once, and again after `forget_catalog`."""
         if self._catalog is None or (self._catalog.done() and self._catalog.exception() is not None):
             self._catalog = asyncio.create_task(self._read_catalog())
         return await asyncio.shield(self._catalog)
+
+    def forget_catalog(self) -> None:
+        """Ask for the classes anew when they are needed next: they list the files that the server has."""
+        self._catalog = None
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Return what can be brought to the server and back; see `Engine.crossing`."""
