@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import EngineError
+from discomfort.runtime.engine import EngineError, NodeFailed
 from discomfort.runtime.engines.comfyui.config import ServerConfig
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.server import ManagedServer
@@ -87,7 +87,7 @@ FORKING = """
 import os, sys
 from discomfort.context.context import WorkflowContext
 from discomfort.plan import compile
-from discomfort.runtime.engine import EngineError
+from discomfort.runtime.engine import EngineError, NodeFailed
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.loop import run_blocking
 from tests.runtime.comfyui.chains import node, port
@@ -128,6 +128,18 @@ def test_R7_forked_process_has_engines_of_its_own_and_leaves_the_servers_of_its_
         "5",
         "6",
     ], program.stderr
+
+
+async def test_R6_value_that_cannot_be_stored_is_told_at_the_node_that_made_it(
+    attached: ComfyUIEngine, context: WorkflowContext
+) -> None:
+    short = {**SLEEPING, "1": {**node("Sleep", value=360, seconds=2.0), "_meta": {"title": "Nap"}}}
+    async with await Discomfort.create(engine=attached) as discomfort:
+        running = asyncio.create_task(discomfort.run([short], context=context))
+        await until_running(attached)
+        context.shutdown()
+        with pytest.raises(NodeFailed, match=r"workflow, node 1 \(Nap\), class DiscomfortContextSaver: .*shut it down"):
+            await running
 
 
 async def test_engine_in_use_survives_the_end_of_a_context(attached: ComfyUIEngine) -> None:
