@@ -120,6 +120,7 @@ class Executor:
                     raise
                 logger.warning("attempt %d of %d: %s", attempt, ATTEMPTS, error)
             await asyncio.sleep(BACK_OFF * 2 ** (attempt - 1))
+            await self.engine.catalog()  # raises where it is gone for good; `start` would open one that was closed
         raise AssertionError("the loop returns or raises")
 
 

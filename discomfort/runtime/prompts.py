@@ -249,6 +249,8 @@ def emit_bound(
         node.id: NodePlace(node.origin.workflow, node.origin.node, node.title, node.class_type or "unknown")
         for node in nodes.values()
     }
+    for name, link in links.items():  # a value that cannot be stored is told of at the node that made it
+        places[outputs[name]] = replace(places[link.node], class_type=SAVER_CLASS)
     keys: dict[str, str] = {node_id: key for node_id in nodes if (key := known_keys.get(node_id)) is not None}
     optional = frozenset(name for name, link in links.items() if link not in results)
     return BoundPrompt(prompt, outputs, links, places, keys, optional)

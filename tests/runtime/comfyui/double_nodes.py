@@ -158,6 +158,19 @@ class CheckpointLoaderSimple(Node):
         return f"model of {ckpt_name}", f"clip of {ckpt_name}", f"vae of {ckpt_name}"
 
 
+class LoraName(Node):
+    """Takes the name of one of the server's files, as nodes that load models do."""
+
+    RETURN_TYPES = ("STRING",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Any:
+        return {"required": {"name": (sorted(path.name for path in (BASE / "models" / "loras").glob("*")),)}}
+
+    def run(self, name: str) -> tuple[str]:
+        return (name,)
+
+
 class CLIPTextEncode(Node):
     INPUT_TYPES = required(clip="CLIP", text="STRING")
     RETURN_TYPES = ("CONDITIONING",)
@@ -282,6 +295,7 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         KSampler,
         Level,
         LoadImage,
+        LoraName,
         MaskToImage,
         Misbehave,
         PreviewAny,

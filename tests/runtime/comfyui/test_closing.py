@@ -13,13 +13,22 @@ from typing import Any
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import EngineError
+from discomfort.runtime.engine import EngineError, EngineLost, NodeFailed
 from discomfort.runtime.engines.comfyui.config import ServerConfig
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.server import ManagedServer
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port
-from tests.runtime.comfyui.helpers import PATIENCE, addition, is_alive, node, result_of, set_faults, until_running
+from tests.runtime.comfyui.helpers import (
+    PATIENCE,
+    StartEngine,
+    addition,
+    is_alive,
+    node,
+    result_of,
+    set_faults,
+    until_running,
+)
 
 pytestmark = pytest.mark.timeout(60)
 SLEEPING = {"1": node("Sleep", value=2, seconds=30.0), "out": port("late", ["1", 0])}
@@ -35,6 +44,30 @@ async def test_R7_session_that_is_shut_down_during_a_run_stays_so(checkout: Path
         await running
     assert engine.server is not None
     assert not engine.server.is_running()
+
+
+async def test_R7_attached_server_that_is_gone_is_waited_for_once(managed: StartEngine) -> None:
+    """Each wait is as long as the retry time: not one for every attempt at the prompt."""
+    owner = managed()
+    await owner.start()
+    assert owner.url is not None
+    assert owner.server is not None
+    engine = ComfyUIEngine.attached(owner.url, owner.server.token, patience=PATIENCE)
+    async with await Discomfort.create(engine=engine) as discomfort:
+        running = asyncio.create_task(discomfort.run([SLEEPING]))
+        await until_running(engine)
+        connects: list[str] = []
+        connect = engine._connect
+
+        async def counted() -> Any:
+            connects.append("again")
+            return await connect()
+
+        engine._connect = counted  # type: ignore[method-assign]
+        await owner.close()
+        with pytest.raises(EngineLost):
+            await running
+        assert connects == ["again"]
 
 
 async def test_R7_closing_while_the_classes_are_asked_for_is_told_as_such(
@@ -87,7 +120,7 @@ FORKING = """
 import os, sys
 from discomfort.context.context import WorkflowContext
 from discomfort.plan import compile
-from discomfort.runtime.engine import EngineError
+from discomfort.runtime.engine import EngineError, EngineLost, NodeFailed
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.loop import run_blocking
 from tests.runtime.comfyui.chains import node, port
@@ -128,6 +161,18 @@ def test_R7_forked_process_has_engines_of_its_own_and_leaves_the_servers_of_its_
         "5",
         "6",
     ], program.stderr
+
+
+async def test_R6_value_that_cannot_be_stored_is_told_at_the_node_that_made_it(
+    attached: ComfyUIEngine, context: WorkflowContext
+) -> None:
+    short = {**SLEEPING, "1": {**node("Sleep", value=360, seconds=2.0), "_meta": {"title": "Nap"}}}
+    async with await Discomfort.create(engine=attached) as discomfort:
+        running = asyncio.create_task(discomfort.run([short], context=context))
+        await until_running(attached)
+        context.shutdown()
+        with pytest.raises(NodeFailed, match=r"workflow, node 1 \(Nap\), class DiscomfortContextSaver: .*shut it down"):
+            await running
 
 
 async def test_engine_in_use_survives_the_end_of_a_context(attached: ComfyUIEngine) -> None:

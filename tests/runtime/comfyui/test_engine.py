@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
 import json
+import threading
 import urllib.request
 from typing import Any
 
@@ -23,6 +25,7 @@ from discomfort.runtime.engine import (
     PromptRejected,
 )
 from discomfort.runtime.engines.comfyui import channel as channel_module
+from discomfort.runtime.engines.comfyui.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.server import ManagedServer
 from tests.runtime.comfyui.helpers import (
@@ -231,6 +234,22 @@ async def test_catalog_holds_our_nodes(attached: ComfyUIEngine) -> None:
     assert catalog["DiscomfortPort"].category == "discomfort/utilities"
     assert catalog["DiscomfortContextSaver"].output_node
     assert catalog["ImageInvert"].outputs[0].type == "IMAGE"
+
+
+async def test_address_of_something_else_is_said_at_once() -> None:
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as page:
+        threading.Thread(target=page.serve_forever, daemon=True).start()
+        engine = ComfyUIEngine.attached(f"http://127.0.0.1:{page.server_port}", patience=Patience(retry_seconds=600))
+        with pytest.raises(EngineError, match=r"is no ComfyUI, or does not let us in: .* status 404"):
+            await asyncio.wait_for(engine.start(), 30)
+        page.shutdown()
 
 
 async def test_close_is_safe_twice_and_reopens(attached: ComfyUIEngine, context: WorkflowContext) -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from discomfort.runtime.bind import BindError
 from discomfort.runtime.engine import EngineError, NodeFailed
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.server import ManagedServer
 from discomfort.runtime.engines.comfyui.worker import Worker
 from discomfort.runtime.loop import run_awaiting
+from discomfort.session import Discomfort
+from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import PATIENCE, StartEngine, is_alive, node
 
 
@@ -65,6 +68,19 @@ async def test_files_are_uploaded_into_the_servers_folders(
     assert not is_alive(process)
     assert not Path(first).exists()
     assert Path(second).exists()
+
+
+async def test_uploaded_model_is_among_the_options(checkout: Path, tmp_path: Path) -> None:
+    """The classes list the files of the server, and a model is checked against that list before it is loaded."""
+    engine = ComfyUIEngine.managed(checkout, arguments=["--base-directory", str(checkout)], patience=PATIENCE)
+    source = tmp_path / "new.safetensors"
+    source.write_bytes(b"")
+    loading = {"in": port("name"), "1": node("LoraName", name=["in", 0]), "out": port("loaded", ["1", 0])}
+    async with await Discomfort.create(engine=engine) as discomfort:
+        with pytest.raises(BindError, match="takes one of"):
+            await discomfort.run([loading], inputs={"name": source.name})
+        discomfort.Worker.upload_data(source, "models", "loras")
+        assert await discomfort.run([loading], inputs={"name": source.name}) == {"loaded": source.name}
 
 
 def test_wrong_uploads_are_refused(checkout: Path, tmp_path: Path, server: ManagedServer) -> None:

@@ -31,7 +31,7 @@ from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
 from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
-from discomfort.runtime.engines.comfyui.transport import Transport, Unanswered
+from discomfort.runtime.engines.comfyui.transport import Transport, Unanswered, is_final
 from discomfort.runtime.engines.comfyui.turns import Targets, hearing_once, nodes_of, turns
 from discomfort.runtime.loop import within
 
@@ -110,10 +110,14 @@ class Connection:
             raise self.lost
 
     async def catalog(self) -> Catalog:
-        """Return the server's node classes; asked for once."""
+        """Return the server's node classes; asked for once, and again after `forget_catalog`."""
         if self._catalog is None or (self._catalog.done() and self._catalog.exception() is not None):
             self._catalog = asyncio.create_task(self._read_catalog())
         return await asyncio.shield(self._catalog)
+
+    def forget_catalog(self) -> None:
+        """Ask for the classes anew when they are needed next: they list the files that the server has."""
+        self._catalog = None
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Return what can be brought to the server and back; see `Engine.crossing`."""
@@ -244,11 +248,10 @@ class Connection:
         if status == 400:
             raise rejection(answer, run.places, prompt)
         if status != 200:
-            kind = EngineError if status < 500 and status != 429 else EngineLost  # what it refused it will refuse again
+            kind = EngineError if is_final(status) else EngineLost
             raise kind(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {answer}")
-        if isinstance(answer, dict) and answer.get(
-            "node_errors"
-        ):  # some outputs were refused, the rest is queued: all or nothing
+        if isinstance(answer, dict) and answer.get("node_errors"):
+            # Some outputs were refused, the rest is queued: all or nothing.
             await self._take_off(run.prompt_id)
             raise rejection(answer, run.places, prompt)
 

@@ -179,6 +179,11 @@ class ComfyUIEngine:
         """Return the node classes of the server; asked for once a connection."""
         return await self._ask(lambda connection: connection.catalog())
 
+    def forget_catalog(self) -> None:
+        """Have `catalog` ask the server anew, as after its files have changed."""
+        if self._connection is not None:
+            self._connection.forget_catalog()
+
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Return what can be brought to the server and back; None: everything, as through shared memory."""
         return await self._ask(lambda connection: connection.crossing(context))

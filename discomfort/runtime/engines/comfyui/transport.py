@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from discomfort.runtime.engine import EngineLost
+from discomfort.runtime.engine import EngineError, EngineLost
 from discomfort.runtime.loop import within
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Transport:
         """Connect the websocket, again if it was connected before.
 
         Raises:
+            EngineError: what answers at the address takes no websocket from us.
             EngineLost: the server cannot be reached within the retry time, or its process is gone.
         """
         import aiohttp
@@ -88,6 +89,10 @@ class Transport:
             try:
                 await within(10, attempt())
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+                if isinstance(error, aiohttp.WSServerHandshakeError) and is_final(error.status):
+                    raise EngineError(
+                        f"{self.url} is no ComfyUI, or does not let us in: it answers /ws with status {error.status}"
+                    ) from error
                 if time.monotonic() + pause > deadline or not self._is_running():
                     raise EngineLost(f"no websocket to ComfyUI at {self.url}: {_words(error)}") from error
                 await asyncio.sleep(pause)
@@ -197,6 +202,11 @@ class Transport:
         if self._session is None:
             raise EngineLost(f"the connection to ComfyUI at {self.url} is closed")
         return self._session
+
+
+def is_final(status: int) -> bool:
+    """Return whether a server that refused something with `status` will refuse it again."""
+    return status < 500 and status not in _BUSY
 
 
 def _is_passing(status: int, failures: int) -> bool:

@@ -106,6 +106,7 @@ class Worker:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / source.name if overwrite else _unused(folder, source.name)
         _copy(source, target)
+        self._engine.forget_catalog()
         if is_ephemeral:
             self._ephemeral.append(target)
         return str(target)
