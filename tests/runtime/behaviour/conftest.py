@@ -92,12 +92,14 @@ def context() -> Iterator[WorkflowContext]:
 def bring_nodes(base: Path, checkout: Path | None = None) -> Path:
     """Put the suite's nodes below `base` as a custom node, and return their journal.
 
-    A real checkout also brings the nodes of its own execution tests, and the checkpoint that DISCOMFORT_TEST_CHECKPOINT
-    names.
+    A real checkout also has the nodes that only work there, those of its own execution tests, and the checkpoint that
+    DISCOMFORT_TEST_CHECKPOINT names.
     """
     for folder in ("custom_nodes", "input", "output", "temp", "models/checkpoints", "user"):
         (base / folder).mkdir(parents=True, exist_ok=True)
     path = shutil.copy(NODES, base / "custom_nodes")
+    if checkout is not None:
+        shutil.copy(HERE / "odd_nodes.py", base / "custom_nodes")
     if checkout is not None and (theirs := checkout / "tests/execution/testing_nodes/testing-pack").is_dir():
         (base / "custom_nodes" / "testing-pack").symlink_to(theirs, target_is_directory=True)
     if checkpoint := os.environ.get("DISCOMFORT_TEST_CHECKPOINT"):

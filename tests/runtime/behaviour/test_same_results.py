@@ -348,6 +348,23 @@ def test_a_blocker_stops_its_value_of_a_list_alone(real: Rig, context: WorkflowC
     assert len(result.ui["out"]["images"]) == 2
 
 
+def test_a_blocker_stops_its_value_of_a_list_of_asynchronous_results(real: Rig, context: WorkflowContext) -> None:
+    prompt = {
+        "black": image("BLACK"),
+        "white": image(),
+        "one": node("TestSleep", value=["black", 0], seconds=0.02),
+        "two": node("TestSleep", value=["white", 0], seconds=0.01),
+        "images": node("TestMakeListNode", value1=["one", 0], value2=["two", 0]),
+        **{f"i{number}": node("StubInt", value=number) for number in (1, 2)},
+        "numbers": node("TestMakeListNode", value1=["i1", 0], value2=["i2", 0]),
+        "which": node("TestIntConditions", a=["numbers", 0], b=2, operation="=="),
+        "kept": node("TestExecutionBlocker", input=["images", 0], block=["which", 0], verbose=False),
+        "out": node("PreviewImage", images=["kept", 0]),
+    }
+    result = run_blocking(real.engine.run(PromptRequest(prompt, {}, context)))
+    assert len(result.ui["out"]["images"]) == 1
+
+
 @pytest.mark.parametrize("class_type", ["TestAsyncProgressUpdate", "TestSyncProgressUpdate"])
 def test_progress_by_the_public_API_is_told_or_fails_alike(
     real: Rig, context: WorkflowContext, class_type: str

@@ -95,11 +95,18 @@ def test_an_input_that_is_not_asked_for_is_None_though_its_value_is_known(lab: L
     lab.run(prompt(x=("Number", {"value": 1}), out=show("x")))
     nodes = prompt(
         x=("Number", {"value": 1}),
-        c=("Neither", {"a": ["x", 0], "b": ["x", 0]}),
+        y=("Number", {"value": 2}),
+        c=("Neither", {"a": ["x", 0], "b": ["y", 0]}),
         other=show("x"),
         out=show("c"),
     )
-    assert lab.shown(nodes) == [(None, 1)]
+    assert lab.shown(nodes) == [(None, 2)]
+
+
+def test_what_is_asked_of_a_node_arrives_at_all_inputs_from_it_as_in_comfyui(lab: Lab) -> None:
+    lab.add("Two", lambda a, b: ((a, b),), {"a": LAZY, "b": LAZY}, check_lazy_status=lambda a, b: ["b"])
+    nodes = prompt(x=("Number", {"value": 1}), c=("Two", {"a": ["x", 0], "b": ["x", 0]}), out=show("c"))
+    assert lab.shown(nodes) == [(1, 1)]
 
 
 @pytest.mark.parametrize("answer", [None, "a", ("a",), {"a"}])

@@ -33,7 +33,7 @@ class Answer:
 def gather(
     node: PromptNode, results: Mapping[str, NodeResult], hidden: Mapping[str, Any], asked: Collection[str] = ()
 ) -> dict[str, Sequence[Any]]:
-    """Return each input as the values that arrive there; a lazy input that was not `asked` for is one None.
+    """Return each input as the values that arrive there; a lazy one from a node that was not `asked` for is one None.
 
     That is so even where its value is known: what a node gives must not depend on what else has run.
 
@@ -46,7 +46,7 @@ def gather(
         result = results.get(producer)
         if name in node.raw_links:
             lists[name] = ([producer, slot],)
-        elif result is None or (name in node.lazy and name not in asked):
+        elif result is None or (name in node.lazy and producer not in asked):
             lists[name] = (None,)
         elif slot >= len(result.outputs):
             raise LookupError(

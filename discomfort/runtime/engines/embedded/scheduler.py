@@ -212,9 +212,9 @@ class Run:
                 else:
                     self._called(node, [returned])
                 return
-            asked = self._asked.setdefault(node_id, set()) if node.lazy else ()
+            asked = self._asked_for(node) if node.lazy else set()
             lists = invoke.gather(node, self.results, self._hidden, asked)
-            if node.lazy and (needed := self._needed(node, lists)):
+            if node.lazy and (needed := self._needed(node, lists, asked)):
                 self._wait_for(node_id, needed)
                 return
             if self._bridge.listener is not None:
@@ -223,19 +223,26 @@ class Run:
         except BaseException as error:  # noqa: BLE001 — whatever a node raises is its failure, `sys.exit()` included
             self._end(node_id, error)
 
-    def _needed(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> list[str]:
-        """Ask which lazy inputs are needed now, and note them; return the nodes that compute them.
+    def _asked_for(self, node: PromptNode) -> set[str]:
+        """Return the nodes whose results a node with lazy inputs gets: at first those of its other inputs."""
+        asked = self._asked.get(node.id)
+        if asked is None:
+            asked = {producer for name, producer, _ in node.links if name not in node.lazy}
+            self._asked[node.id] = asked
+        return asked
+
+    def _needed(self, node: PromptNode, lists: Mapping[str, Sequence[Any]], asked: set[str]) -> list[str]:
+        """Ask which lazy inputs are needed now; return the nodes that compute them, and add them to `asked`.
 
         As in ComfyUI only a list counts as an answer.
 
         Raises:
             LookupError: something is asked for that is no input of the node.
         """
-        asked = self._asked[node.id]
         unasked = {
             name: producer
             for name, producer, _ in node.links
-            if name in node.lazy and name not in node.raw_links and name not in asked
+            if name in node.lazy and name not in node.raw_links and producer not in asked
         }
         check = getattr(self._instance(node), "check_lazy_status", None)
         if not unasked or check is None:
@@ -249,8 +256,9 @@ class Run:
                 names.update(answer if isinstance(answer, list) else ())
         if unknown := sorted(name for name in names if name not in lists):
             raise LookupError(f"check_lazy_status asks for {unknown[0]!r}, which is no input of this node")
-        asked |= names
-        return [producer for name, producer in unasked.items() if name in names]
+        needed = [producer for name, producer in unasked.items() if name in names]
+        asked.update(needed)
+        return needed
 
     def _instance(self, node: PromptNode) -> Any:
         instance = self._instances.get(node.id)
