@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from discomfort.errors import ConfigError, DiscomfortError
     from discomfort.plan import Plan, compile
     from discomfort.runtime.bind import BindError
-    from discomfort.runtime.engine import EngineError, NodeFailed
+    from discomfort.runtime.engine import EngineError, EngineLost, NodeFailed, PromptRejected
     from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+    from discomfort.runtime.sweep import SweepError
     from discomfort.session import Discomfort
     from discomfort.tools import WorkflowTools
 
@@ -34,8 +35,11 @@ _HOMES = {
     "DiscomfortError": "discomfort.errors",
     "EmbeddedEngine": "discomfort.runtime.engines.embedded.engine",
     "EngineError": "discomfort.runtime.engine",
+    "EngineLost": "discomfort.runtime.engine",
     "NodeFailed": "discomfort.runtime.engine",
     "Plan": "discomfort.plan",
+    "PromptRejected": "discomfort.runtime.engine",
+    "SweepError": "discomfort.runtime.sweep",
     "ValueList": "discomfort.context.lists",
     "compile": "discomfort.plan",
 }
@@ -50,8 +54,11 @@ __all__ = [
     "DiscomfortError",
     "EmbeddedEngine",
     "EngineError",
+    "EngineLost",
     "NodeFailed",
     "Plan",
+    "PromptRejected",
+    "SweepError",
     "Tools",
     "ValueList",
     "__version__",

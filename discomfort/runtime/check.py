@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from discomfort.compiler.graph import Graph
     from discomfort.compiler.plan import Constraint, PlanInput
 
-NUMBERS = ("INT", "FLOAT")
+LARGEST_FLOAT = sys.float_info.max
+
+LONGEST_SHOWN = 4096
+"""Bits of the longest int that is shown by its digits; Python itself refuses to write much longer ones."""
 
 
 def check_value(value: Any, port: PlanInput, place: Place, graph: Graph, catalog: Catalog) -> list[Diagnostic]:
@@ -63,7 +66,7 @@ def convert(value: Any, wanted: str) -> Any:
         value = value.item()
     if wanted == "INT" and isinstance(value, float) and value.is_integer():
         return int(value)
-    if wanted == "FLOAT" and isinstance(value, int) and not isinstance(value, bool):
+    if wanted == "FLOAT" and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_FLOAT:
         return float(value)
     return value
 
@@ -73,10 +76,13 @@ def describe(value: Any) -> str:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return f"a {str(value.dtype).removeprefix('torch.')} tensor {list(value.shape)}"
+    if isinstance(value, int) and value.bit_length() > LONGEST_SHOWN:
+        return f"an int of {value.bit_length()} bits"
     if value is None or isinstance(value, (bool, int, float, str)):
         text = repr(value)
         return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
-    return f"a {type(value).__name__}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _bare(port: PlanInput) -> Constraint:
@@ -97,15 +103,22 @@ def _problems(value: Any, constraint: Constraint) -> Iterator[tuple[str, str | N
 def _check_number(value: Any, constraint: Constraint) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return f"expected {'a whole number' if constraint.type == 'INT' else 'a number'} ({constraint.type})"
-    if constraint.type == "INT" and not float(value).is_integer():
+    if constraint.type == "INT" and isinstance(value, float) and not value.is_integer():
         return "expected a whole number (INT)"
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return "expected a finite number"
     if constraint.minimum is not None and value < constraint.minimum:
-        return f"expected at least {constraint.minimum:g}"
+        return f"expected at least {_exactly(constraint.minimum)}"
     if constraint.maximum is not None and value > constraint.maximum:
-        return f"expected at most {constraint.maximum:g}"
+        return f"expected at most {_exactly(constraint.maximum)}"
+    if constraint.type == "FLOAT" and abs(value) > LARGEST_FLOAT:
+        return "expected a number that a float can hold"
     return None
+
+
+def _exactly(number: float) -> str:
+    """Return a bound as text, with all of its digits."""
+    return str(int(number)) if float(number).is_integer() and abs(number) < 1e21 else str(number)
 
 
 def _check_text(value: Any, _: Constraint) -> str | None:
@@ -174,11 +187,17 @@ def _unknown_options(value: Any, port: PlanInput, graph: Graph, catalog: Catalog
         spec = node_class.input(input_name) if node_class else None
         if spec is None or spec.choices is None or spec.options.get("multiselect"):
             continue
-        if any(key.endswith("_upload") for key in spec.options) or value in spec.choices:
+        if any(key.endswith("_upload") for key in spec.options) or _is_among(value, spec.choices):
             continue
         assert node_class is not None
         hint = did_you_mean(str(value), [str(choice) for choice in spec.choices])
         yield f"{node_class.name}.{input_name} takes one of {_listed(spec.choices)}", hint
+
+
+def _is_among(value: Any, choices: Sequence[Any]) -> bool:
+    """Return whether a value is one of the choices; arrays, whose comparison gives arrays, never are."""
+    plain = value is None or isinstance(value, (bool, int, float, str, list, dict))
+    return plain and value in choices
 
 
 def _listed(choices: Sequence[Any], most: int = 8) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +15,13 @@ from hypothesis import strategies as st
 from discomfort.compiler.catalog import default_catalog
 from discomfort.compiler.diagnostics import has_errors
 from discomfort.compiler.frontend import load_workflow
+from discomfort.compiler.frontend.javascript import number as as_written
+from discomfort.compiler.frontend.javascript import to_number
 from discomfort.compiler.graph import Literal, NodeId
 
-_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+_HUGE = st.sampled_from([10**400, -(10**400), 2**1024 - 1, "0x" + "f" * 300])
+"""Numbers beyond the doubles of JavaScript, which JSON can hold."""
+_SCALARS = _HUGE | st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 _JSON = st.recursive(
     _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
 )
@@ -127,3 +133,21 @@ def test_DF145_patterns_that_come_back_to_themselves(names: list[str]) -> None:
     found = load_workflow({"version": 0.4, "nodes": nodes, "links": links}, default_catalog()).diagnostics
     assert {each.code for each in found} == {"DF145"}
     assert all(each.where.node is not None for each in found)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"), [(10**400, math.inf), (-(10**400), -math.inf), (2**1024 - 1, math.inf), (2**50, 2**50)]
+)
+def test_numbers_beyond_doubles_are_infinite_as_in_javascript(written: int, expected: float) -> None:
+    assert to_number(written) == to_number(hex(written) if written > 0 else written) == expected
+    assert as_written(written) == (None if math.isinf(expected) else expected)
+
+
+def test_a_primitive_that_holds_a_huge_number_is_no_traceback() -> None:
+    path = Path(__file__).parents[2] / "examples" / "quickstart" / "main_workflow.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    primitives = [node for node in document["nodes"] if node["type"] == "PrimitiveNode"]
+    assert primitives
+    for node in primitives:
+        node["widgets_values"][0] = 10**400
+    assert load_workflow(json.dumps(document), default_catalog()).graph.nodes

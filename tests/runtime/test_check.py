@@ -57,6 +57,13 @@ def test_R5_what_fits_passes(value: Any, wanted: PlanInput) -> None:
         (-1, port("INT", minimum=0), "input 'x' is int -1; expected at least 0"),
         (0.5, port("INT"), "input 'x' is float 0.5; expected a whole number (INT)"),
         (True, port("INT"), "input 'x' is bool True; expected a whole number (INT)"),
+        (10**400, port("FLOAT"), f"input 'x' is int 1{'0' * 56}...; expected a number that a float can hold"),
+        (-(10**400), port("INT", minimum=0), f"input 'x' is int -1{'0' * 55}...; expected at least 0"),
+        pytest.param(
+            1 << 20_000, port("INT", maximum=3), "input 'x' is an int of 20001 bits; expected at most 3", id="long"
+        ),
+        (2**64, port("INT", maximum=2**63 - 1), f"input 'x' is int {2**64}; expected at most {2**63 - 1}"),
+        (0, port("FLOAT", minimum=0.01), "input 'x' is int 0; expected at least 0.01"),
         (float("nan"), port("FLOAT"), "input 'x' is float nan; expected a finite number"),
         ("5", port("FLOAT"), "input 'x' is str '5'; expected a number (FLOAT)"),
         (5, port("STRING"), "input 'x' is int 5; expected text (STRING)"),
@@ -86,6 +93,9 @@ def test_R5_a_name_that_is_no_option_gets_near_misses() -> None:
     (finding,) = check_value("bicubik", wanted, PLACE, GRAPH, CATALOG)
     assert finding.message == "input 'x' is str 'bicubik'; Scaler.method takes one of ['area', 'bilinear', 'bicubic']"
     assert finding.hint == "did you mean 'bicubic'?"
+    assert complaints(numpy.zeros(2), wanted) == [
+        "input 'x' is a ndarray; Scaler.method takes one of ['area', 'bilinear', 'bicubic']"
+    ]
 
 
 @pytest.mark.parametrize(

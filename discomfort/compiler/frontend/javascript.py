@@ -22,12 +22,20 @@ def number(value: float) -> float | None:
     if type(value) is int:
         if -EXACT <= value <= EXACT:
             return value
-        value = float(value) if abs(value) < 1 << 1024 else _INFINITY
+        value = _double(value)
     if value != value or value in (_INFINITY, -_INFINITY):
         return None
     if abs(value) >= 1e21 or not value.is_integer():
         return value
     return int(value) if abs(value) <= EXACT else int(Decimal(repr(value)))
+
+
+def _double(value: float) -> float:
+    """Return the double nearest to a number; the infinities for those beyond all doubles."""
+    try:
+        return float(value)
+    except OverflowError:
+        return _INFINITY if value > 0 else -_INFINITY
 
 
 def json_value(value: Any) -> Json:
@@ -75,7 +83,7 @@ def text(value: object) -> str:
 def to_number(value: object) -> float:
     """Return what JavaScript's Number() makes of a JSON value; NaN where it is no number."""
     if isinstance(value, (int, float)):
-        return float(value) if isinstance(value, bool) else value
+        return value if math.isfinite(_double(value)) and not isinstance(value, bool) else _double(value)
     if isinstance(value, list):
         value = text(value)
     if value is None:
@@ -87,7 +95,7 @@ def to_number(value: object) -> float:
         return 0
     try:
         if digits[:2].lower() in ("0x", "0o", "0b"):
-            return int(digits, 0)
+            return to_number(int(digits, 0))
         return math.nan if "_" in digits or digits.lower() in _WORDS else float(digits)
     except ValueError:
         return math.inf if digits in ("Infinity", "+Infinity") else math.nan
