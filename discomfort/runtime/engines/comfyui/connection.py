@@ -346,7 +346,7 @@ class Connection:
             await asyncio.sleep(self._patience.check_seconds)
             now = time.monotonic()
             heard = max((run.heard for run in self._runs.values()), default=now)
-            if not self.transport.is_connected or now - heard < self._patience.check_seconds:
+            if not self._settled.is_set() or now - heard < self._patience.check_seconds:  # `_listen` catches up itself
                 idle_checks, answered = 0, now
                 continue
             try:

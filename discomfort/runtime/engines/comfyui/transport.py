@@ -49,11 +49,6 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._websocket: aiohttp.ClientWebSocketResponse[Any] | None = None
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether the websocket is open, as far as we know."""
-        return self._websocket is not None and not self._websocket.closed
-
     async def open(self) -> None:
         """Open the session and connect the websocket.
 
