@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine import Engine, EngineError
 from discomfort.runtime.executor import EffectsMode
-from discomfort.runtime.executors import executor_for
+from discomfort.runtime.executors import catalog_to_compile_with, executor_for
 from discomfort.runtime.loop import run_awaiting
 from discomfort.runtime.select import make_engine, select_engine
 from discomfort.tools import WorkflowTools
@@ -131,7 +131,7 @@ class Discomfort:
         """
         from discomfort.plan import compile
 
-        catalog = await run_awaiting(self.engine.catalog())
+        catalog = await run_awaiting(catalog_to_compile_with(self.engine))
         return compile(workflows, catalog=catalog, rules=rules)
 
     async def shutdown(self) -> None:
