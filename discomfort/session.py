@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine import Engine, EngineError
 from discomfort.runtime.executor import EffectsMode
-from discomfort.runtime.executors import executor_for
+from discomfort.runtime.executors import catalog_to_compile_with, executor_for
 from discomfort.runtime.loop import run_awaiting
 from discomfort.runtime.select import make_engine, select_engine
 from discomfort.tools import WorkflowTools
 
 if TYPE_CHECKING:
     from discomfort.compiler import Rules, Source
-    from discomfort.compiler.catalog import Catalog
     from discomfort.plan import Plan
     from discomfort.runtime.engines.comfyui.worker import Worker
     from discomfort.runtime.progress import OnProgress
@@ -132,7 +131,7 @@ class Discomfort:
         """
         from discomfort.plan import compile
 
-        catalog = await run_awaiting(self._catalog())
+        catalog = await run_awaiting(catalog_to_compile_with(self.engine))
         return compile(workflows, catalog=catalog, rules=rules)
 
     async def shutdown(self) -> None:
@@ -146,10 +145,6 @@ class Discomfort:
 
     async def __aexit__(self, *_: object) -> None:
         await self.shutdown()
-
-    async def _catalog(self) -> Catalog:
-        await self.engine.start()  # Worker.kill_api may have closed it
-        return await self.engine.catalog()
 
     async def _run_in(
         self,

@@ -52,6 +52,7 @@ def run(
     from discomfort.compiler.diagnostics import DiscomfortError
     from discomfort.context.context import WorkflowContext
     from discomfort.plan import compile
+    from discomfort.runtime.executors import catalog_to_compile_with
     from discomfort.runtime.loop import run_blocking
     from discomfort.runtime.select import select_engine
 
@@ -59,7 +60,7 @@ def run(
     values, chosen = read_inputs(inputs or []), open_rules(rules)
     try:
         runner = select_engine(engine)
-        known = open_catalog(catalog) if catalog is not None else run_blocking(runner.catalog())
+        known = open_catalog(catalog) if catalog is not None else run_blocking(catalog_to_compile_with(runner))
         plan = compile(files, catalog=known, outputs=only, order=order_of(auto), rules=chosen)
         report(plan.diagnostics, False)
         with WorkflowContext() as context:

@@ -1,4 +1,4 @@
-"""One executor for each engine of this process, and the refs that a context rebuilds on it."""
+"""What goes with an engine: its executor, the refs that contexts rebuild on it, the catalog to compile against."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from discomfort.compiler.catalog import Catalog, default_catalog
 from discomfort.runtime.engine import Engine, EngineError
 from discomfort.runtime.executor import Executor
 from discomfort.runtime.loop import run_blocking
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
 
 _executors: weakref.WeakKeyDictionary[Engine, Executor] = weakref.WeakKeyDictionary()
+_completed: weakref.WeakKeyDictionary[Catalog, Catalog] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -28,6 +30,23 @@ def executor_for(wish: Engine | str | None, context: WorkflowContext) -> Executo
             executor = _executors[engine] = Executor(engine)
     context.set_ref_resolver(RefResolver(executor, context))
     return executor
+
+
+async def catalog_to_compile_with(engine: Engine) -> Catalog:
+    """Return the node classes that programs for `engine` are compiled against: those that it runs.
+
+    To those of the embedded engine ComfyUI's other classes are added. So a program that needs them compiles, and the
+    engine tells of all of them at once, with where to run them, instead of each being a class that nobody knows.
+    """
+    await engine.start()  # somebody may have stopped it meanwhile, as Worker.kill_api does
+    own = await engine.catalog()
+    if engine.name != "embedded":
+        return own
+    with _lock:
+        completed = _completed.get(own)
+        if completed is None:
+            completed = _completed[own] = default_catalog().merged(own)
+    return completed
 
 
 class RefResolver:

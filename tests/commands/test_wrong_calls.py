@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from discomfort import Discomfort, PromptRejected
 from tests.commands.test_compiling import call
 from tests.commands.test_run_and_stitch import FILES, INPUTS
 from tests.commands.test_run_and_stitch import call as call_in_a_process
@@ -93,6 +94,25 @@ def test_DF531_an_engine_that_cannot_be_had_is_told_as_data(tmp_path: Path) -> N
     (finding,) = json.loads(call("run", *FILES, *INPUTS, "--engine", "warp", "--json", status=1).stdout)
     assert finding["code"] == "DF531"
     assert "names no engine" in finding["message"]
+
+
+LOOP = Path(FILES[0]).parents[1] / "loop"
+WORDS = ["-i", "model_name=v1-5-pruned-emaonly.safetensors", "-i", "prompt=a", "-i", "seed=1"]
+
+
+def test_nodes_that_need_a_comfyui_are_told_together_with_where_to_run_them() -> None:
+    done = call("run", str(LOOP / "load_model.json"), str(LOOP / "main_workflow.json"), *WORDS, status=1)
+    assert "DF520" in done.stderr
+    for words in ("CheckpointLoaderSimple", "CLIPTextEncode", "KSampler", "engine='comfyui:PATH'"):
+        assert words in done.stderr
+
+
+async def test_a_session_tells_so_too() -> None:
+    files = [LOOP / "load_model.json", LOOP / "main_workflow.json"]
+    inputs = {"model_name": "v1-5-pruned-emaonly.safetensors", "prompt": "a", "seed": 1}
+    async with await Discomfort.create(engine="embedded") as session:
+        with pytest.raises(PromptRejected, match="KSampler"):
+            await session.run(files, inputs=inputs)
 
 
 def test_run_takes_what_plan_takes(tmp_path: Path) -> None:
