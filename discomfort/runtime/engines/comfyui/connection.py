@@ -337,7 +337,8 @@ class Connection:
             await asyncio.sleep(self._patience.check_seconds)
             now = time.monotonic()
             heard = max((run.heard for run in self._runs.values()), default=now)
-            if not self.transport.is_connected or now - heard < self._patience.check_seconds:
+            connected = self.transport.is_connected and self._settled.is_set()  # else `_listen` catches up first
+            if not connected or now - heard < self._patience.check_seconds:
                 idle_checks, answered = 0, now
                 continue
             try:
