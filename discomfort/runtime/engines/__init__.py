@@ -1,1 +1,1 @@
-"""What executes a prompt: embedded, comfyui, inprocess, cluster."""
+"""What executes a prompt: embedded, comfyui, inprocess."""
