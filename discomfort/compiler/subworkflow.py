@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SUFFIXES = (".json", ".png", ".webp", ".jpg", ".jpeg")
 """What a workflow's file is called."""
 
+_OWN_INPUTS = ("workflow", "unique_id", "dynprompt")
+"""What inputs of the node itself are called."""
+
 _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
 
@@ -75,8 +78,8 @@ def compile_subworkflow(source: os.PathLike[str], catalog: Catalog) -> Plan:
     """Return the plan of a workflow that is to run as one node.
 
     Raises:
-        SubWorkflowError: it does not compile, has no ports, has more outputs than a node may have, or has classes
-            that `catalog` lacks.
+        SubWorkflowError: it does not compile, has no ports, has more outputs than a node may have, an input that is
+            called as one of the node's own, or classes that `catalog` lacks.
     """
     name = Path(source).name
     try:
@@ -88,6 +91,10 @@ def compile_subworkflow(source: os.PathLike[str], catalog: Catalog) -> Plan:
         raise SubWorkflowError(f"{name} needs node classes that are not installed: {', '.join(missing)}")
     if not (plan.inputs or plan.outputs or plan.effects):
         raise SubWorkflowError(f"{name} has no DiscomfortPorts and saves nothing, so there is nothing to run")
+    if taken := [port for port in plan.inputs if port in _OWN_INPUTS]:
+        raise SubWorkflowError(
+            f"{name} has an INPUT port {taken[0]!r}, which the node's own input is called: rename it"
+        )
     if len(plan.outputs) > RUNNER_OUTPUTS:
         raise SubWorkflowError(f"{name} has {len(plan.outputs)} OUTPUT ports; a node shows {RUNNER_OUTPUTS} at most")
     return plan

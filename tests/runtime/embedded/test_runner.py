@@ -172,6 +172,11 @@ class TestRefusing:
         words = self.refused(lab, adding(workflow=name))
         assert "there is no workflow" in words or "choose a workflow" in words
 
+    def test_a_port_that_is_called_as_the_own_input_of_the_node_is_named(self, lab: Lab, folders: Folders) -> None:
+        save(folders, "taken.json", w=port("workflow"), out=("Show", {"value": ["w", 0]}))
+        words = self.refused(lab, prompt(r=("DiscomfortTestRunner", {"workflow": "taken.json"})))
+        assert "taken.json has an INPUT port 'workflow', which the node's own input is called: rename it" in words
+
     def test_missing_classes_are_listed(self, lab: Lab, folders: Folders) -> None:
         save(folders, "strange.json", a=port("a"), n=("Strange", {"x": ["a", 0]}), out=port("o", ["n", 0]))
         words = self.refused(lab, adding(workflow="strange.json"))
