@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from discomfort import compiler
 from discomfort.compiler import plan as compiled
 from discomfort.compiler.arguments import list_sources
+from discomfort.compiler.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from discomfort.compiler import CompileOptions, Rules, Source
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from discomfort.runtime.executor import EffectsMode
     from discomfort.runtime.progress import OnProgress
     from discomfort.runtime.sweep import SweepPoint
+
+logger = logging.getLogger("discomfort")
 
 
 @dataclass(frozen=True, repr=False)
@@ -152,6 +156,7 @@ class Plan(compiled.Plan):
         from discomfort.runtime.progress import RunProgress
 
         check_run(context, inputs, iterations, effects)
+        warn_of_slips(inputs or {}, self.inputs)
         save_inputs(context, inputs, use_ram)
         executor = executor_for(engine, context)
         with RunProgress(iterations, on_progress) as progress:
@@ -211,6 +216,18 @@ def check_run(context: object, inputs: object, iterations: object, effects: obje
         raise TypeError(f"iterations is a whole number, found {iterations!r}")
     if effects not in ("run", "skip"):
         raise ValueError(f"effects is 'run' or 'skip', found {effects!r}")
+
+
+def warn_of_slips(given: Collection[str], known: Collection[str]) -> None:
+    """Warn of values for names that the plan does not read, where one that it reads and that is not given is alike.
+
+    No error, since values may be meant for a later run. But an earlier value under the right name would be taken
+    silently in their place.
+    """
+    left = [name for name in known if name not in given]
+    for name in given:
+        if name not in known and left and (hint := did_you_mean(str(name), left)):
+            logger.warning("no input of this plan is called %r; %s", name, hint)
 
 
 def list_points(parameters: object) -> dict[str, list[Any]]:

@@ -63,6 +63,19 @@ def test_a_run_names_what_is_wrong_with_its_arguments(context: discomfort.Contex
     assert context.list_keys() == []
 
 
+def test_a_slip_in_the_name_of_an_input_is_warned_of(
+    context: discomfort.Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = discomfort.compile(FILES)
+    context.save("photo", discomfort.Tools.open_image_as_tensor(QUICKSTART / "coffee.png"))
+    plan.run(context, inputs={"width": 32, "strength": 0.5, "for_another_run": 1})
+    assert not caplog.records
+    plan.run(context, inputs={"width": 32, "strenght": 1.0})
+    assert [record.getMessage() for record in caplog.records] == [
+        "no input of this plan is called 'strenght'; did you mean 'strength'?"
+    ]
+
+
 def test_a_sweep_takes_lists(context: discomfort.Context) -> None:
     plan = discomfort.compile(FILES)
     with pytest.raises(TypeError, match="'width' is str '32', 'strength' is int 3"):

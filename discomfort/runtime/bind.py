@@ -262,5 +262,6 @@ def _missing(port: PlanInput, place: Place, stored: set[str]) -> Diagnostic:
     hint = f"save it first: context.save({port.name!r}, …), or pass inputs={{{port.name!r}: …}}"
     if near:
         hint += f"; the context holds {', '.join(repr(name) for name in near)}"
-    message = f"input {port.name!r} ({port.type}, by {port.pass_by}) is not in the context"
+    how = "value" if port.pass_by == "val" else "reference"
+    message = f"input {port.name!r} ({port.type}, by {how}) is not in the context"
     return Diagnostic("DF501", Severity.ERROR, place, message, hint)

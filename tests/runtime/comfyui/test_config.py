@@ -59,6 +59,13 @@ def test_unusable_file_is_said(checkout: Path, text: str) -> None:
         read_config(write(checkout, text))
 
 
+def test_file_may_begin_with_a_byte_order_mark(checkout: Path) -> None:
+    """As editors on Windows write it."""
+    path = checkout / "comfy_serverless.json"
+    path.write_text(json.dumps({"COMFYUI_PATH": str(checkout)}), "utf-8-sig")
+    assert read_config(path).path == checkout.resolve()
+
+
 def test_path_without_comfyui_names_the_ways_to_give_one(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="COMFYUI_PATH"):
         read_config(write(tmp_path, '{"COMFYUI_PATH": "nowhere"}'))

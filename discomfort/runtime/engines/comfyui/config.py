@@ -6,13 +6,14 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from discomfort.jsonc import loads_jsonc
+from discomfort.errors import ConfigError
 from discomfort.runtime.engine import EngineError
+from discomfort.settings import read_settings
 
 PATH_VARIABLE = "COMFYUI_PATH"
 CONFIG_FILE = "comfy_serverless.json"
@@ -140,8 +141,10 @@ def read_config(path: Path) -> ServerConfig:
         EngineError: the file cannot be read, is no JSON, or a value has the wrong type; names all of them.
     """
     try:
-        data = loads_jsonc(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        data = read_settings(path)
+    except ConfigError as error:
+        raise EngineError(str(error)) from error
+    except OSError as error:
         raise EngineError(f"{path}: {error}") from error
     _check(path, data)
     folder = path.resolve().parent
@@ -180,9 +183,7 @@ def split_command_line(line: str) -> tuple[str | None, tuple[str, ...], tuple[st
     return (None if bare else interpreter), tuple(words[1:script]), tuple(words[script + 1 :])
 
 
-def _check(path: Path, data: Any) -> None:
-    if not isinstance(data, dict):
-        raise EngineError(f"{path}: expected an object with keys such as {', '.join(_KEYS)}")
+def _check(path: Path, data: Mapping[str, Any]) -> None:
     wrong = [
         f"{key}: found {value!r}, expected {_word(_KEYS[key])}"
         for key, value in data.items()
@@ -195,7 +196,7 @@ def _check(path: Path, data: Any) -> None:
         raise EngineError(f"{path}:\n  " + "\n  ".join(wrong))
 
 
-def _unusable(data: dict[str, Any]) -> Iterator[str]:
+def _unusable(data: Mapping[str, Any]) -> Iterator[str]:
     """Yield the values of the right type with which no server can start."""
     port, attempts = data.get("INITIAL_PORT", 1), data.get("MAX_COMFY_START_ATTEMPTS", 1)
     if not 0 < port < 65536:
