@@ -28,6 +28,7 @@ from tests.runtime.comfyui.helpers import (
     result_of,
     set_faults,
     until_running,
+    wait_until,
 )
 
 pytestmark = pytest.mark.timeout(60)
@@ -180,3 +181,31 @@ async def test_engine_in_use_survives_the_end_of_a_context(attached: ComfyUIEngi
         assert await result_of(attached, addition(one, 1)) == 2
         one.shutdown()
         assert await result_of(attached, addition(two, 2)) == 3
+
+
+PROGRAM = """
+import discomfort
+from discomfort.runtime.select import select_engine
+from tests.runtime.comfyui.chains import port
+from tests.runtime.comfyui.helpers import node
+
+adding = {"in": port("a"), "1": node("Add", a=["in", 0], b=1), "out": port("sum", ["1", 0])}
+with discomfort.Context() as context:
+    plan = discomfort.compile([adding], catalog=discomfort.runtime.loop.run_blocking(select_engine().catalog()))
+    assert plan.run(context, inputs={"a": 1}) == {"sum": 2}
+server = select_engine().server
+print(server.process_id, server.log_file.parent)
+"""
+
+
+async def test_R7_program_that_just_ends_says_nothing_and_leaves_nothing(checkout: Path) -> None:
+    """An engine that a word names is nobody's to close: it is closed when the program ends."""
+    root = Path(__file__).parents[3]
+    environment = {**os.environ, "PYTHONPATH": str(root), "DISCOMFORT_ENGINE": f"comfyui:{checkout}"}
+    program = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=root, env=environment, capture_output=True, text=True, timeout=50
+    )
+    assert (program.returncode, program.stderr) == (0, "")
+    server, folder = program.stdout.split()
+    await wait_until(lambda: not is_alive(int(server)))
+    assert not Path(folder).exists()

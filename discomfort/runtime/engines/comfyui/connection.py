@@ -196,7 +196,8 @@ class Connection:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if farewell and self._channel is not None:
-            with contextlib.suppress(EngineError, asyncio.TimeoutError):
+            # RuntimeError: where a program ends there is no thread in which to look up the server's name again
+            with contextlib.suppress(EngineError, asyncio.TimeoutError, RuntimeError):
                 await within(_FAREWELL_SECONDS, self._channel.close())
         await self.transport.close()
         if self._catalog is not None:  # whoever waits for it must see it fail, not be cancelled

@@ -27,6 +27,7 @@ _GUARD = Path(__file__).with_name("guard.py")
 _FAREWELL = b"."
 _INJECTED = Path(comfy_nodes.__file__).parent / "inject"
 _LOG_TAIL_BYTES = 4000
+_POLL_SECONDS = 0.02
 _PORT_TAKEN = ("address already in use", "only one usage of each socket address", "errno 98", "errno 48", "10048")
 
 
@@ -96,7 +97,8 @@ class ManagedServer:
         """Stop the server and whatever it started: SIGTERM, a grace period, SIGKILL. Safe to call twice."""
         guard, self._guard = self._guard, None
         folder, self._folder = self._folder, None
-        await asyncio.to_thread(_stop, guard, self._process_id, self.config.grace, folder)
+        # whoever waits for this may be cancelled meanwhile, and it goes on
+        await asyncio.shield(_stop(guard, self._process_id, self.config.grace, folder))
 
     def _choose_port(self, attempt: int) -> int:
         first = self.config.first_port
@@ -201,24 +203,25 @@ async def _to_the_end(work: Callable[[], None]) -> None:
         raise
 
 
-def _stop(guard: subprocess.Popen[bytes] | None, server: int | None, grace: float, folder: Path | None) -> None:
-    """Stop the server and remove its folder, in one go: whoever waits for this may be cancelled meanwhile."""
+async def _stop(guard: subprocess.Popen[bytes] | None, server: int | None, grace: float, folder: Path | None) -> None:
+    """Stop the server and remove its folder; without a thread, since a program that ends has no more to give."""
     if guard is not None:
-        _stop_guard(guard, server, grace)
+        await _stop_guard(guard, server, grace)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _stop_guard(guard: subprocess.Popen[bytes], server: int | None, grace: float) -> None:
+async def _stop_guard(guard: subprocess.Popen[bytes], server: int | None, grace: float) -> None:
     """Have the guard stop the server; kill both should the guard not manage in time."""
     assert guard.stdin is not None
     assert guard.stdout is not None
     with contextlib.suppress(BrokenPipeError):  # it ended before
         guard.stdin.write(_FAREWELL)
         guard.stdin.close()
-    try:
-        guard.wait(grace + 5.0)
-    except subprocess.TimeoutExpired:
+    deadline = time.monotonic() + grace + 5.0
+    while guard.poll() is None and time.monotonic() < deadline:
+        await asyncio.sleep(_POLL_SECONDS)
+    if guard.poll() is None:
         guard.kill()
         if server is not None and sys.platform != "win32":
             _kill_group(server)
