@@ -33,7 +33,8 @@ def check_whole(context: WorkflowContext, acknowledged: int) -> int:
 
 
 # One import of torch for many kills: a server forks a victim, lets it save for a while, and kills it. A victim reports
-# a count only after its saves have returned: from then on they must survive it.
+# a count only after its saves have returned: from then on they must survive it. Every other victim gets its time from
+# when it has attached, so that victims get somewhere however busy the machine is.
 FORK_SERVER = """
 import json, os, random, select, signal, sys, time
 import torch
@@ -44,6 +45,7 @@ delays = random.Random(seed)
 
 def victim(count, out):
     context = WorkflowContext.attach(handle)
+    os.write(out, b"0 ")
     while True:
         count += 1
         context.save("large", torch.full((400_000,), count, dtype=torch.int32), use_ram=count % 3 > 0)
@@ -54,7 +56,7 @@ def victim(count, out):
             context.save("right", count)
         os.write(out, b"%d " % count)
 
-for _ in range(rounds):
+for number in range(rounds):
     count = int(sys.stdin.readline())
     reader, writer = os.pipe()
     child = os.fork()
@@ -63,10 +65,10 @@ for _ in range(rounds):
         victim(count, writer)
         os._exit(1)
     os.close(writer)
+    data = os.read(reader, 1 << 16) if number % 2 else b""
     time.sleep(0.004 + delays.random() ** 2 * 0.08)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    data = b""
     while True:
         part = os.read(reader, 1 << 16)
         if not part:
@@ -94,7 +96,7 @@ def run_kills(context: WorkflowContext, launch: Launch, kills: int, seed: int) -
         acknowledged = max(int(line), acknowledged)
         count = max(check_whole(context, acknowledged), count)
     assert context.verify() == []
-    assert count > kills // 10  # the victims did get somewhere, also on a busy machine
+    assert count > kills // 10  # the victims did get somewhere
     other = WorkflowContext.attach(context.handle())
     assert check_whole(other, acknowledged) <= count
     other.shutdown()
