@@ -24,6 +24,18 @@ def save(folders: Folders, name: str, **nodes: tuple[str, dict[str, Any]]) -> Pa
     return path
 
 
+def save_outer(folders: Folders) -> None:
+    """Save a workflow that hands all to a runner of adder.json."""
+    save(
+        folders,
+        "outer.json",
+        a=port("a"),
+        b=port("b"),
+        r=("DiscomfortTestRunner", {"workflow": "adder.json", "a": ["a", 0], "b": ["b", 0]}),
+        out=port("sum", ["r", 1]),
+    )
+
+
 @pytest.fixture
 def adder(folders: Folders) -> Path:
     return save(
@@ -95,25 +107,11 @@ class TestRunning:
         assert lab.calls == ["Number", "Show"]
 
     def test_a_runner_in_a_runner(self, lab: Lab, folders: Folders) -> None:
-        save(
-            folders,
-            "outer.json",
-            a=port("a"),
-            b=port("b"),
-            r=("DiscomfortTestRunner", {"workflow": "adder.json", "a": ["a", 0], "b": ["b", 0]}),
-            out=port("sum", ["r", 1]),
-        )
+        save_outer(folders)
         assert lab.shown(adding(workflow="outer.json")) == [10]
 
     def test_a_changed_file_inside_another_is_run_anew(self, lab: Lab, folders: Folders, adder: Path) -> None:
-        save(
-            folders,
-            "outer.json",
-            a=port("a"),
-            b=port("b"),
-            r=("DiscomfortTestRunner", {"workflow": "adder.json", "a": ["a", 0], "b": ["b", 0]}),
-            out=port("sum", ["r", 1]),
-        )
+        save_outer(folders)
         assert lab.shown(adding(workflow="outer.json")) == [10]
         adder.write_text(adder.read_text("utf-8").replace('"7"', "100"), encoding="utf-8")
         assert lab.shown(adding(workflow="outer.json")) == [103]
