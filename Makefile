@@ -4,21 +4,23 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # PyTorch's own index of CPU builds: a tenth of the size of the build with CUDA. TORCH_INDEX= leaves it out.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# The releases that are installed, for every Python and system. CONSTRAINTS=constraints.in takes the newest ones.
+CONSTRAINTS ?= constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-INSTALL := $(PIP) install --quiet --constraint constraints.txt
+INSTALL := $(PIP) install --quiet --constraint $(CONSTRAINTS)
 
-.PHONY: quickstart test lint type check fmt bench thorough golden clean
+.PHONY: quickstart test lint type check fmt bench thorough golden lock clean
 
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --retries 1 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	touch $@
 
-$(VENV)/.run: $(VENV)/.torch pyproject.toml constraints.txt
+$(VENV)/.run: $(VENV)/.torch pyproject.toml $(CONSTRAINTS)
 	$(INSTALL) --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.torch pyproject.toml constraints.txt
+$(VENV)/.dev: $(VENV)/.torch pyproject.toml $(CONSTRAINTS)
 	$(INSTALL) --editable ".[dev]"
 	touch $@ $(VENV)/.run
 
@@ -50,6 +52,12 @@ thorough: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+
+# Writes constraints.txt anew: for each supported Python the newest releases that fit together.
+lock: $(VENV)/.dev
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.10 --no-python-downloads --all-extras \
+		--no-annotate --custom-compile-command "make lock" --constraint constraints.in \
+		--output-file constraints.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
