@@ -6,7 +6,7 @@ numpy and torch are looked up in ``sys.modules`` when a value is saved: who neve
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,15 +201,17 @@ def _dtype_to_json(dtype: Any) -> Any:
 
     if dtype.names is None and dtype.subdtype is None:
         return dtype.str
-    return numpy.lib.format.dtype_to_descr(dtype)
+    to_description: Callable[[Any], Any] = numpy.lib.format.dtype_to_descr  # untyped before numpy 2.3
+    return to_description(dtype)
 
 
 def dtype_from_json(description: Any) -> Any:
     """A numpy dtype from its description; never one that holds Python objects."""
     import numpy
 
+    to_dtype: Callable[[Any], Any] = numpy.lib.format.descr_to_dtype  # untyped before numpy 2.3
     try:
-        dtype = numpy.lib.format.descr_to_dtype(_as_descr(description))
+        dtype = to_dtype(_as_descr(description))
     except (TypeError, ValueError, KeyError, SyntaxError) as error:
         raise EncodingError(f"not a numpy dtype: {description!r}") from error
     if dtype.hasobject:

@@ -250,7 +250,7 @@ async def test_a_saved_picture_opens_as_the_stitched_workflow(open_server: Manag
         catalog = await discomfort.engine.catalog()
     (path,) = (open_server.config.base_folder / "output").glob("stays*.png")
     with Image.open(path) as picture:
-        embedded = json.loads(picture.text["workflow"])
+        embedded = json.loads(picture.info["workflow"])
     lowered = load_workflow(embedded, catalog)
     assert not lowered.diagnostics
     prompt = emit_prompt(lowered.graph)

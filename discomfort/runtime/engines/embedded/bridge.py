@@ -46,7 +46,7 @@ class Bridge:
         task = answer.get()
         if task is None or (self.cancelled and task.cancelled()):
             raise Interrupted
-        return task.result()
+        return result_of(task)
 
     def emit(self, event: Event) -> None:
         """Tell the listener, in order, soon; many events of a short time are told together."""
@@ -90,3 +90,21 @@ class Bridge:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(finished)
+
+
+def result_of(task: asyncio.Task[Any]) -> Any:
+    """Return what a finished task returned.
+
+    Raises:
+        BaseException: what the task raised. Before Python 3.11 each task and each `gather` on the way raises a new
+            `CancelledError` without text, whose context is the one that it received.
+    """
+    try:
+        return task.result()
+    except asyncio.CancelledError as error:
+        raised = error
+        while not raised.args and isinstance(raised.__context__, asyncio.CancelledError):
+            raised = raised.__context__
+        if raised is error:
+            raise
+        raise raised from None

@@ -24,7 +24,7 @@ from discomfort.runtime.engine import (
 )
 from discomfort.runtime.engines.embedded import invoke
 from discomfort.runtime.engines.embedded.blocker import ExecutionBlocked, ExecutionBlocker
-from discomfort.runtime.engines.embedded.bridge import Bridge
+from discomfort.runtime.engines.embedded.bridge import Bridge, result_of
 from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache, change_token, result_key
 from discomfort.runtime.engines.embedded.collection import BriefPause
 from discomfort.runtime.engines.embedded.hooks import Current, Interrupted, current
@@ -306,7 +306,7 @@ class Run:
             raise Interrupted
         self._in_flight -= 1
         try:
-            self._answered(self.graph.nodes[node_id], task.result())
+            self._answered(self.graph.nodes[node_id], result_of(task))
         except BaseException as error:  # noqa: BLE001 — as above
             self._end(node_id, error)
 
