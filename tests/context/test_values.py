@@ -143,6 +143,11 @@ def test_C3_views_with_pending_operations() -> None:
     assert torch.equal(decode(bytearray(encode(negated).to_bytes())), negated)
 
 
+# What numpy's type hints say of such descriptions changes with its releases.
+NESTED_FIELDS: Any = [("a", "i4"), ("b", "f8", (2, 2)), ("c", [("d", "?")])]
+PADDED_FIELD: Any = {"names": ["x"], "formats": ["u1"], "offsets": [3], "itemsize": 8}
+
+
 @pytest.mark.parametrize(
     "array",
     [
@@ -153,8 +158,8 @@ def test_C3_views_with_pending_operations() -> None:
         np.array(["a", "bcd"]),
         np.array(["2020-01-01", "NaT"], "datetime64[D]"),
         np.arange(4, dtype=">i2"),
-        np.zeros(3, [("a", "i4"), ("b", "f8", (2, 2)), ("c", [("d", "?")])]),
-        np.zeros(2, np.dtype({"names": ["x"], "formats": ["u1"], "offsets": [3], "itemsize": 8})),
+        np.zeros(3, NESTED_FIELDS),
+        np.zeros(2, PADDED_FIELD),
     ],
     ids=lambda array: str(array.dtype),
 )
