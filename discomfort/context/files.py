@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -179,6 +180,11 @@ def reserve(fd: int, size: int) -> None:
     zeros = bytes(1 << 20)
     for offset in range(os.fstat(fd).st_size, size, len(zeros)):
         write_all(fd, memoryview(zeros)[: min(len(zeros), size - offset)], offset)
+
+
+def is_full(error: OSError) -> bool:
+    """Does an error say that there is no room?"""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def free_bytes(directory: Path) -> int:

@@ -46,6 +46,7 @@ class Run:
         disk: directory on disk: locks, spilled values.
         ram: directory in RAM: control word, journal, segments.
         capacity: RAM budget in bytes.
+        memo_capacity: bytes that the memo alone may keep.
         token: tells this run from a later one of the same name.
     """
 
@@ -53,6 +54,7 @@ class Run:
     disk: str
     ram: str
     capacity: int
+    memo_capacity: int
     token: str
 
     def to_json(self) -> dict[str, Any]:
@@ -82,7 +84,7 @@ class Roots:
         finally:
             lock.close()
 
-    def create(self, run_id: str, capacity: int) -> tuple[Run, int]:
+    def create(self, run_id: str, capacity: int, memo_capacity: int) -> tuple[Run, int]:
         """Make a run; returns it and the descriptor that holds its ownership.
 
         Raises:
@@ -97,7 +99,7 @@ class Roots:
         try_lock_exclusive(owner)
         (disk / "blobs").mkdir(mode=0o700)
         ram = self._make_ram(disk)
-        run = Run(run_id, str(disk), str(ram), capacity, secrets.token_hex(16))
+        run = Run(run_id, str(disk), str(ram), capacity, memo_capacity, secrets.token_hex(16))
         temporary = disk / "run.json.tmp"
         temporary.touch(mode=0o600)
         temporary.write_text(json.dumps(run.to_json()), encoding="utf-8")
