@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from discomfort.context import reading, segments, store
 from discomfort.context.context import WorkflowContext
 
-MIB = 1 << 20
+BUDGET = 100_000 / (1 << 30)
 NAMES = "abcd"
 FILLS = 5
 
 
 def tensor(fill: int) -> torch.Tensor:
-    """All have the same size, so that each fits into any segment: four into a budget of 1 MiB, one kept when free."""
-    return torch.full((240_000 // 4,), fill, dtype=torch.int32)
+    """All have the same size, so that each fits into any segment: four into the budget, one of them kept when free."""
+    return torch.full((6000,), fill, dtype=torch.int32)
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, ours: WorkflowContext, meanwhile: Callable[[str], None]) -> None:
@@ -68,7 +68,7 @@ def test_C5_a_segment_that_got_another_value_and_the_first_one_back(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The value chosen to be spilled is moved, its segment used for another, and given back to it meanwhile."""
-    with WorkflowContext(config, max_ram_gb=1 / 1024) as ours:
+    with WorkflowContext(config, max_ram_gb=BUDGET) as ours:
         other = WorkflowContext.attach(ours.handle())
         other.save("warm", tensor(0))  # a mapped segment: writing to it changes none of the times of its file
         other.delete("warm")
@@ -103,33 +103,44 @@ class Play:
         self.random = random.Random(seed)
         self.ours, self.other = ours, other
         self.model: dict[str, int] = {}
+        self.changing = ""
 
-    def meanwhile(self, _: str) -> None:
-        while self.random.random() < 0.3:
-            self.step(self.other, NAMES[2:])
+    def meanwhile(self, point: str) -> None:
+        often = point in ("before open_for_reading", "before writing")
+        while self.random.random() < (0.6 if often else 0.1):
+            self.step(self.other, NAMES[2:], NAMES.replace(self.changing, ""))
 
-    def step(self, context: WorkflowContext, own: str) -> None:
-        """Save or delete a name of its own, or load any that does not change meanwhile."""
+    def our_step(self) -> None:
+        self.changing = self.random.choice(NAMES[:2])
+        self.step(self.ours, self.changing, self.changing)
+
+    def step(self, context: WorkflowContext, own: str, steady: str) -> None:
+        """Save or delete a name of its own, load one that nobody changes meanwhile, or move any value to disk."""
         name, action = self.random.choice(own), self.random.random()
-        if action < 0.5:
+        if action < 0.35:
             self.model[name] = self.random.randrange(FILLS)
             context.save(name, tensor(self.model[name]), use_ram=self.random.random() < 0.9)
-        elif action < 0.65:
+        elif action < 0.55:
             if self.model.pop(name, None) is not None:
                 context.delete(name)
-        elif name in self.model:
-            assert torch.equal(context.load(name), tensor(self.model[name]))
+        elif action < 0.8:
+            name = self.random.choice(steady)
+            if name in self.model:
+                assert torch.equal(context.load(name), tensor(self.model[name]))
+        else:
+            in_ram = [blob for blob in context._index.read().blobs.values() if blob.place == "ram"]
+            context._store._spill(self.random.sample(in_ram, min(len(in_ram), 1)))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1 << 32))
 def test_C5_other_processes_may_do_anything_between_two_steps(config: Path, seed: int) -> None:
-    with WorkflowContext(config, max_ram_gb=1 / 1024) as ours, pytest.MonkeyPatch.context() as monkeypatch:
+    with WorkflowContext(config, max_ram_gb=BUDGET) as ours, pytest.MonkeyPatch.context() as monkeypatch:
         other = WorkflowContext.attach(ours.handle())
         play = Play(seed, ours, other)
         interrupt(monkeypatch, ours, play.meanwhile)
-        for _ in range(12):
-            play.step(ours, NAMES[:2])
+        for _ in range(30):
+            play.our_step()
         monkeypatch.undo()
         for context in (ours, other):
             assert sorted(context.list_keys()) == sorted(play.model)
