@@ -65,9 +65,10 @@ class Discomfort:
         max_ram_gb: float | None = None,
         run_id: str | None = None,
         create: bool = True,
+        max_memo_gb: float | None = None,
     ) -> WorkflowContext:
         """Return a new context, or with `create=False` the existing one called `run_id`."""
-        context = WorkflowContext(config_path, max_ram_gb, run_id, create)
+        context = WorkflowContext(config_path, max_ram_gb, run_id, create, max_memo_gb)
         executor_for(self.engine, context)
         return context
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from discomfort.errors import DiscomfortError
 
 
@@ -10,7 +12,7 @@ class ContextError(DiscomfortError):
 
 
 class ContextClosedError(ContextError, RuntimeError):
-    """The context was shut down, here or by its owner."""
+    """The context was shut down, here or by its owner, or its folder was deleted."""
 
 
 class UnknownKeyError(ContextError, KeyError):
@@ -38,3 +40,10 @@ class EncodingError(ContextError, TypeError):
 
 class WireError(ContextError, ValueError):
     """Bytes from a network that are not an encoded value."""
+
+
+def folder_deleted(folder: Path) -> ContextClosedError:
+    """What is said of a context whose folder somebody deleted."""
+    return ContextClosedError(
+        f"the folder of this context was deleted: {folder}; its values are lost, so open another context"
+    )

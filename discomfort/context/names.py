@@ -6,6 +6,7 @@ from typing import Any
 
 from discomfort.context import codec, decoding
 from discomfort.context.errors import CorruptValueError, UnknownKeyError, UnresolvableRefError
+from discomfort.context.journal import Record
 from discomfort.context.opened import OpenContext, Resolver
 from discomfort.context.recipes import Recipe, recipe_value, referenced_digests
 from discomfort.context.records import MISSING, Name, hold_record, name_gone_record, name_record
@@ -70,23 +71,27 @@ class NamedValues(OpenContext):
 
     def _save_recipe(self, unique_id: str, recipe: Recipe) -> None:
         encoded = codec.encode(recipe, allow_pickle=False)
-        blobs = self._index.read().blobs
-        captured = tuple(digest for digest in referenced_digests(encoded.structure) if digest in blobs)
-        self._name_blob(unique_id, encoded, True, "ref", captured)
+        self._name_blob(unique_id, encoded, True, "ref", referenced_digests(encoded.structure))
 
     def _name_blob(
-        self, unique_id: str, encoded: codec.Encoded, use_ram: bool, pass_by: str, refs: tuple[str, ...]
+        self, unique_id: str, encoded: codec.Encoded, use_ram: bool, pass_by: str, mentioned: tuple[str, ...]
     ) -> None:
+        """Give a name to a value, which keeps those of the digests it mentions that are here when it is stored."""
+        refs: tuple[str, ...] = ()
         transaction = current(self)
-        if transaction is None:
-            self._store.put(
-                encoded, use_ram, lambda digest: [name_record(unique_id, pass_by, digest, (digest, *refs), refs)]
-            )
-            return
-        digest = self._store.put(encoded, use_ram, lambda digest: [hold_record(digest, 1)])
-        transaction.held.append(digest)
-        transaction.names[unique_id] = Name(None, MISSING, pass_by, digest, (digest, *refs))
-        transaction.taken[unique_id] = refs
+
+        def records(digest: str) -> list[Record]:
+            nonlocal refs
+            blobs = self._index.read().blobs
+            refs = tuple(other for other in mentioned if other in blobs)
+            if transaction is None:
+                return [name_record(unique_id, pass_by, digest, (digest, *refs), refs, self._member.name)]
+            return [hold_record(kept, 1, transaction.holder) for kept in (digest, *refs)]
+
+        digest = self._store.put(encoded, use_ram, records)
+        if transaction is not None:
+            transaction.names[unique_id] = Name(None, MISSING, pass_by, digest, (digest, *refs))
+            transaction.taken[unique_id] = refs
 
     def load(self, unique_id: str) -> Any:
         """The value of a name. Loading a ref runs its recipe, where something here can.

@@ -361,7 +361,7 @@ def test_C2_the_oldest_memos_give_way_to_a_value(tmp_path: Path, tiny_file_syste
     path = tmp_path / "full.json"
     place = str(tiny_file_system / "contexts")
     path.write_text(json.dumps({"MAX_RAM_GB": 1 / 1024, "CONTEXTS_DIR_NAME": place}), encoding="utf-8")
-    with WorkflowContext(path) as context:
+    with WorkflowContext(path, max_memo_gb=1) as context:
         digests = [context.put_value(value(2, number)) for number in range(4)]
         for number, digest in enumerate(digests):
             context.memo_put(f"k{number}", {"value": digest})
