@@ -462,20 +462,23 @@ def fault_middleware(faults: Faults) -> Any:
     return middleware
 
 
+def leave_module(name: str, **content: Any) -> None:
+    """Leave one of ComfyUI's modules where custom nodes find it."""
+    sys.modules[name] = types.ModuleType(name)
+    vars(sys.modules[name]).update(content)
+
+
 async def serve(arguments: argparse.Namespace) -> None:
     server = PromptServer(asyncio.get_running_loop())
-    module = types.ModuleType("server")
-    module.PromptServer = PromptServer  # type: ignore[attr-defined]
-    sys.modules["server"] = module
+    leave_module("server", PromptServer=PromptServer)
     base = Path(arguments.base_directory)
     double_nodes.BASE = base
     classes = dict(double_nodes.NODE_CLASS_MAPPINGS)
     if not arguments.no_nodes:
         classes.update(load_custom_nodes([path for paths in arguments.extra_model_paths_config for path in paths])[0])
     worker = Worker(server, classes)
-    execution = types.ModuleType("execution")
-    execution.validate_prompt = Validation(classes).validate_prompt  # type: ignore[attr-defined]
-    sys.modules["execution"] = execution
+    leave_module("execution", validate_prompt=Validation(worker.classes).validate_prompt)
+    leave_module("nodes", NODE_CLASS_MAPPINGS=worker.classes)
     server.add_on_prompt_handler(double_nodes.fill_in)
     add_websocket(server)
     add_facts(server, worker)

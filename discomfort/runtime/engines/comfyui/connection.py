@@ -8,13 +8,15 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from comfy_nodes.routes import PROTOCOL
 from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
 from discomfort.compiler.catalog import OWN_CLASSES, Catalog, default_catalog
+from discomfort.compiler.diagnostics import Diagnostic
 from discomfort.compiler.effects import PORT_CLASS
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine import (
@@ -22,8 +24,10 @@ from discomfort.runtime.engine import (
     EngineError,
     EngineLost,
     Listener,
+    NodePlace,
     Prompt,
     PromptInterrupted,
+    PromptRejected,
     PromptRequest,
     PromptResult,
 )
@@ -32,8 +36,10 @@ from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
 from discomfort.runtime.engines.comfyui.transport import Transport, Unanswered, is_final
-from discomfort.runtime.engines.comfyui.turns import Targets, hearing_once, nodes_of, turns
+from discomfort.runtime.engines.comfyui.turns import Targets, all_targets, hearing_once, nodes_of, turns
+from discomfort.runtime.engines.comfyui.validation import is_atomic, refusals
 from discomfort.runtime.loop import within
+from discomfort.runtime.written import written_files
 
 _FAREWELL_SECONDS = 3.0
 _TAKE_OFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -125,6 +131,22 @@ class Connection:
         await self.settle()
         return await self._channel.crossing(context)
 
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check the prompts of a program before the first of them runs; see `Engine.validate`.
+
+        A server without our nodes can only be asked by sending a prompt, which it runs.
+        """
+        await self.settle()
+        if not self._has_nodes:
+            return
+        questions = [
+            self._refusals(request.prompt, {}, all_targets(request), request.places, request.undecided)
+            for request in requests
+        ]
+        found = [finding for some in await asyncio.gather(*questions) for finding in some]
+        if found:
+            raise PromptRejected(tuple(dict.fromkeys(found)))
+
     async def run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`."""
         try:
@@ -142,10 +164,16 @@ class Connection:
         if request.extra_pnginfo:
             extra_data["extra_pnginfo"] = dict(request.extra_pnginfo)
         listener = hearing_once(listener)
-        runs = []
-        for targets in turns(request):
-            runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
-            await self._finish(runs[-1], prompt, extra_data, targets)
+        if not request.validated:
+            await self._validate_first(prompt, extra_data, all_targets(request), request.places)
+        runs: list[PromptRun] = []
+        try:
+            for targets in turns(request):
+                runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
+                await self._finish(runs[-1], prompt, extra_data, targets)
+        except PromptRejected as error:
+            error.add_written(name for run in runs for name in written_files(run.ui))
+            raise
         ui = {node: shown for run in runs for node, shown in run.ui.items()}
         outputs = await channel.deliver(request, ui)
         missing = sorted(request.outputs.keys() - outputs.keys() - request.optional)
@@ -159,14 +187,43 @@ class Connection:
         Raises:
             EngineError: see `Engine.run`.
         """
+        await self._validate_first(prompt, extra_data, None, {})
         run = PromptRun(str(uuid.uuid4()), {}, None)
-        await self._finish(run, prompt, extra_data)
+        try:
+            await self._finish(run, prompt, extra_data)
+        except PromptRejected as error:
+            error.add_written(written_files(run.ui))
+            raise
         history: dict[str, Any] = {}
         deadline = time.monotonic() + self._patience.retry_seconds
         while not history and time.monotonic() < deadline:  # the server files it a moment after it says success
             history = await self.transport.get_json(f"/history/{run.prompt_id}")
             await asyncio.sleep(0 if history else 0.02)
         return history
+
+    async def _validate_first(
+        self, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets, places: Mapping[str, NodePlace]
+    ) -> None:
+        """Check a prompt that the server would run in part, should a part of it be refused.
+
+        Raises:
+            PromptRejected: some of it would be refused.
+        """
+        if self._has_nodes and not is_atomic(prompt, targets, await self.catalog()):
+            found = await self._refusals(prompt, extra_data, targets, places, ())
+            if found:
+                raise PromptRejected(found)
+
+    async def _refusals(
+        self,
+        prompt: Prompt,
+        extra_data: Mapping[str, Any],
+        targets: Targets,
+        places: Mapping[str, NodePlace],
+        undecided: Collection[str],
+    ) -> tuple[Diagnostic, ...]:
+        payload = self._payload(str(uuid.uuid4()), prompt, extra_data, targets)
+        return await refusals(self.transport, payload, places, undecided)
 
     async def _finish(
         self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets = None
@@ -229,13 +286,7 @@ class Connection:
 
     async def _submit(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets) -> None:
         """Queue the prompt; where the answer got lost, only when the server does not know the prompt already."""
-        payload = {
-            "prompt": prompt,
-            "prompt_id": run.prompt_id,
-            "client_id": self.transport.client_id,
-            "extra_data": dict(extra_data),
-            **({} if targets is None else {"partial_execution_targets": list(targets)}),
-        }
+        payload = self._payload(run.prompt_id, prompt, extra_data, targets)
         try:
             status, answer = await self.transport.post_json("/prompt", payload)
         except EngineLost:
@@ -253,8 +304,29 @@ class Connection:
             raise kind(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {answer}")
         if isinstance(answer, dict) and answer.get("node_errors"):
             # Some outputs were refused, the rest is queued: all or nothing.
-            await self._take_off(run.prompt_id)
+            await self._stop_rest(run)
             raise rejection(answer, run.places, prompt)
+
+    def _payload(
+        self, prompt_id: str, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets
+    ) -> dict[str, Any]:
+        """Return what is sent to have a prompt run."""
+        return {
+            "prompt": prompt,
+            "prompt_id": prompt_id,
+            "client_id": self.transport.client_id,
+            "extra_data": dict(extra_data),
+            **({} if targets is None else {"partial_execution_targets": list(targets)}),
+        }
+
+    async def _stop_rest(self, run: PromptRun) -> None:
+        """Take off what the server runs of a prompt that it refused in part; learn what that wrote until then."""
+        await self._take_off(run.prompt_id)
+        deadline = time.monotonic() + self._patience.retry_seconds
+        while run.prompt_id in {*chain(*await self._queue())} and time.monotonic() < deadline:
+            await asyncio.sleep(_NOTICE_SECONDS)
+        history = await self.transport.get_json(f"/history/{run.prompt_id}", _PROBE_SECONDS)
+        run.ui.update((history.get(run.prompt_id) or {}).get("outputs") or {})
 
     async def _knows(self, run: PromptRun) -> bool:
         """Return whether the server has the prompt: queued, running, or done, and then finish it from the history."""
