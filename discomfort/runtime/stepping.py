@@ -154,7 +154,7 @@ class StepRunner:
         request = self._request(run, bound, work.step.id in self._validated)
         result = await self._submitter.submit(request, self._progress)
         self._report.add(result)
-        self._written += written_files(result.ui)
+        self._written += written_files(result.ui, result.cached)
         for name, link in bound.links.items():
             if name in result.outputs:
                 self._take(run, link, result.outputs[name])

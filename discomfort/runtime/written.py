@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 
-def written_files(ui: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def written_files(ui: Mapping[str, Mapping[str, Any]], cached: Collection[str]) -> list[str]:
     """Return the files below the engine's folders, such as `output/good_00001_.png`, in the order of their nodes.
 
-    Previews are left out: they lie in the folder `temp`, which ComfyUI empties whenever it starts.
+    Nodes in `cached` did not run, so they wrote nothing. Previews are left out: they lie in the folder `temp`, which
+    ComfyUI empties whenever it starts.
     """
-    return list(dict.fromkeys(_files(ui)))
+    return list(dict.fromkeys(_files(ui, cached)))
 
 
-def _files(ui: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    for answer in ui.values():
-        for entries in answer.values():
+def _files(ui: Mapping[str, Mapping[str, Any]], cached: Collection[str]) -> Iterator[str]:
+    for node, answer in ui.items():
+        for entries in answer.values() if node not in cached else ():
             for entry in entries if isinstance(entries, (list, tuple)) else ():
                 if not isinstance(entry, Mapping) or not isinstance(entry.get("filename"), str):
                     continue

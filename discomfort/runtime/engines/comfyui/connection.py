@@ -172,7 +172,7 @@ class Connection:
                 runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
                 await self._finish(runs[-1], prompt, extra_data, targets)
         except PromptRejected as error:
-            error.add_written(name for run in runs for name in written_files(run.ui))
+            error.add_written(name for run in runs for name in written_files(run.ui, run.cached))
             raise
         ui = {node: shown for run in runs for node, shown in run.ui.items()}
         outputs = await channel.deliver(request, ui)
@@ -192,7 +192,7 @@ class Connection:
         try:
             await self._finish(run, prompt, extra_data)
         except PromptRejected as error:
-            error.add_written(written_files(run.ui))
+            error.add_written(written_files(run.ui, run.cached))
             raise
         history: dict[str, Any] = {}
         deadline = time.monotonic() + self._patience.retry_seconds
@@ -326,7 +326,8 @@ class Connection:
         while run.prompt_id in {*chain(*await self._queue())} and time.monotonic() < deadline:
             await asyncio.sleep(_NOTICE_SECONDS)
         history = await self.transport.get_json(f"/history/{run.prompt_id}", _PROBE_SECONDS)
-        run.ui.update((history.get(run.prompt_id) or {}).get("outputs") or {})
+        if run.prompt_id in history:
+            run.recall(history[run.prompt_id])
 
     async def _knows(self, run: PromptRun) -> bool:
         """Return whether the server has the prompt: queued, running, or done, and then finish it from the history."""
