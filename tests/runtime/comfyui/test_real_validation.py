@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,8 +190,6 @@ def test_a_program_of_several_prompts_runs_when_nothing_is_refused(rig: Rig, con
 
 
 def test_what_an_earlier_prompt_computes_has_the_type_that_it_will_have(rig: Rig, context: WorkflowContext) -> None:
-    from dataclasses import replace
-
     plan = rig.plan(CHAIN, options=split(3))
     assert len(plan.steps) > 1
     plan.run(context, engine=rig.engine)
@@ -198,9 +197,11 @@ def test_what_an_earlier_prompt_computes_has_the_type_that_it_will_have(rig: Rig
     source = plan.graph.nodes[changed].inputs["image"]
     other = replace(plan.graph.nodes[changed], class_type="MaskToImage", inputs={"mask": source})
     wrong = replace(plan, graph=replace(plan.graph, nodes={**plan.graph.nodes, changed: other}))
-    with WorkflowContext(max_ram_gb=0.1) as fresh:
-        with pytest.raises(PromptRejected, match=r"received_type\(IMAGE\) mismatch input_type\(MASK\)"):
-            wrong.run(fresh, engine=rig.engine)
+    with (
+        WorkflowContext(max_ram_gb=0.1) as fresh,
+        pytest.raises(PromptRejected, match=r"received_type\(IMAGE\) mismatch input_type\(MASK\)"),
+    ):
+        wrong.run(fresh, engine=rig.engine)
     assert pictures(rig) == ["first_00001_.png", "last_00001_.png"]
     looking = rig.plan({**CHAIN, "6": node("PickyAboutTypes", images=["5", 0])}, options=split(3))
     with pytest.raises(PromptRejected, match=r"no picture, but '\*'"):
