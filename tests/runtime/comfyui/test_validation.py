@@ -210,7 +210,7 @@ def test_a_server_without_our_nodes_lists_what_the_rest_of_a_refused_prompt_wrot
         "61": node("EmptyImage", width=["60", 0], height=8, batch_size=1, color=1),
         "62": node("SaveImage", images=["61", 0], filename_prefix="slow"),
     }
-    seen = set()
+    seen: set[str] = set()
     for _ in range(4):
         with pytest.raises(PromptRejected) as caught:
             plain.plan(slow).run(context, engine=plain.engine)

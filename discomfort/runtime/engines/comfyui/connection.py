@@ -8,7 +8,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 from comfy_nodes.routes import PROTOCOL
 from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
 from discomfort.compiler.catalog import OWN_CLASSES, Catalog, default_catalog
-from discomfort.compiler.diagnostics import Diagnostic
 from discomfort.compiler.effects import PORT_CLASS
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine import (
@@ -24,7 +23,6 @@ from discomfort.runtime.engine import (
     EngineError,
     EngineLost,
     Listener,
-    NodePlace,
     Prompt,
     PromptInterrupted,
     PromptRejected,
@@ -37,7 +35,7 @@ from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
 from discomfort.runtime.engines.comfyui.transport import Transport, Unanswered, is_final
 from discomfort.runtime.engines.comfyui.turns import Targets, all_targets, hearing_once, nodes_of, turns
-from discomfort.runtime.engines.comfyui.validation import is_atomic, refusals
+from discomfort.runtime.engines.comfyui.validation import Validation, submission
 from discomfort.runtime.loop import within
 from discomfort.runtime.written import written_files
 
@@ -80,6 +78,7 @@ class Connection:
         self._patience = patience
         self._is_running = is_running
         self._channel: Channel | None = None
+        self._validation: Validation | None = None
         self._has_nodes = False
         self._catalog: asyncio.Task[Catalog] | None = None
         self._runs: dict[str, PromptRun] = {}
@@ -137,15 +136,8 @@ class Connection:
         A server without our nodes can only be asked by sending a prompt, which it runs.
         """
         await self.settle()
-        if not self._has_nodes:
-            return
-        questions = [
-            self._refusals(request.prompt, {}, all_targets(request), request.places, request.undecided)
-            for request in requests
-        ]
-        found = [finding for some in await asyncio.gather(*questions) for finding in some]
-        if found:
-            raise PromptRejected(tuple(dict.fromkeys(found)))
+        if self._validation is not None:
+            await self._validation.check_program(requests)
 
     async def run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`."""
@@ -164,8 +156,8 @@ class Connection:
         if request.extra_pnginfo:
             extra_data["extra_pnginfo"] = dict(request.extra_pnginfo)
         listener = hearing_once(listener)
-        if not request.validated:
-            await self._validate_first(prompt, extra_data, all_targets(request), request.places)
+        if self._validation is not None and not request.validated:
+            await self._validation.check(prompt, extra_data, all_targets(request), request.places)
         runs: list[PromptRun] = []
         try:
             for targets in turns(request):
@@ -187,7 +179,8 @@ class Connection:
         Raises:
             EngineError: see `Engine.run`.
         """
-        await self._validate_first(prompt, extra_data, None, {})
+        if self._validation is not None:
+            await self._validation.check(prompt, extra_data, None, {})
         run = PromptRun(str(uuid.uuid4()), {}, None)
         try:
             await self._finish(run, prompt, extra_data)
@@ -200,30 +193,6 @@ class Connection:
             history = await self.transport.get_json(f"/history/{run.prompt_id}")
             await asyncio.sleep(0 if history else 0.02)
         return history
-
-    async def _validate_first(
-        self, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets, places: Mapping[str, NodePlace]
-    ) -> None:
-        """Check a prompt that the server would run in part, should a part of it be refused.
-
-        Raises:
-            PromptRejected: some of it would be refused.
-        """
-        if self._has_nodes and not is_atomic(prompt, targets, await self.catalog()):
-            found = await self._refusals(prompt, extra_data, targets, places, ())
-            if found:
-                raise PromptRejected(found)
-
-    async def _refusals(
-        self,
-        prompt: Prompt,
-        extra_data: Mapping[str, Any],
-        targets: Targets,
-        places: Mapping[str, NodePlace],
-        undecided: Collection[str],
-    ) -> tuple[Diagnostic, ...]:
-        payload = self._payload(str(uuid.uuid4()), prompt, extra_data, targets)
-        return await refusals(self.transport, payload, places, undecided)
 
     async def _finish(
         self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets = None
@@ -282,11 +251,12 @@ class Connection:
                 f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides"
             )
         transport.token = self._token or os.environ.get(TOKEN_VARIABLE) or read_token(str(info.get("server")))
+        self._validation = Validation(transport, self.catalog)
         return NodesChannel(transport, transport.is_local)
 
     async def _submit(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets) -> None:
         """Queue the prompt; where the answer got lost, only when the server does not know the prompt already."""
-        payload = self._payload(run.prompt_id, prompt, extra_data, targets)
+        payload = submission(self.transport, run.prompt_id, prompt, extra_data, targets)
         try:
             status, answer = await self.transport.post_json("/prompt", payload)
         except EngineLost:
@@ -306,18 +276,6 @@ class Connection:
             # Some outputs were refused, the rest is queued: all or nothing.
             await self._stop_rest(run)
             raise rejection(answer, run.places, prompt)
-
-    def _payload(
-        self, prompt_id: str, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets
-    ) -> dict[str, Any]:
-        """Return what is sent to have a prompt run."""
-        return {
-            "prompt": prompt,
-            "prompt_id": prompt_id,
-            "client_id": self.transport.client_id,
-            "extra_data": dict(extra_data),
-            **({} if targets is None else {"partial_execution_targets": list(targets)}),
-        }
 
     async def _stop_rest(self, run: PromptRun) -> None:
         """Take off what the server runs of a prompt that it refused in part; learn what that wrote until then."""

@@ -6,18 +6,97 @@ of our nodes, unless a prompt has a single output node: that one is refused as a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from discomfort.compiler.catalog import Catalog
 from discomfort.compiler.diagnostics import Diagnostic
-from discomfort.runtime.engine import EngineError, EngineLost, NodePlace, Prompt
+from discomfort.runtime.engine import EngineError, EngineLost, NodePlace, Prompt, PromptRejected, PromptRequest
 from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.transport import Transport, is_final
-from discomfort.runtime.engines.comfyui.turns import Targets
+from discomfort.runtime.engines.comfyui.turns import Targets, all_targets
 
-_OF_ITS_OWN = ("custom_validation_failed", "exception_during_validation", "exception_during_inner_validation")
+_BY_THE_CLASS = ("custom_validation_failed", "exception_during_validation", "exception_during_inner_validation")
 """What ComfyUI calls a finding that comes from the VALIDATE_INPUTS of a class."""
+
+
+def submission(
+    transport: Transport, prompt_id: str, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets
+) -> dict[str, Any]:
+    """Return what is sent to have a prompt run."""
+    return {
+        "prompt": prompt,
+        "prompt_id": prompt_id,
+        "client_id": transport.client_id,
+        "extra_data": dict(extra_data),
+        **({} if targets is None else {"partial_execution_targets": list(targets)}),
+    }
+
+
+class Validation:
+    """Asks a server with our nodes."""
+
+    def __init__(self, transport: Transport, catalog: Callable[[], Awaitable[Catalog]]) -> None:
+        self._transport = transport
+        self._catalog = catalog
+
+    async def check_program(self, requests: Sequence[PromptRequest]) -> None:
+        """Check the prompts of a program.
+
+        Raises:
+            PromptRejected: some would be refused; lists the findings of all.
+            EngineError: the server does not answer such questions.
+            EngineLost: it is gone, or fails.
+        """
+        questions = [
+            self._refusals(
+                request.prompt,
+                {"extra_pnginfo": dict(request.extra_pnginfo)},  # handlers of other packs may want it
+                all_targets(request),
+                request.places,
+                request.undecided,
+            )
+            for request in requests
+        ]
+        found = [finding for some in await asyncio.gather(*questions) for finding in some]
+        if found:
+            raise PromptRejected(tuple(dict.fromkeys(found)))
+
+    async def check(
+        self, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets, places: Mapping[str, NodePlace]
+    ) -> None:
+        """Check a prompt that the server would run in part, should a part of it be refused; raises as above."""
+        if is_atomic(prompt, targets, await self._catalog()):
+            return
+        found = await self._refusals(prompt, extra_data, targets, places, ())
+        if found:
+            raise PromptRejected(found)
+
+    async def _refusals(
+        self,
+        prompt: Prompt,
+        extra_data: Mapping[str, Any],
+        targets: Targets,
+        places: Mapping[str, NodePlace],
+        undecided: Collection[str],
+    ) -> tuple[Diagnostic, ...]:
+        """Return what the server would refuse of a prompt.
+
+        What the classes of `undecided` nodes say does not count: a literal of theirs is not there yet.
+        """
+        transport = self._transport
+        payload = submission(transport, str(uuid.uuid4()), prompt, extra_data, targets)
+        status, answer = await transport.post_json("/discomfort/validate", payload)
+        if status != 200 or not isinstance(answer, dict):
+            kind = EngineError if is_final(status) else EngineLost
+            raise kind(f"ComfyUI at {transport.url} did not validate the prompt (status {status}): {answer}")
+        errors = answer.get("node_errors") or {}
+        decided = dict(_decided(errors, undecided))
+        if not decided and (errors or not answer.get("error")):
+            return ()
+        return rejection({**answer, "node_errors": decided}, places, prompt).diagnostics
 
 
 def is_atomic(prompt: Prompt, targets: Targets, catalog: Catalog) -> bool:
@@ -31,41 +110,13 @@ def is_atomic(prompt: Prompt, targets: Targets, catalog: Catalog) -> bool:
     return found < 2
 
 
-async def refusals(
-    transport: Transport, payload: Mapping[str, Any], places: Mapping[str, NodePlace], undecided: Collection[str]
-) -> tuple[Diagnostic, ...]:
-    """Return what the server would refuse of a prompt.
-
-    Args:
-        transport: the way to the server, which has our nodes.
-        payload: what `POST /prompt` would be sent.
-        places: where the nodes of the prompt were written.
-        undecided: the nodes of which a literal is not there yet: what their classes say of it does not count.
-
-    Raises:
-        EngineError: it does not answer such questions.
-        EngineLost: it is gone, or fails.
-    """
-    status, answer = await transport.post_json("/discomfort/validate", payload)
-    if status != 200 or not isinstance(answer, dict):
-        kind = EngineError if is_final(status) else EngineLost
-        raise kind(f"ComfyUI at {transport.url} did not validate the prompt (status {status}): {answer}")
-    errors = answer.get("node_errors") or {}
-    if not errors and not answer.get("error"):
-        return ()
-    decided = dict(_decided(errors, undecided))
-    if errors and not decided:
-        return ()
-    return rejection({**answer, "node_errors": decided}, places, payload["prompt"]).diagnostics
-
-
 def _decided(errors: Mapping[str, Any], undecided: Collection[str]) -> list[tuple[str, Any]]:
     """Return the findings by node without what depends on values that are not there yet."""
     kept = []
     for node, report in errors.items():
         found = report.get("errors") or []
         if node in undecided:
-            found = [error for error in found if error.get("type") not in _OF_ITS_OWN]
+            found = [error for error in found if error.get("type") not in _BY_THE_CLASS]
             if not found:
                 continue
         kept.append((node, {**report, "errors": found}))
