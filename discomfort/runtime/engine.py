@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError
+from discomfort.printable import printable_line
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
@@ -216,7 +217,7 @@ class PromptRejected(EngineError):
         text = super().__str__()
         if not self.written:
             return text
-        files = "".join(f"\n  {name}" for name in self.written)
+        files = "".join(f"\n  {printable_line(name)}" for name in self.written)
         return f"{text}\n\nbefore the refusal, these files were written:{files}"
 
 
@@ -234,7 +235,7 @@ class NodeFailed(EngineError):
             if place
             else f"node {node}"
         )
-        super().__init__(f"{where}: {exception_type}: {message}")
+        super().__init__(f"{printable_line(where)}: {exception_type}: {message}")
 
 
 class OutOfMemory(NodeFailed):
