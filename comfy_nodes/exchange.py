@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_nodes.anytype import ANY
+from comfy_nodes.anytype import ANY, LoaderTypes
 from comfy_nodes.registry import REGISTRY, running_context_key
 
 
@@ -23,7 +23,7 @@ class DiscomfortContextLoader:
 
     CATEGORY = "discomfort/internal"
     DESCRIPTION = "Put in by Discomfort when it sends a prompt: gives a value of the running context."
-    RETURN_TYPES = (ANY,)
+    RETURN_TYPES = LoaderTypes((ANY,))
     RETURN_NAMES = ("value",)
     OUTPUT_IS_LIST = (True,)
     FUNCTION = "load"

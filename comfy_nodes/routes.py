@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from comfy_nodes.registry import REGISTRY, prompt_server
 from comfy_nodes.tokens import ServerToken
+from comfy_nodes.validation import Validation
 
 if TYPE_CHECKING:
     from aiohttp.web import Request, Response, StreamResponse
@@ -41,6 +42,7 @@ def add_routes() -> None:
     table.get("/discomfort/info")(routes.info)
     table.post("/discomfort/attach")(routes.guarded(routes.attach))
     table.post("/discomfort/detach")(routes.guarded(routes.detach))
+    table.post("/discomfort/validate")(routes.guarded(Validation(server).validate))
     table.post("/discomfort/missing")(routes.guarded(routes.missing))
     table.put("/discomfort/values/{key}/{digest}")(routes.guarded(routes.put_value))
     table.get("/discomfort/values/{key}/{digest}")(routes.guarded(routes.get_value))

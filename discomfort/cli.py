@@ -17,6 +17,7 @@ from discomfort.commands.ports import ports
 from discomfort.commands.prompt import prompt
 from discomfort.commands.run import run
 from discomfort.commands.stitch import stitch
+from discomfort.printable import printable
 
 app = typer.Typer(
     name="discomfort-graph",
@@ -51,6 +52,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             _write_everything(stream)
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and out.isatty():
+        sys.stdout = _Terminal(out.buffer, out.encoding, "backslashreplace", line_buffering=True)
     app()
 
 
@@ -60,3 +64,11 @@ def _write_everything(stream: io.TextIOWrapper) -> None:
         stream.reconfigure(errors="backslashreplace")
     else:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+class _Terminal(io.TextIOWrapper):
+    """Standard output where people read it: titles and texts of workflows are shown, and cannot steer the terminal."""
+
+    def write(self, text: str, /) -> int:
+        super().write(printable(text))
+        return len(text)

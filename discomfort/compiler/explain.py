@@ -11,6 +11,7 @@ from discomfort.compiler.cost import SAFE_DEPTH, prompt_seconds
 from discomfort.compiler.diagnostics import render
 from discomfort.compiler.graph import Graph, Link, Literal, NodeId, Step, ancestors, topological_order
 from discomfort.compiler.steps import prompt_depths, prompt_nodes, step_roots
+from discomfort.printable import printable_line
 
 if TYPE_CHECKING:
     from discomfort.compiler.plan import Plan, PlanInput, PlanOutput
@@ -32,7 +33,8 @@ def explain(plan: Plan) -> str:
         ["optimised:", *_note_lines(plan)],
         ["runs:", *_step_lines(plan)],
     ]
-    lines = [line for part in parts if len(part) > 1 or not part[0].endswith(":") for line in part]
+    shown = [part for part in parts if len(part) > 1 or not part[0].endswith(":")]
+    lines = [printable_line(line) for part in shown for line in part]
     if plan.diagnostics:
         lines += ["", render(plan.diagnostics)]
     return "\n".join(lines) + "\n"

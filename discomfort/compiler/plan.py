@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.diagnostics import Diagnostic, Place
 from discomfort.compiler.graph import Graph, Input, Json, Node, NodeId, Origin, Param, Step, ancestors, restricted
+from discomfort.printable import printable_line
 
 PassBy: TypeAlias = Literal["val", "ref"]
 PlanType = TypeVar("PlanType", bound="Plan")
@@ -145,7 +146,7 @@ class Plan:
         return Place(source if is_file else origin.workflow, None, origin.node, title, name)
 
     def __repr__(self) -> str:
-        names = ", ".join(workflow.name for workflow in self.workflows)
+        names = printable_line(", ".join(workflow.name for workflow in self.workflows))
         return (
             f"<Plan {names}: {len(self.inputs)} inputs, {len(self.outputs)} outputs, {len(self.effects)} effects,"
             f" {len(self.graph.nodes)} nodes, {len(self.steps)} steps>"

@@ -7,12 +7,13 @@ through `DiscomfortContextSaver` nodes, one for each name in `PromptRequest.outp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError
+from discomfort.printable import printable_line
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 LOADER_CLASS = "DiscomfortContextLoader"
 """Inputs: `digest` (a value's content digest) and `value_type` (ComfyUI's type, for people). One any-typed output."""
+
+PENDING = ""
+"""The digest in a loader for a value that an earlier prompt will compute, in prompts that are only validated."""
 
 SAVER_CLASS = "DiscomfortContextSaver"
 """Inputs: `value` (a link) and `name` (the key of `PromptRequest.outputs` it answers). An output node."""
@@ -59,7 +63,9 @@ class PromptRequest:
     loaders find values by digest and where an engine in another process stores what savers deliver;
     `extra_pnginfo` (with the editor's `workflow`) ends up in images that the prompt saves; `types` maps names in
     `outputs` to ComfyUI's types, where not every type can come back; `sequence` has nodes with effects in groups, each
-    to be done before the next begins, for engines that do not keep the order of the prompt.
+    to be done before the next begins, for engines that do not keep the order of the prompt; `undecided` has nodes whose
+    class cannot check its inputs yet, since an earlier prompt computes one of them; `validated`: `Engine.validate` has
+    just accepted exactly this prompt.
     """
 
     prompt: Prompt
@@ -71,6 +77,8 @@ class PromptRequest:
     optional: frozenset[str] = frozenset()
     types: Mapping[str, str] = field(default_factory=dict)
     sequence: Sequence[Sequence[str]] = ()
+    undecided: frozenset[str] = frozenset()
+    validated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +168,23 @@ class Engine(Protocol):
             EngineError: the engine does not take values, or is lost.
         """
 
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check all prompts of a program before the first of them runs; of a single one `run` does that itself.
+
+        A value that is not there yet comes from a loader whose digest is PENDING and whose `value_type` is the type
+        that it will have, `*` where that is open.
+
+        Raises:
+            PromptRejected: some would not pass the engine's own validation; lists the findings of all.
+            EngineLost: the engine died or stopped answering.
+        """
+
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
         """Run one prompt to its end. Cancelling the awaiting task interrupts the prompt and returns promptly.
 
         Raises:
-            PromptRejected: the prompt did not pass the engine's own validation; nothing ran.
+            PromptRejected: the prompt did not pass the engine's own validation; nothing of it ran, unless the error
+                says so: a ComfyUI server without our nodes can only validate a prompt by running it.
             NodeFailed: a node raised; everything finished before it is kept in the engine's cache.
             EngineLost: the engine died or stopped answering; calling again starts it again, where that is possible.
         """
@@ -178,11 +198,27 @@ class EngineError(DiscomfortError, RuntimeError):
 
 
 class PromptRejected(EngineError):
-    """An engine refused a prompt before anything ran; `diagnostics` says why, node by node."""
+    """An engine refused a program before anything ran; `diagnostics` says why, node by node.
 
-    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+    `written` lists the files that had been written by then. It is empty where the engine can validate a whole program
+    first, as all but ComfyUI servers without our nodes can.
+    """
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], written: Iterable[str] = ()) -> None:
         self.diagnostics = diagnostics
+        self.written: tuple[str, ...] = tuple(written)
         super().__init__("\n" + "\n\n".join(finding.render() for finding in diagnostics))
+
+    def add_written(self, files: Iterable[str]) -> None:
+        """Add files that were written before, to be listed in front of those that the error lists already."""
+        self.written = tuple(dict.fromkeys((*files, *self.written)))
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not self.written:
+            return text
+        files = "".join(f"\n  {printable_line(name)}" for name in self.written)
+        return f"{text}\n\nbefore the refusal, these files were written:{files}"
 
 
 class NodeFailed(EngineError):
@@ -199,7 +235,7 @@ class NodeFailed(EngineError):
             if place
             else f"node {node}"
         )
-        super().__init__(f"{where}: {exception_type}: {message}")
+        super().__init__(f"{printable_line(where)}: {exception_type}: {message}")
 
 
 class OutOfMemory(NodeFailed):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from discomfort.compiler.effects import EffectTable
@@ -104,6 +104,14 @@ class Executor:
                 steps.release()
         return steps.live_value
 
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check all prompts of a program before the first of them runs; see `Engine.validate`."""
+        if self.engine.pipelined:
+            await self.engine.validate(requests)
+            return
+        async with self._turn:
+            await self.engine.validate(requests)
+
     async def submit(self, request: PromptRequest, progress: RunProgress) -> PromptResult:
         """Run one prompt, again with back-off when the engine is lost; in turn where the engine takes one at a time."""
         if self.engine.pipelined:
@@ -119,6 +127,7 @@ class Executor:
                 if attempt == ATTEMPTS:
                     raise
                 logger.warning("attempt %d of %d: %s", attempt, ATTEMPTS, error)
+            request = replace(request, validated=False)  # another server may answer now
             await asyncio.sleep(BACK_OFF * 2 ** (attempt - 1))
             await self.engine.catalog()  # raises where it is gone for good; `start` would open one that was closed
         raise AssertionError("the loop returns or raises")

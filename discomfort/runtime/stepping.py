@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from discomfort.compiler.graph import Link
-from discomfort.runtime.engine import Delivered, PromptRequest, PromptResult
+from discomfort.compiler.types import Typing
+from discomfort.runtime.engine import Delivered, PromptRejected, PromptRequest, PromptResult
+from discomfort.runtime.pending import pending_values
 from discomfort.runtime.progress import RunProgress
-from discomfort.runtime.prompts import BoundRun, Work, make_prompt, remaining_work
+from discomfort.runtime.prompts import BoundPrompt, BoundRun, Work, make_prompt, remaining_work
+from discomfort.runtime.written import written_files
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
@@ -35,6 +38,9 @@ class RunReport:
 
 class Submitter(Protocol):
     """What runs one prompt."""
+
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check all prompts of a program before the first of them runs."""
 
     async def submit(self, request: PromptRequest, progress: RunProgress) -> PromptResult:
         """Run one prompt to its end, again where the engine is lost."""
@@ -70,6 +76,8 @@ class StepRunner:
         self._unknown: set[Link] = set()
         self._memos: dict[str, str] = {}
         self._unfinished = 0
+        self._validated: set[str] = set()
+        self._written: list[str] = []
 
     def left(self, run: BoundRun) -> list[Work]:
         """Return what is left of a run: the steps of which something is not known yet."""
@@ -79,7 +87,12 @@ class StepRunner:
         """Run what is left of every step; the first failure cancels the rest.
 
         A step waits for those whose values it reads, and one with effects for the last one with effects before it,
-        so that they come in their sequence. Everything else is queued ahead (law R4).
+        so that they come in their sequence. Everything else is queued ahead (law R4). All are validated before the
+        first of them runs.
+
+        Raises:
+            PromptRejected: with the files that the steps before had written, where the engine cannot validate first.
+            EngineError: see `Engine.run`.
         """
         for work in left:
             self._progress.add_prompt(len(work.nodes) + len(work.targets))
@@ -87,6 +100,14 @@ class StepRunner:
         if len(left) == 1:
             await self._run_step(run, left[0], ())
             return
+        await self._submitter.validate(self._foreseen(run, left))
+        try:
+            await self._run_steps(run, left)
+        except PromptRejected as error:
+            error.add_written(self._written)
+            raise
+
+    async def _run_steps(self, run: BoundRun, left: Sequence[Work]) -> None:
         owner = {link: number for number, work in enumerate(left) for link in work.targets}
         effects = frozenset(run.graph.effects)
         tasks: list[asyncio.Task[None]] = []
@@ -130,7 +151,31 @@ class StepRunner:
             await asyncio.shield(task)
         bound = make_prompt(run, work, self.digests, self._context.get_value, self.store)
         self._progress.name_places(bound.places)
-        request = PromptRequest(
+        request = self._request(run, bound, work.step.id in self._validated)
+        result = await self._submitter.submit(request, self._progress)
+        self._report.add(result)
+        self._written += written_files(result.ui, result.cached)
+        for name, link in bound.links.items():
+            if name in result.outputs:
+                self._take(run, link, result.outputs[name])
+        self._unfinished -= 1
+        if self._unfinished:  # what is finished outlives whatever becomes of the others
+            self.remember()
+
+    def _foreseen(self, run: BoundRun, left: Sequence[Work]) -> list[PromptRequest]:
+        """Return the prompts of all steps as far as they can be made before the first of them runs."""
+        typing = Typing(run.graph, run.graph.nodes, run.signatures)
+        pending = pending_values((link for work in left for link in work.targets), typing)
+        requests = []
+        for work in left:
+            bound = make_prompt(run, work, {**self.digests, **pending}, self._context.get_value, self.store)
+            requests.append(self._request(run, bound, validated=False))
+            if pending.keys().isdisjoint(work.loads):
+                self._validated.add(work.step.id)
+        return requests
+
+    def _request(self, run: BoundRun, bound: BoundPrompt, validated: bool) -> PromptRequest:
+        return PromptRequest(
             bound.prompt,
             bound.outputs,
             self._context,
@@ -140,15 +185,9 @@ class StepRunner:
             bound.optional,
             {name: run.types[link] for name, link in bound.links.items()} if run.types else {},
             bound.sequence,
+            bound.undecided,
+            validated,
         )
-        result = await self._submitter.submit(request, self._progress)
-        self._report.add(result)
-        for name, link in bound.links.items():
-            if name in result.outputs:
-                self._take(run, link, result.outputs[name])
-        self._unfinished -= 1
-        if self._unfinished:  # what is finished outlives whatever becomes of the others
-            self.remember()
 
     def _take(self, run: BoundRun, link: Link, delivered: Delivered) -> None:
         """Keep what a prompt delivered, to be remembered for further runs."""

@@ -158,6 +158,21 @@ def BehaviourShow(text: str) -> Any:
     return {"ui": {"text": [text]}}
 
 
+@node(("STRING",), {"text": TEXT}, VALIDATE_INPUTS=classmethod(lambda cls, text: text == "good" or f"no: {text!r}"))
+def BehaviourPicky(text: str) -> Any:
+    note(f"Picky {text}")
+    return (text,)
+
+
+def _wants_a_dozen(cls: Any, amount: float) -> bool | str:
+    return amount == 12.0 or f"{amount!r} is no dozen"
+
+
+@node(("STRING",), {"amount": ("FLOAT", {"default": 0.0})}, VALIDATE_INPUTS=classmethod(_wants_a_dozen))
+def BehaviourDozen(amount: float) -> Any:
+    return (f"a dozen ({amount!r})",)
+
+
 @node(("INT",), {"value": INT, "count": INT})
 def BehaviourSteps(value: int, count: int) -> Any:
     for _ in steps(count):
@@ -205,12 +220,14 @@ NODE_CLASS_MAPPINGS: dict[str, Any] = {
         BehaviourAdd,
         BehaviourAsyncAdd,
         BehaviourChoose,
+        BehaviourDozen,
         BehaviourHold,
         BehaviourList,
         BehaviourLoad,
         BehaviourMeet,
         BehaviourParty,
         BehaviourPass,
+        BehaviourPicky,
         BehaviourRepeat,
         BehaviourShow,
         BehaviourSteps,

@@ -26,6 +26,7 @@ from aiohttp import WSMsgType, web
 
 sys.path.insert(0, str(Path(__file__).parent))
 import double_nodes  # type: ignore[import-not-found]
+from double_validation import Validation, is_link  # type: ignore[import-not-found]
 
 
 @dataclass
@@ -58,7 +59,16 @@ class PromptServer:
         self.sockets: dict[str, web.WebSocketResponse] = {}
         self.prompt_queue = PromptQueue()
         self.client_id: str | None = None
+        self.on_prompt_handlers: list[Any] = []
         self.faults = Faults()
+
+    def add_on_prompt_handler(self, handler: Any) -> None:
+        self.on_prompt_handlers.append(handler)
+
+    def trigger_on_prompt(self, message: dict[str, Any]) -> dict[str, Any]:
+        for handler in self.on_prompt_handlers:
+            message = handler(message)
+        return message
 
     def send_sync(self, kind: str, data: dict[str, Any], client: str | None) -> None:
         asyncio.run_coroutine_threadsafe(self._send(kind, data, client), self.loop)
@@ -244,56 +254,6 @@ class Worker:
         text = json.dumps([spec["class_type"], inputs, str(changed(**literals)) if changed else ""], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest() + (" nan" if "nan" in text else "")
 
-    def check(self, prompt: dict[str, Any]) -> dict[str, Any] | None:
-        """Return what `/prompt` answers to a prompt that is wrong, or None."""
-        for node, spec in prompt.items():
-            if spec["class_type"] not in self.classes:
-                message = f"Cannot execute because node {spec['class_type']} does not exist."
-                error = {"type": "invalid_prompt", "message": message, "details": f"Node ID '#{node}'"}
-                return {"error": {**error, "extra_info": {}}, "node_errors": {}}
-        errors: dict[str, Any] = {}
-        for node, spec in prompt.items():
-            found = list(self.check_node(spec, prompt))
-            if found:
-                errors[node] = {"errors": found, "dependent_outputs": [], "class_type": spec["class_type"]}
-        if errors:
-            error = {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation"}
-            return {"error": {**error, "details": "", "extra_info": {}}, "node_errors": errors}
-        return None
-
-    def check_node(self, spec: dict[str, Any], prompt: dict[str, Any]) -> Any:
-        required = self.classes[spec["class_type"]].INPUT_TYPES().get("required", {})  # type: ignore[attr-defined]
-        for name, kind in required.items():
-            value = spec["inputs"].get(name)
-            extra = {"input_name": name, "input_config": list(kind)}
-            if name not in spec["inputs"]:
-                yield {
-                    "type": "required_input_missing",
-                    "message": "Required input is missing",
-                    "details": name,
-                    "extra_info": extra,
-                }
-            elif is_link(value):
-                given = self.classes[prompt[str(value[0])]["class_type"]].RETURN_TYPES[value[1]]  # type: ignore[attr-defined]
-                if given != kind[0] and "*" not in (given, kind[0]):
-                    yield {
-                        "type": "return_type_mismatch",
-                        "message": "Return type mismatch between linked nodes",
-                        "details": f"{name}, received_type({given}) mismatch input_type({kind[0]})",
-                        "extra_info": {**extra, "received_type": given, "linked_node": value},
-                    }
-            elif kind[0] == "INT" and not isinstance(value, int):
-                yield {
-                    "type": "invalid_input_type",
-                    "message": "Failed to convert an input value to a INT value",
-                    "details": f"{name}, {value}, invalid literal for int()",
-                    "extra_info": {**extra, "received_value": value},
-                }
-
-
-def is_link(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2
-
 
 def resolve(value: Any, results: dict[str, Any]) -> list[Any]:
     """Return the values that arrive at an input: a list, as every output is one."""
@@ -418,20 +378,19 @@ def add_submission(server: PromptServer, worker: Worker) -> None:
     @routes.post("/prompt")
     async def prompt(request: web.Request) -> web.Response:
         asked = await request.json()
-        refused = worker.check(asked["prompt"])
-        if refused is not None:
-            return web.json_response(refused, status=400)
-        nodes = asked["prompt"].items()
-        targets = asked.get("partial_execution_targets")
-        outputs = [node for node, spec in nodes if getattr(worker.classes[spec["class_type"]], "OUTPUT_NODE", False)]
-        outputs = [node for node in reversed(outputs) if targets is None or node in targets]
+        asked = server.trigger_on_prompt(asked)
+        valid, error, outputs, errors = await sys.modules["execution"].validate_prompt(
+            asked["prompt_id"], asked["prompt"], asked.get("partial_execution_targets")
+        )
+        if not valid:
+            return web.json_response({"error": error, "node_errors": errors}, status=400)
         extra = {**asked.get("extra_data", {}), "client_id": asked.get("client_id")}
         number = queue.put(asked["prompt_id"], asked["prompt"], extra, outputs)
         if faults.lose_answer:
             faults.lose_answer -= 1
             assert request.transport is not None
             request.transport.abort()
-        return web.json_response({"prompt_id": asked["prompt_id"], "number": number, "node_errors": {}})
+        return web.json_response({"prompt_id": asked["prompt_id"], "number": number, "node_errors": errors})
 
 
 def add_queue(server: PromptServer) -> None:
@@ -503,17 +462,24 @@ def fault_middleware(faults: Faults) -> Any:
     return middleware
 
 
+def leave_module(name: str, **content: Any) -> None:
+    """Leave one of ComfyUI's modules where custom nodes find it."""
+    sys.modules[name] = types.ModuleType(name)
+    vars(sys.modules[name]).update(content)
+
+
 async def serve(arguments: argparse.Namespace) -> None:
     server = PromptServer(asyncio.get_running_loop())
-    module = types.ModuleType("server")
-    module.PromptServer = PromptServer  # type: ignore[attr-defined]
-    sys.modules["server"] = module
+    leave_module("server", PromptServer=PromptServer)
     base = Path(arguments.base_directory)
     double_nodes.BASE = base
     classes = dict(double_nodes.NODE_CLASS_MAPPINGS)
     if not arguments.no_nodes:
         classes.update(load_custom_nodes([path for paths in arguments.extra_model_paths_config for path in paths])[0])
     worker = Worker(server, classes)
+    leave_module("execution", validate_prompt=Validation(worker.classes).validate_prompt)
+    leave_module("nodes", NODE_CLASS_MAPPINGS=worker.classes)
+    server.add_on_prompt_handler(double_nodes.fill_in)
     add_websocket(server)
     add_facts(server, worker)
     add_submission(server, worker)

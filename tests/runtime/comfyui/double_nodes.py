@@ -67,6 +67,77 @@ class PreviewImage(Node):
         return {"ui": {"images": shown}, "result": ()}
 
 
+class SaveImage(Node):
+    INPUT_TYPES = required(images="IMAGE", filename_prefix="STRING")
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+
+    def run(self, images: Any, filename_prefix: str) -> dict[str, Any]:
+        from PIL import Image
+
+        (BASE / "output").mkdir(parents=True, exist_ok=True)
+        shown = []
+        for frame in images:
+            number = 1 + sum(path.name.startswith(f"{filename_prefix}_") for path in (BASE / "output").iterdir())
+            name = f"{filename_prefix}_{number:05}_.png"
+            Image.fromarray((frame * 255).round().byte().numpy()).save(BASE / "output" / name)
+            shown.append({"filename": name, "subfolder": "", "type": "output"})
+        return {"ui": {"images": shown}, "result": ()}
+
+
+class Picky(Node):
+    """Hands a picture on; accepts one mood only."""
+
+    INPUT_TYPES = required(images="IMAGE", mood="STRING")
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, mood: str) -> bool | str:
+        return True if mood == "good" else f"not in the mood: {mood!r}"
+
+    def run(self, images: Any, mood: str) -> tuple[Any]:
+        assert mood == "good"
+        return (images,)
+
+
+class PickyAboutTypes(Node):
+    """Takes what says that it is a picture."""
+
+    INPUT_TYPES = required(images="IMAGE")
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, input_types: dict[str, str]) -> bool | str:
+        return True if input_types["images"] in ("IMAGE",) else f"no picture, but {input_types['images']!r}"
+
+    def run(self, images: Any) -> tuple[Any]:
+        return (images,)
+
+
+class Blank(Node):
+    """Needs a value that an on-prompt handler of its pack fills in."""
+
+    INPUT_TYPES = required(value="INT")
+    RETURN_TYPES = ("INT",)
+
+    def run(self, value: int) -> tuple[int]:
+        return (value,)
+
+
+def fill_in(message: dict[str, Any]) -> dict[str, Any]:
+    """The handler that the pack of `Blank` adds to the server."""
+    for spec in message["prompt"].values():
+        if spec["class_type"] == "Blank":
+            spec["inputs"].setdefault("value", 42)
+    return message
+
+
+class Greeting(Node):
+    RETURN_TYPES = ("STRING",)
+    INPUT_TYPES = required(text="STRING")
+
+    def run(self, text: str) -> tuple[str]:
+        return (text,)
+
+
 class LoadImage(Node):
     INPUT_TYPES = required(image="STRING")
     RETURN_TYPES = ("IMAGE", "MASK")
@@ -283,12 +354,14 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
     made.__name__: made
     for made in (
         Add,
+        Blank,
         CLIPTextEncode,
         CheckpointLoaderSimple,
         Count,
         EmptyImage,
         EmptyLatentImage,
         Frames,
+        Greeting,
         ImageBatch,
         ImageInvert,
         ImageToMask,
@@ -298,9 +371,12 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         LoraName,
         MaskToImage,
         Misbehave,
+        Picky,
+        PickyAboutTypes,
         PreviewAny,
         PreviewImage,
         RepeatLatentBatch,
+        SaveImage,
         Sleep,
         SleepForTests,
         VAEDecode,

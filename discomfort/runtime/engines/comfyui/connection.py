@@ -8,8 +8,9 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from comfy_nodes.routes import PROTOCOL
@@ -24,6 +25,7 @@ from discomfort.runtime.engine import (
     Listener,
     Prompt,
     PromptInterrupted,
+    PromptRejected,
     PromptRequest,
     PromptResult,
 )
@@ -32,8 +34,10 @@ from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
 from discomfort.runtime.engines.comfyui.transport import Transport, Unanswered, is_final
-from discomfort.runtime.engines.comfyui.turns import Targets, hearing_once, nodes_of, turns
+from discomfort.runtime.engines.comfyui.turns import Targets, all_targets, hearing_once, nodes_of, turns
+from discomfort.runtime.engines.comfyui.validation import Validation, submission
 from discomfort.runtime.loop import within
+from discomfort.runtime.written import written_files
 
 _FAREWELL_SECONDS = 3.0
 _TAKE_OFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -74,6 +78,7 @@ class Connection:
         self._patience = patience
         self._is_running = is_running
         self._channel: Channel | None = None
+        self._validation: Validation | None = None
         self._has_nodes = False
         self._catalog: asyncio.Task[Catalog] | None = None
         self._runs: dict[str, PromptRun] = {}
@@ -125,6 +130,15 @@ class Connection:
         await self.settle()
         return await self._channel.crossing(context)
 
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check the prompts of a program before the first of them runs; see `Engine.validate`.
+
+        A server without our nodes can only be asked by sending a prompt, which it runs.
+        """
+        await self.settle()
+        if self._validation is not None:
+            await self._validation.check_program(requests)
+
     async def run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`."""
         try:
@@ -142,10 +156,16 @@ class Connection:
         if request.extra_pnginfo:
             extra_data["extra_pnginfo"] = dict(request.extra_pnginfo)
         listener = hearing_once(listener)
-        runs = []
-        for targets in turns(request):
-            runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
-            await self._finish(runs[-1], prompt, extra_data, targets)
+        if self._validation is not None and not request.validated:
+            await self._validation.check(prompt, extra_data, all_targets(request), request.places)
+        runs: list[PromptRun] = []
+        try:
+            for targets in turns(request):
+                runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
+                await self._finish(runs[-1], prompt, extra_data, targets)
+        except PromptRejected as error:
+            error.add_written(name for run in runs for name in written_files(run.ui, run.cached))
+            raise
         ui = {node: shown for run in runs for node, shown in run.ui.items()}
         outputs = await channel.deliver(request, ui)
         missing = sorted(request.outputs.keys() - outputs.keys() - request.optional)
@@ -159,8 +179,14 @@ class Connection:
         Raises:
             EngineError: see `Engine.run`.
         """
+        if self._validation is not None:
+            await self._validation.check(prompt, extra_data, None, {})
         run = PromptRun(str(uuid.uuid4()), {}, None)
-        await self._finish(run, prompt, extra_data)
+        try:
+            await self._finish(run, prompt, extra_data)
+        except PromptRejected as error:
+            error.add_written(written_files(run.ui, run.cached))
+            raise
         history: dict[str, Any] = {}
         deadline = time.monotonic() + self._patience.retry_seconds
         while not history and time.monotonic() < deadline:  # the server files it a moment after it says success
@@ -225,17 +251,12 @@ class Connection:
                 f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides"
             )
         transport.token = self._token or os.environ.get(TOKEN_VARIABLE) or read_token(str(info.get("server")))
+        self._validation = Validation(transport, self.catalog)
         return NodesChannel(transport, transport.is_local)
 
     async def _submit(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets) -> None:
         """Queue the prompt; where the answer got lost, only when the server does not know the prompt already."""
-        payload = {
-            "prompt": prompt,
-            "prompt_id": run.prompt_id,
-            "client_id": self.transport.client_id,
-            "extra_data": dict(extra_data),
-            **({} if targets is None else {"partial_execution_targets": list(targets)}),
-        }
+        payload = submission(self.transport, run.prompt_id, prompt, extra_data, targets)
         try:
             status, answer = await self.transport.post_json("/prompt", payload)
         except EngineLost:
@@ -253,8 +274,18 @@ class Connection:
             raise kind(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {answer}")
         if isinstance(answer, dict) and answer.get("node_errors"):
             # Some outputs were refused, the rest is queued: all or nothing.
-            await self._take_off(run.prompt_id)
+            await self._stop_rest(run)
             raise rejection(answer, run.places, prompt)
+
+    async def _stop_rest(self, run: PromptRun) -> None:
+        """Take off what the server runs of a prompt that it refused in part; learn what that wrote until then."""
+        await self._take_off(run.prompt_id)
+        deadline = time.monotonic() + self._patience.retry_seconds
+        while run.prompt_id in {*chain(*await self._queue())} and time.monotonic() < deadline:
+            await asyncio.sleep(_NOTICE_SECONDS)
+        history = await self.transport.get_json(f"/history/{run.prompt_id}", _PROBE_SECONDS)
+        if run.prompt_id in history:
+            run.recall(history[run.prompt_id])
 
     async def _knows(self, run: PromptRun) -> bool:
         """Return whether the server has the prompt: queued, running, or done, and then finish it from the history."""

@@ -188,6 +188,10 @@ class ComfyUIEngine:
         """Return what can be brought to the server and back; None: everything, as through shared memory."""
         return await self._ask(lambda connection: connection.crossing(context))
 
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check the prompts of a program before the first of them runs; see `Engine.validate`."""
+        await self._ask(lambda connection: connection.validate(requests))
+
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`."""
         return await (await self.connected()).run(request, listener)

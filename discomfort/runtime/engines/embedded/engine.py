@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -19,7 +19,7 @@ from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import ResultCache
 from discomfort.runtime.engines.embedded.describe import describe_class
 from discomfort.runtime.engines.embedded.folders import Folders, use_folders
-from discomfort.runtime.engines.embedded.prompt_run import EMBEDDED, Supplier, run_prompt
+from discomfort.runtime.engines.embedded.prompt_run import EMBEDDED, Supplier, run_prompt, validate_prompts
 from discomfort.runtime.engines.embedded.registration import check_classes, load_classes
 from discomfort.runtime.engines.embedded.scheduler import Instances
 
@@ -92,6 +92,20 @@ class EmbeddedEngine:
             return await self._in_worker(
                 lambda: run_prompt(request, classes, self._supplier, self._cache, self._instances, bridge)
             )
+        except asyncio.CancelledError:
+            bridge.cancel()
+            raise
+        finally:
+            await bridge.close()
+
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check the prompts of a program before the first of them runs; see `Engine.validate`."""
+        await self.start()
+        assert self._classes is not None
+        classes = self._classes
+        bridge = Bridge(asyncio.get_running_loop(), None)
+        try:
+            await self._in_worker(lambda: validate_prompts(requests, classes, self._supplier, bridge))
         except asyncio.CancelledError:
             bridge.cancel()
             raise

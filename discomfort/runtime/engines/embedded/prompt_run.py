@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import CoroutineType
 from typing import Any, NamedTuple
 
@@ -80,6 +80,29 @@ def run_prompt(
         for node_id in instances.keys() - graph.raw.keys():
             del instances[node_id]
     return _result(request, run, outputs)
+
+
+def validate_prompts(
+    requests: Sequence[PromptRequest], classes: Mapping[str, Any], supplier: Supplier, bridge: Bridge
+) -> None:
+    """Check the prompts of a program before the first of them runs.
+
+    Raises:
+        PromptRejected: some did not pass the checks; lists the findings of all.
+    """
+    found: dict[Diagnostic, None] = {}
+    definition_of = _Definitions(classes, supplier).__getitem__
+    for request in requests:
+        try:
+            _refuse_missing_classes(request, classes, supplier)
+            graph = PromptGraph(request.prompt, definition_of)
+            with paused_collector():
+                order, _ = _read(request, graph)
+                _validate(request, graph, order, bridge)
+        except PromptRejected as error:
+            found.update(dict.fromkeys(error.diagnostics))
+    if found:
+        raise PromptRejected(tuple(found))
 
 
 def _refuse_missing_classes(request: PromptRequest, classes: Mapping[str, Any], supplier: Supplier) -> None:

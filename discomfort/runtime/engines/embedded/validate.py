@@ -12,7 +12,7 @@ from discomfort.compiler.catalog import Catalog, InputSpec
 from discomfort.compiler.diagnostics import Diagnostic, did_you_mean
 from discomfort.compiler.graph import Literal
 from discomfort.compiler.types import Signatures, accepts, wanted_type
-from discomfort.runtime.engine import PromptRequest
+from discomfort.runtime.engine import LOADER_CLASS, PENDING, PromptRequest
 from discomfort.runtime.engines.embedded import invoke
 from discomfort.runtime.engines.embedded.node_protocol import Definition, Parameters
 from discomfort.runtime.engines.embedded.places import finding
@@ -53,7 +53,8 @@ class Validator:
                 self._note(node, name, "required_input_missing", "needs a value or a link, and has neither")
         for name, producer, slot in linked.values():
             self._check_link(node, name, None, producer, slot, typed)
-        if definition.validates is not None and len(self.diagnostics) == before:
+        decided = node.id not in self._request.undecided
+        if definition.validates is not None and decided and len(self.diagnostics) == before:
             self._ask(node, definition, definition.validates)
 
     def _specs(self, node: PromptNode) -> Mapping[str, InputSpec]:
@@ -121,13 +122,13 @@ class Validator:
             self._note(node, name, "bad_linked_input", words)
         elif spec is None or typed or kinds[slot] == spec.type:
             return
-        elif not accepts(kinds[slot], wanted_type(spec)):
+        elif not accepts(kind := _pending_type(source) or kinds[slot], wanted_type(spec)):
             self._note(
                 node,
                 name,
                 "return_type_mismatch",
                 f"expects {wanted_type(spec)}, and output {slot} of node {producer!r} ({source.definition.name}) is "
-                f"{kinds[slot]}",
+                f"{kind}",
             )
 
     def _ask(self, node: PromptNode, definition: Definition, takes: Parameters) -> None:
@@ -149,6 +150,13 @@ class Validator:
         if answer is not True and arguments:
             words = answer if isinstance(answer, str) else f"VALIDATE_INPUTS of {definition.name} refused the inputs"
             self._note(node, None, "custom_validation_failed", words)
+
+
+def _pending_type(node: PromptNode) -> str | None:
+    """Return the type that a value will have which is not there yet; None for a node that is no loader of such."""
+    if node.raw["class_type"] == LOADER_CLASS and node.constants.get("digest") == PENDING:
+        return str(node.constants.get("value_type"))
+    return None
 
 
 def _unwrapped(node: PromptNode) -> set[str]:
