@@ -81,22 +81,25 @@ def _check_depth(info: Mapping[str, Any]) -> None:
     """Refuse what nothing that recurses could write: deep entries, and keys that JSON lacks."""
     level: list[Any] = [info]
     for _ in range(DEEPEST):
-        # by identity: what Python objects hold twice is looked at once
-        level = list({id(item): item for holder in level for item in _items(holder) if type(item) in _HOLDERS}.values())
+        level = [item for holder in level for item in _items(holder) if type(item) in _HOLDERS]
         if not level:
             return
+        if len(level) > 1000:  # what Python objects hold twice is looked at once
+            level = list({id(item): item for item in level}.values())
     _refuse("", f"it is nested more than {DEEPEST} levels deep")
 
 
 _HOLDERS = frozenset((dict, list, tuple))
+_TEXT = frozenset((str,))
 
 
 def _items(holder: Any) -> Iterable[Any]:
     if not isinstance(holder, Mapping):
         return holder  # type: ignore[no-any-return]
-    for key in holder:
-        if not isinstance(key, str):
-            _refuse("", f"it holds an object with the key {_shown(key)}, expected text")
+    if not set(map(type, holder)) <= _TEXT:
+        for key in holder:
+            if not isinstance(key, str):
+                _refuse("", f"it holds an object with the key {_shown(key)}, expected text")
     return holder.values()
 
 
