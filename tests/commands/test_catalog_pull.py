@@ -1,4 +1,4 @@
-"""`catalog pull` from servers that answer anything but a catalog: a sentence and a status, soon, and nothing written."""
+"""`catalog pull` from servers that answer anything but a catalog: a sentence and a status, soon; nothing is written."""
 
 from __future__ import annotations
 
