@@ -16,6 +16,7 @@ from discomfort.compiler.catalog import Catalog, default_catalog, own_catalog
 from discomfort.compiler.checked_catalog import usable_entries
 from discomfort.compiler.graph import Literal, Node
 from discomfort.runtime.engine import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
+from discomfort.runtime.engines.embedded import patterns
 from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import ResultCache
 from discomfort.runtime.engines.embedded.describe import describe_safely
@@ -107,6 +108,7 @@ class EmbeddedEngine:
         """Let results, objects and the worker thread go."""
         self._cache.clear()
         self._instances.clear()
+        patterns.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=False)
