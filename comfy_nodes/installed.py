@@ -22,12 +22,12 @@ def workflow_folders() -> list[Path]:
 
 def installed_catalog() -> Catalog:
     """Return the node classes of this ComfyUI; each is described, its lists of files too, when it is looked up."""
-    from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.checked_catalog import LiveCatalog
 
-    class LiveCatalog(Catalog):
+    class InstalledCatalog(LiveCatalog):
         digest = ""  # describes every class, and plans made here are never stored
 
-    return LiveCatalog(_ObjectInfo(sys.modules["nodes"].NODE_CLASS_MAPPINGS))
+    return InstalledCatalog(_ObjectInfo(sys.modules["nodes"].NODE_CLASS_MAPPINGS), "this ComfyUI")
 
 
 def ask_whether_changed(class_type: str, inputs: Mapping[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from discomfort.compiler.arguments import check_arguments, list_sources
 from discomfort.compiler.assemble import assemble
 from discomfort.compiler.catalog import Catalog, default_catalog
 from discomfort.compiler.check import Checker, without_repeats
+from discomfort.compiler.checked_catalog import catalog_findings
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, did_you_mean, has_errors
 from discomfort.compiler.effects import EffectTable
@@ -23,7 +24,7 @@ from discomfort.compiler.plan import Plan
 from discomfort.compiler.steps import step_findings
 from discomfort.compiler.stitch import Program, order_units, stitch
 from discomfort.compiler.types import Signatures, Typing
-from discomfort.compiler.units import Unit, load_units, place_in_program
+from discomfort.compiler.units import Unit, load_units, place_in_program, used_classes
 from discomfort.compiler.verify import require_sound
 from discomfort.rules import PassByRules, load_rules
 
@@ -73,6 +74,8 @@ def compile(
     travel = load_rules(rules)
     with paused_collector():
         units = load_units(sources, known, chosen.frontend, effects, findings)
+        if known.unusable:
+            findings += catalog_findings(known, used_classes(unit.workflow for unit in units))
         stop_on_errors(findings)
         if order == "auto":
             units = order_units(units, findings)

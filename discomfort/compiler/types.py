@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from discomfort.compiler.catalog import Catalog, InputSpec, NodeClass, read_input_groups
+from discomfort.compiler.catalog_entries import AUTOGROW as AUTOGROW
+from discomfort.compiler.catalog_entries import DYNAMIC_COMBO as DYNAMIC_COMBO
+from discomfort.compiler.catalog_entries import MATCH_TYPE as MATCH_TYPE
 from discomfort.compiler.effects import LOADER_CLASS, PORT_CLASS
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Param
 
@@ -18,9 +21,6 @@ ANY = "*"
 UNKNOWN = "?"
 """The type of what a class that no catalog describes gives: nothing can be said against it."""
 
-MATCH_TYPE = "COMFY_MATCHTYPE_V3"
-AUTOGROW = "COMFY_AUTOGROW_V3"
-DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
 _DYNAMIC = (AUTOGROW, DYNAMIC_COMBO)
 
 _BY_VALUE = {("INT", "FLOAT"), ("STRING", "COMBO"), ("COMBO", "STRING")}

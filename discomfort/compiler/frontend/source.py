@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from discomfort.compiler.frontend.contents import FileTooLarge, StoredBytes, open_content, read_limited
 from discomfort.compiler.frontend.findings import Findings
 
 
@@ -19,7 +20,7 @@ class Source:
 
     name: str
     label: str
-    content: bytes | Mapping[str, Any] | None
+    content: bytes | StoredBytes | Mapping[str, Any] | None
 
 
 def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
@@ -29,7 +30,7 @@ def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return Source(name or "workflow", "<bytes>", bytes(source)), Findings("<bytes>")
     if source == "-":
-        return Source(name or "stdin", "<stdin>", sys.stdin.buffer.read()), Findings("<stdin>")
+        return _standard_input(name or "stdin")
     if isinstance(source, str) and source.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
         return Source(name or "workflow", "<text>", source.encode("utf-8", "surrogatepass")), Findings("<text>")
     label = str(source)
@@ -40,12 +41,21 @@ def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
         return Source(name or "workflow", label, None), findings
     stem = name or Path(label).stem or "workflow"
     try:
-        content: bytes | None = Path(source).read_bytes()
+        content: bytes | StoredBytes | None = open_content(source)
     except (OSError, ValueError) as error:
         content = None
         words = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
         findings.error("DF101", f"the workflow cannot be read: {words}", hint="check the path")
     return Source(stem, label, content), findings
+
+
+def _standard_input(name: str) -> tuple[Source, Findings]:
+    findings = Findings("<stdin>")
+    try:
+        return Source(name, "<stdin>", read_limited(sys.stdin.buffer)), findings
+    except (FileTooLarge, OSError) as error:
+        findings.error("DF101", f"the workflow cannot be read: {error}")
+        return Source(name, "<stdin>", None), findings
 
 
 def parse_json(content: bytes, findings: Findings) -> Any:

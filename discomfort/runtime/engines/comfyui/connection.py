@@ -15,7 +15,8 @@ from typing import Any
 
 from comfy_nodes.routes import PROTOCOL
 from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
-from discomfort.compiler.catalog import OWN_CLASSES, Catalog, default_catalog
+from discomfort.compiler.catalog import OWN_CLASSES, Catalog
+from discomfort.compiler.checked_catalog import parse_catalog, with_input_lists
 from discomfort.compiler.effects import PORT_CLASS
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine import (
@@ -231,12 +232,15 @@ class Connection:
 
     async def _read_catalog(self) -> Catalog:
         """Return the server's classes, and ports: those are resolved before a prompt is sent, whatever it has."""
-        classes = await self.transport.get_json("/object_info")
-        if not any("is_input_list" in info for info in classes.values()):  # ComfyUI up to 0.3.64 at least
-            known = default_catalog()
-            for name in classes.keys() & known.keys():
-                classes[name]["is_input_list"] = known[name].is_input_list
-        return Catalog({PORT_CLASS: OWN_CLASSES[PORT_CLASS], **classes})
+        status, body = await self.transport.request("GET", "/object_info")
+        where = f"{self.transport.url}/object_info"
+        if status != 200:
+            raise EngineLost(f"{where} answered with status {status}: {body[:300]!r}")
+        try:
+            catalog = await asyncio.to_thread(parse_catalog, body, where)
+        except ValueError as error:
+            raise EngineLost(str(error)) from error
+        return Catalog({PORT_CLASS: OWN_CLASSES[PORT_CLASS]}).merged(with_input_lists(catalog))
 
     async def _choose_channel(self) -> Channel:
         transport = self.transport

@@ -24,6 +24,8 @@ class Bridge:
     def __init__(self, loop: asyncio.AbstractEventLoop, listener: Listener | None) -> None:
         self.listener = listener
         self.cancelled = False
+        self.at_cancel: list[Callable[[], object]] = []
+        """What the worker thread waits for, and how to end it."""
         self.finished: queue.SimpleQueue[tuple[str, asyncio.Task[Any] | None]] = queue.SimpleQueue()
         self._loop = loop
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -69,6 +71,8 @@ class Bridge:
     def cancel(self) -> None:
         """Stop the run: its coroutines now, its worker thread between two nodes."""
         self.cancelled = True
+        for end in list(self.at_cancel):
+            end()
         self.finished.put(("", None))
         for task in self._tasks:
             task.cancel()

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from discomfort.compiler.catalog import Catalog, default_catalog, own_catalog
+from discomfort.compiler.checked_catalog import usable_entries
 from discomfort.compiler.graph import Literal, Node
 from discomfort.runtime.engine import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
+from discomfort.runtime.engines.embedded import patterns
 from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import ResultCache
-from discomfort.runtime.engines.embedded.describe import describe_class
+from discomfort.runtime.engines.embedded.describe import describe_safely
 from discomfort.runtime.engines.embedded.folders import Folders, use_folders
 from discomfort.runtime.engines.embedded.prompt_run import EMBEDDED, Supplier, run_prompt, validate_prompts
 from discomfort.runtime.engines.embedded.registration import check_classes, load_classes
@@ -120,6 +122,7 @@ class EmbeddedEngine:
         """Let results, objects and the worker thread go."""
         self._cache.clear()
         self._instances.clear()
+        patterns.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=False)
@@ -178,16 +181,22 @@ class EmbeddedEngine:
         assert pack is not None
         classes = {name: kind for name, kind in pack.NODE_CLASS_MAPPINGS.items() if name not in self._registered}
         fresh = self._catalog is None
-        described = {
+        described: dict[str, Any] = {
             name: {**pack.describe(name), "python_module": default_catalog()[name].python_module}
             for name, kind in classes.items()
             if fresh or kind.LIVE_OPTIONS
         }
-        described.update({name: describe_class(name, kind) for name, kind in self._registered.items()})
+        described.update({name: describe_safely(name, kind) for name, kind in self._registered.items()})
         if self._catalog is None or any(self._described.get(name) != entry for name, entry in described.items()):
             self._described = described if fresh else {**self._described, **described}
-            self._catalog = own_catalog().merged(Catalog(self._described))
+            self._catalog = own_catalog().merged(self._checked_catalog())
         return self._catalog
+
+    def _checked_catalog(self) -> Catalog:
+        """Return the classes whose descriptions can be used; the pack's are our own and need no check."""
+        brought = {name: entry for name, entry in self._described.items() if name in self._registered}
+        pack = {name: entry for name, entry in self._described.items() if name not in self._registered}
+        return Catalog(pack).merged(usable_entries(brought, "<registered classes>"))
 
 
 def _file_digest(path: Path) -> str:

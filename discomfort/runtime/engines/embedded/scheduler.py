@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import CoroutineType
 from typing import Any, NoReturn
 
@@ -74,6 +75,16 @@ class Run:
         """Raise Interrupted when the run was cancelled."""
         if self._bridge.cancelled:
             raise Interrupted
+
+    @contextmanager
+    def ended_by_cancel(self, end: Callable[[], object]) -> Iterator[None]:
+        """Have `end` called when the run is cancelled during a `with` block; see `hooks.ended_by_cancel`."""
+        self._bridge.at_cancel.append(end)
+        try:
+            self.check_interrupted()
+            yield
+        finally:
+            self._bridge.at_cancel.remove(end)
 
     def report(self, node: str, value: float, maximum: float) -> None:
         """Tell how far a node is."""

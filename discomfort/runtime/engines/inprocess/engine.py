@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.compiler.catalog import OWN_CLASSES, Catalog
+from discomfort.compiler.checked_catalog import LiveCatalog
 from discomfort.compiler.graph import Literal, Node
 from discomfort.runtime.engine import Listener, PromptRequest, PromptResult
 from discomfort.runtime.engines.embedded import natives
@@ -97,7 +98,7 @@ class InProcessEngine(EmbeddedEngine):
 
     def _read_catalog(self) -> Catalog:
         assert isinstance(self._classes, _Classes)
-        return Catalog(_ObjectInfo(self._classes))
+        return LiveCatalog(_ObjectInfo(self._classes), str(self._path))
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
-NUMBER = re.compile(r"[-+]?(?:\d*\.*\d+)")
+# ComfyUI's `[-+]?(?:\d*\.*\d+)`, which takes hours for a million dots: dots count where they begin.
+NUMBER = re.compile(r"[-+]?\d*(?:(?<!\.)\.+)?\d+")
 
 
 def _ending_in_zero(sigmas: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from discomfort.runtime.engines.embedded import patterns
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 
@@ -80,24 +81,9 @@ def regex_match(
 ) -> tuple[bool]:
     """Tell whether a regular expression occurs in a text; one that cannot be read does not."""
     try:
-        return (re.search(regex_pattern, string, _flags(case_insensitive, multiline, dotall)) is not None,)
+        return (patterns.match("search", regex_pattern, _flags(case_insensitive, multiline, dotall), string),)
     except re.error:
         return (False,)
-
-
-def _extract(pattern: re.Pattern[str], string: str, mode: str, group: int) -> str | None:
-    if mode == "All Matches":
-        found = pattern.findall(string)
-        return "\n".join(match[0] if isinstance(match, tuple) else match for match in found)
-    if mode == "All Groups":
-        matches = [match for match in pattern.finditer(string) if pattern.groups >= max(group, 1)]
-        return "\n".join(match.group(group) for match in matches)
-    match = pattern.search(string)
-    if match is None:
-        return ""
-    if mode == "First Match":
-        return match.group(0)
-    return match.group(group) if pattern.groups >= group else ""
 
 
 @node("RegexExtract")
@@ -111,11 +97,11 @@ def regex_extract(
     group_index: int = 1,
 ) -> tuple[str | None]:
     """Give what a regular expression or one of its groups matches, one a line; nothing for one that is wrong."""
+    flags = _flags(case_insensitive, multiline, dotall)
     try:
-        pattern = re.compile(regex_pattern, _flags(case_insensitive, multiline, dotall))
+        return (patterns.match("extract", regex_pattern, flags, string, mode, group_index),)
     except re.error:
         return ("",)
-    return (_extract(pattern, string, mode, group_index),)
 
 
 @node("RegexReplace")
@@ -130,7 +116,7 @@ def regex_replace(
 ) -> tuple[str]:
     """Replace what a regular expression matches, `count` times or everywhere."""
     flags = _flags(case_insensitive, multiline, dotall)
-    return (re.sub(regex_pattern, replace, string, count=count, flags=flags),)
+    return (patterns.match("replace", regex_pattern, flags, string, replace, count),)
 
 
 @node("JsonExtractString")
