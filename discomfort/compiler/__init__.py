@@ -22,7 +22,7 @@ from discomfort.compiler.passes.hooks import observers
 from discomfort.compiler.passes.rewrite import producers_first
 from discomfort.compiler.plan import Plan
 from discomfort.compiler.steps import step_findings
-from discomfort.compiler.stitch import Program, order_units, stitch
+from discomfort.compiler.stitch import Program, link_written_values, order_units, stitch
 from discomfort.compiler.types import Signatures, Typing
 from discomfort.compiler.units import Unit, load_units, place_in_program, used_classes
 from discomfort.compiler.verify import require_sound
@@ -79,7 +79,7 @@ def compile(
         stop_on_errors(findings)
         if order == "auto":
             units = order_units(units, findings)
-        program = stitch(units)
+        program = link_written_values(stitch(units), units, Signatures(known))
         program = ask_for(program, outputs, units, findings)
         check(program, units, known, findings)
         stop_on_errors(findings)

@@ -21,6 +21,9 @@ from discomfort.compiler.diagnostics import Diagnostic
 from discomfort.compiler.own_classes import OWN_CLASSES as OWN_CLASSES
 from discomfort.compiler.own_classes import RUNNER_OUTPUTS as RUNNER_OUTPUTS
 
+COMPARED = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+"""The types that ComfyUI compares the type of an input with, to convert and check a literal there, in this order."""
+
 SNAPSHOT = Path(__file__).with_name("data") / "comfyui-0.33.0.json.gz"
 """The bundled catalog: the structure of every class of ComfyUI 0.33.0 without custom nodes."""
 
@@ -46,7 +49,8 @@ class InputSpec:
 
     `group` is "required", "optional" or "hidden". `type` is ComfyUI's word ("IMAGE", "INT", "*", "STRING,INT",
     "COMFY_AUTOGROW_V3", "COMBO"…); a combo written as a list has type "COMBO" and its list in `choices`.
-    `options` holds default, min, max, step, lazy, forceInput, template… as served.
+    `options` holds default, min, max, step, lazy, forceInput, template… as served. `equals` are the types that the
+    type of a live class compares equal to although its text is another (a subclass of str, as packs write "any").
     """
 
     name: str
@@ -54,6 +58,7 @@ class InputSpec:
     group: str
     options: Mapping[str, Any]
     choices: tuple[Any, ...] | None = None
+    equals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +260,20 @@ def read_input_groups(groups: Mapping[str, Any]) -> tuple[InputSpec, ...]:
 
 def _read_input(name: str, group: str, spec: Any) -> InputSpec:
     if isinstance(spec, str):
-        return InputSpec(name, spec, group, {})
+        return InputSpec(name, str(spec), group, {})
     type_or_choices = spec[0]
     options = spec[1] if len(spec) > 1 and isinstance(spec[1], Mapping) else {}
     if isinstance(type_or_choices, (list, tuple)):
         return InputSpec(name, "COMBO", group, options, tuple(type_or_choices))
-    choices = options.get("options") if type_or_choices == "COMBO" else None
-    return InputSpec(name, str(type_or_choices), group, options, None if choices is None else tuple(choices))
+    kind = str(type_or_choices)
+    choices = options.get("options") if kind == "COMBO" else None
+    equals = () if type(type_or_choices) is str else _also_equal(type_or_choices, kind)
+    return InputSpec(name, kind, group, options, None if choices is None else tuple(choices), equals)
+
+
+def _also_equal(declared: Any, text: str) -> tuple[str, ...]:
+    """Return what else than its text a declared type compares equal to."""
+    return tuple(kind for kind in COMPARED if kind != text and declared == kind)
 
 
 def _read_outputs(info: Mapping[str, Any]) -> tuple[OutputSpec, ...]:

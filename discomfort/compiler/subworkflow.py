@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler import CompileError, compile
 from discomfort.compiler.catalog import RUNNER_OUTPUTS
-from discomfort.compiler.effects import RUNNER_CLASS
+from discomfort.compiler.effects import PORT_CLASS, RUNNER_CLASS
 from discomfort.compiler.emit import plain_value
 from discomfort.compiler.graph import Input, Link, Literal, Node, Param
 from discomfort.compiler.types import Signatures, accepts
@@ -176,10 +176,16 @@ def expand_subworkflow(plan: Plan, catalog: Catalog, given: Mapping[str, Any], p
         prefix: what the ids of the graph's nodes begin with: unique to the expanding node.
     """
     signatures = Signatures(catalog)
+    ports = {
+        node.id: value
+        for node in plan.graph.nodes.values()
+        if node.class_type == PORT_CLASS and type(value := node.inputs.get("input")) is Literal
+    }
 
     def value_of(value: Input, spec: InputSpec | None = None) -> Any:
         if type(value) is Link:
-            return [prefix + value.node, value.slot]
+            written = ports.get(value.node)
+            return plain_value(written.value) if written is not None else [prefix + value.node, value.slot]
         if type(value) is Param:
             return given.get(value.name)
         assert type(value) is Literal
@@ -195,7 +201,7 @@ def expand_subworkflow(plan: Plan, catalog: Catalog, given: Mapping[str, Any], p
 
     return {
         "result": tuple(value_of(output.source) for output in plan.outputs.values()),
-        "expand": {prefix + node.id: body_of(node) for node in plan.graph.nodes.values()},
+        "expand": {prefix + node.id: body_of(node) for node in plan.graph.nodes.values() if node.id not in ports},
     }
 
 

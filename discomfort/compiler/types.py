@@ -38,6 +38,16 @@ def is_open(type_name: str) -> bool:
     return type_name in (ANY, UNKNOWN, MATCH_TYPE) or ANY in members(type_name)
 
 
+def needs_link(spec: InputSpec | None) -> bool:
+    """Return whether a value reaches an input unchanged only along a link; None: the class does not declare it.
+
+    ComfyUI converts a literal by every type that the input's type compares equal to, and many packs write "any" as a
+    class that equals all of them. A catalog shows `*` for such a type and for harmless ones. A literal in an input
+    that is not declared does not arrive at all.
+    """
+    return spec is None or bool(spec.equals) or ANY in members(spec.type)
+
+
 def accepts(received: str, wanted: str) -> bool:
     """Return whether a link from an output of type `received` fits an input of type `wanted`."""
     if received == wanted or is_open(received) or is_open(wanted):

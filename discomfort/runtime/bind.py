@@ -6,12 +6,14 @@ nothing; `prompts` makes the prompts of what it returns, and the executor runs t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError, Place, Severity, near_misses, render
-from discomfort.compiler.effects import LOADER_CLASS, Effect, EffectTable
+from discomfort.compiler.effects import LOADER_CLASS, PORT_CLASS, Effect, EffectTable
+from discomfort.compiler.emit import plain_value
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Param, Step, ancestors, restricted
 from discomfort.compiler.keys import Stamp, node_keys
 from discomfort.compiler.passes.order import order_nodes
@@ -20,14 +22,14 @@ from discomfort.compiler.plan import Plan, PlanInput, PlanOutput
 from discomfort.compiler.ports import PlaceOf
 from discomfort.compiler.recipe import Recipe, slice_recipe, splice_recipe
 from discomfort.compiler.steps import step_findings
-from discomfort.compiler.types import Signatures
+from discomfort.compiler.types import Signatures, needs_link
 from discomfort.context.lists import ValueList
 from discomfort.runtime.check import check_value, convert, fit_value
 from discomfort.runtime.engine import Splitting
 from discomfort.runtime.prompts import SCALARS, BoundRun, add_loader
 
 if TYPE_CHECKING:
-    from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.catalog import Catalog, InputSpec
     from discomfort.context.context import WorkflowContext
 
 
@@ -113,6 +115,7 @@ class _Binder:
         self._plan = plan
         self._context = context
         self._catalog = catalog
+        self._signatures = Signatures(catalog)
         self._digest_of = digest_of
         self._recipes: list[Graph] = []
         self._lists: dict[str, ValueList] = {}
@@ -145,8 +148,12 @@ class _Binder:
         for name, value in values.items():
             for node_id, input_name in self._plan.inputs[name].uses:
                 node = self._nodes[node_id]
-                given = self._listed(name, node, input_name) if name in self._lists else value
+                if name in self._lists:
+                    given = self._listed(name, node, input_name)
+                else:
+                    given = self._carried(value, node, input_name, name)
                 self._nodes[node_id] = replace(node, inputs={**node.inputs, input_name: given})
+        self._carry_written_values()
         graphs = [self._plan.graph, *self._recipes]
         return replace(
             self._plan.graph,
@@ -162,10 +169,36 @@ class _Binder:
 
     def _listed(self, name: str, node: Node, input_name: str) -> Input:
         """Return what brings a list of values to one of several consumers that want it as different types."""
-        node_class = self._catalog.get(node.class_type) if node.class_type else None
-        spec = node_class.input(input_name) if node_class is not None else None
+        spec = self._spec(node, input_name)
         value = convert(self._lists[name], spec.type if spec is not None else "*")
         return self._add_loader(self._digest_of(value), "*", name)
+
+    def _carried(self, value: Input, node: Node, input_name: str, name: str) -> Input:
+        """Return what brings the value of the input `name` to a consumer: a literal, where it stays as it is there."""
+        if type(value) is not Literal or _stays_as_it_is(value.value, self._spec(node, input_name), node, self._catalog):
+            return value
+        port = self._plan.inputs[name]
+        return self._add_loader(self._digest_of(value.value), port.type, name)
+
+    def _carry_written_values(self) -> None:
+        """Link what takes a value that a workflow writes into a port to the value's loader: no engine runs ports."""
+        written = {
+            node_id: value
+            for node_id, node in self._nodes.items()
+            if node.class_type == PORT_CLASS and type(value := node.inputs.get("input")) is Literal
+        }
+        for node in list(self._nodes.values()) if written else ():
+            loaders = {
+                name: add_loader(self._nodes, self._digest_of(plain_value(written[link.node].value)), "*")
+                for name, link in node.links()
+                if link.node in written
+            }
+            if loaders:
+                self._nodes[node.id] = replace(node, inputs={**node.inputs, **loaders})
+
+    def _spec(self, node: Node, input_name: str) -> InputSpec | None:
+        node_class = self._catalog.get(node.class_type) if node.class_type else None
+        return None if node_class is None else self._signatures.inputs(node_class, node.inputs).get(input_name)
 
     def _is_ref(self, name: str) -> bool:
         info = self._context.get_storage_info(name)
@@ -198,6 +231,16 @@ class _Binder:
         link = add_loader(self._nodes, digest, value_type)
         self.loaded_by.setdefault(link.node, []).append(name)
         return link
+
+
+def _stays_as_it_is(value: Any, spec: InputSpec | None, node: Node, catalog: Catalog) -> bool:
+    """Return whether a scalar reaches a node unchanged as a literal of the prompt; JSON has no NaN or infinity.
+
+    A class that the engine lacks is refused as a whole, whatever its inputs hold.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return node.class_type not in catalog or not needs_link(spec)
 
 
 def read_recipe(stored: Mapping[str, Any], name: str, catalog: Catalog, place: Place | None = None) -> Recipe:

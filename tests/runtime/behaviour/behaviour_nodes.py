@@ -71,7 +71,21 @@ class AnyType(str):
         return False
 
 
+class Wildcard(str):
+    """How many packs write "any": equal to every type, so that ComfyUI takes it for INT, FLOAT, STRING and BOOLEAN."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
 ANY = AnyType("*")
+WILDCARD = (Wildcard("*"),)
 INT = ("INT", {"default": 0, "min": -1000, "max": 1000})
 TEXT = ("STRING", {"default": ""})
 LAZY = (ANY, {"lazy": True})
@@ -120,6 +134,17 @@ def BehaviourPass(value: Any) -> Any:
     return (value,)
 
 
+@node(("STRING",), {"value": WILDCARD})
+def BehaviourTold(value: Any) -> Any:
+    """Gives the type and the text of what arrives."""
+    return (f"{type(value).__name__} {value!r}",)
+
+
+@node(("STRING",), inputs={"optional": {"first": WILDCARD, "rest": ("IMAGE,*",), "model": ("MODEL",)}})
+def BehaviourToldTwo(first: Any = "absent", rest: Any = "absent", model: Any = None) -> Any:
+    return (f"{type(first).__name__} {first!r}, {type(rest).__name__} {rest!r}",)
+
+
 class Model:
     """What a value store never holds."""
 
@@ -142,6 +167,18 @@ def BehaviourHold(value: Any) -> Any:
     held = Model("holder")
     held.value = value
     return (held,)
+
+
+@node(("MODEL",), {"value": WILDCARD})
+def BehaviourKeep(value: Any) -> Any:
+    kept = Model("keeper")
+    kept.value = value
+    return (kept,)
+
+
+@node(("STRING",), {"model": ("MODEL",)})
+def BehaviourKept(model: Model) -> Any:
+    return (f"{type(model.value).__name__} {model.value!r}",)
 
 
 @node(("STRING",), {"model": ("MODEL",), "word": TEXT})
@@ -222,6 +259,8 @@ NODE_CLASS_MAPPINGS: dict[str, Any] = {
         BehaviourChoose,
         BehaviourDozen,
         BehaviourHold,
+        BehaviourKeep,
+        BehaviourKept,
         BehaviourList,
         BehaviourLoad,
         BehaviourMeet,
@@ -232,6 +271,8 @@ NODE_CLASS_MAPPINGS: dict[str, Any] = {
         BehaviourShow,
         BehaviourSteps,
         BehaviourSum,
+        BehaviourTold,
+        BehaviourToldTwo,
         BehaviourUse,
     )
 }

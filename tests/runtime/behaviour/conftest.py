@@ -41,6 +41,8 @@ class Rig:
     engine: Engine
     journal: Path
     results: list[PromptResult] = field(default_factory=list)
+    real: bool = False
+    """Whether this is a run on a real checkout."""
 
     def __post_init__(self) -> None:
         run = self.engine.run
@@ -77,7 +79,8 @@ def shared_rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-def rig(shared_rig: Rig) -> Rig:
+def rig(shared_rig: Rig, request: pytest.FixtureRequest) -> Rig:
+    shared_rig.real = bool(request.config.getoption("--comfyui"))
     shared_rig.noted()
     shared_rig.executed()
     return shared_rig

@@ -24,6 +24,10 @@ from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.registration import load_classes
 
 
+CORE = ("EmptyImage", "ImageInvert", "PrimitiveInt", "PrimitiveFloat", "PrimitiveBoolean", "PrimitiveString")
+"""Those of ComfyUI's own classes that the server has."""
+
+
 class Engine(EmbeddedEngine):
     """Runs the nodes that a server has: our own are those of `comfy_nodes`."""
 
@@ -39,7 +43,7 @@ class Worker(double.Worker):  # type: ignore[misc]
         classes = {name: made for name, made in classes.items() if made.__module__ != "double_nodes"}
         custom = double.double_nodes.BASE / "custom_nodes" / "behaviour_nodes.py"
         classes |= load_classes(custom)
-        classes |= {name: pack.NODE_CLASS_MAPPINGS[name] for name in ("EmptyImage", "ImageInvert")}
+        classes |= {name: pack.NODE_CLASS_MAPPINGS[name] for name in CORE}
         super().__init__(server, classes)
         self._stand_in(double.double_nodes.BASE)
         self.engine = Engine()

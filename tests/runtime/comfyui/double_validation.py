@@ -8,6 +8,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import double_literals  # type: ignore[import-not-found]
+
 Finding = dict[str, Any]
 Prompt = dict[str, Any]
 
@@ -82,13 +84,8 @@ class Validation:
                         "details": f"{name}, received_type({given}) mismatch input_type({kind[0]})",
                         "extra_info": {**extra, "received_type": given, "linked_node": value},
                     }
-            elif kind[0] == "INT" and not isinstance(value, int):
-                yield {
-                    "type": "invalid_input_type",
-                    "message": "Failed to convert an input value to a INT value",
-                    "details": f"{name}, {value}, invalid literal for int()",
-                    "extra_info": {**extra, "received_value": value},
-                }
+            elif (problem := double_literals.convert_literal(spec["inputs"], name, kind)) is not None:
+                yield problem
 
     def _own_findings(self, spec: Any, prompt: Prompt) -> list[Finding]:
         """Ask VALIDATE_INPUTS: literals as they are, None for what comes along a link."""

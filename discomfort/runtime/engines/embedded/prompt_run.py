@@ -20,10 +20,14 @@ from discomfort.runtime.engines.embedded.validate import Validator
 
 
 class Supplier(NamedTuple):
-    """Who has the node classes of a run, and what to do about one that is lacking, for errors."""
+    """Who has the node classes of a run, and what to do about one that is lacking, for errors.
+
+    `checks_combos`: see `Validator`.
+    """
 
     name: str
     hint: str
+    checks_combos: bool = True
 
 
 EMBEDDED = Supplier(
@@ -72,7 +76,7 @@ def run_prompt(
     graph = PromptGraph(request.prompt, _Definitions(classes, supplier).__getitem__)
     with paused_collector():
         order, outputs = _read(request, graph)
-        _validate(request, graph, order, bridge)
+        _validate(request, graph, order, bridge, supplier)
     run = Run(request, graph, cache, instances, bridge)
     try:
         run.execute(order, outputs)
@@ -143,9 +147,14 @@ def _read(request: PromptRequest, graph: PromptGraph) -> tuple[list[PromptNode],
         raise PromptRejected((finding(request, error.cycle[0], f"dependency_cycle: {error}"),)) from None
 
 
-def _validate(request: PromptRequest, graph: PromptGraph, order: list[PromptNode], bridge: Bridge) -> None:
+def _validate(
+    request: PromptRequest, graph: PromptGraph, order: list[PromptNode], bridge: Bridge, supplier: Supplier
+) -> None:
     validator = Validator(
-        request, graph, lambda answer: bridge.wait(answer) if isinstance(answer, CoroutineType) else answer
+        request,
+        graph,
+        lambda answer: bridge.wait(answer) if isinstance(answer, CoroutineType) else answer,
+        supplier.checks_combos,
     )
     for node in order:
         validator.check(node)

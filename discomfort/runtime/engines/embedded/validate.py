@@ -1,11 +1,12 @@
 """What ComfyUI checks before it runs a prompt: every finding of every node at once, in ComfyUI's own words for them.
 
-Literals are converted to the declared type on the way (`"5"` to 5 for an INT), as ComfyUI does (0.33.0, observed).
+Literals are converted to the declared type on the way (`"5"` to 5 for an INT), as ComfyUI does (0.33.0, observed); by
+INT, FLOAT, STRING and BOOLEAN in turn where the type is of a class that equals all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from discomfort.compiler.catalog import Catalog, InputSpec
@@ -27,9 +28,22 @@ class Validator:
     """Checks the nodes of one prompt; `diagnostics` grows with each call of `check`."""
 
     def __init__(
-        self, request: PromptRequest, graph: PromptGraph, settled: Callable[[Any | Awaitable[Any]], Any]
+        self,
+        request: PromptRequest,
+        graph: PromptGraph,
+        settled: Callable[[Any | Awaitable[Any]], Any],
+        checks_combos: bool = True,
     ) -> None:
+        """Prepare to check a prompt.
+
+        Args:
+            request: what is to run.
+            graph: its nodes.
+            settled: waits for what VALIDATE_INPUTS answers.
+            checks_combos: whether a literal whose input has a type equal to COMBO must be among its options.
+        """
         self.diagnostics: list[Diagnostic] = []
+        self._checks_combos = checks_combos
         self._request = request
         self._graph = graph
         self._settled = settled
@@ -71,18 +85,19 @@ class Validator:
         if type(value) is list and name not in _unwrapped(node):
             self._note(node, name, "bad_linked_input", f"a link is [node id, output number], found {value!r}")
             return
-        converter = CONVERTERS.get(spec.type)
-        if converter is not None:
-            try:
-                value = node.constants[name] = converter(value)
-            except (TypeError, ValueError, OverflowError) as error:
-                self._note(node, name, "invalid_input_type", f"{value!r} cannot be converted to {spec.type} ({error})")
-                return
+        for kind in _compared(spec) if spec.equals else (spec.type,):
+            converter = CONVERTERS.get(kind)
+            if converter is not None:
+                try:
+                    value = node.constants[name] = converter(value)
+                except (TypeError, ValueError, OverflowError) as error:
+                    self._note(node, name, "invalid_input_type", f"{value!r} cannot be converted to {kind} ({error})")
+                    return
         if takes.everything or name in takes.names:
             return
         if "min" in spec.options or "max" in spec.options:
             self._check_limits(node, spec, value)
-        elif spec.choices is not None:
+        if spec.choices is not None or (self._checks_combos and "COMBO" in spec.equals):
             self._check_options(node, spec, value)
 
     def _check_limits(self, node: PromptNode, spec: InputSpec, value: Any) -> None:
@@ -97,7 +112,7 @@ class Validator:
             self._note(node, name, "invalid_input_type", f"{value!r} is no number, and the input has limits")
 
     def _check_options(self, node: PromptNode, spec: InputSpec, value: Any) -> None:
-        options = spec.choices or ()
+        options = (spec.options.get("options") if spec.choices is None else spec.choices) or ()
         chosen = value if isinstance(value, list) else [value]
         for one in chosen:
             if one not in options:
@@ -157,6 +172,11 @@ def _pending_type(node: PromptNode) -> str | None:
     if node.raw["class_type"] == LOADER_CLASS and node.constants.get("digest") == PENDING:
         return str(node.constants.get("value_type"))
     return None
+
+
+def _compared(spec: InputSpec) -> Iterator[str]:
+    """Return the types that an input's type equals, in the order in which ComfyUI converts a literal by them."""
+    return (kind for kind in CONVERTERS if kind == spec.type or kind in spec.equals)
 
 
 def _unwrapped(node: PromptNode) -> set[str]:

@@ -20,7 +20,7 @@ from discomfort.runtime.engines.embedded.describe import describe_class
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.hooks import current
 from discomfort.runtime.engines.embedded.prompt_run import Supplier
-from discomfort.runtime.engines.inprocess.checkout import load_checkout
+from discomfort.runtime.engines.inprocess.checkout import Checkout, load_checkout
 from discomfort.runtime.engines.inprocess.faces import Calls, Face, make_face
 
 _ticket: ContextVar[object] = ContextVar("discomfort_inprocess_run", default=None)
@@ -95,10 +95,17 @@ class InProcessEngine(EmbeddedEngine):
         own = natives.native_classes(self._read_catalog, lambda: self._classes or {})
         self._classes = _Classes(calls, {**self._registered, **own})
         self._calls, self._listener = calls, _Listener(calls)
+        self._supplier = self._supplier._replace(checks_combos=_checks_combos(calls.checkout))
 
     def _read_catalog(self) -> Catalog:
         assert isinstance(self._classes, _Classes)
         return LiveCatalog(_ObjectInfo(self._classes), str(self._path))
+
+
+def _checks_combos(checkout: Checkout) -> bool:
+    """Return whether a checkout compares literals with the options of an input whose type equals COMBO (0.3.64: no)."""
+    code = getattr(checkout.module("execution").validate_inputs, "__code__", None)
+    return code is None or "Combo" in code.co_names
 
 
 @contextmanager
