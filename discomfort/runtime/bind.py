@@ -175,7 +175,9 @@ class _Binder:
 
     def _carried(self, value: Input, node: Node, input_name: str, name: str) -> Input:
         """Return what brings the value of the input `name` to a consumer: a literal, where it stays as it is there."""
-        if type(value) is not Literal or _stays_as_it_is(value.value, self._spec(node, input_name), node, self._catalog):
+        if type(value) is not Literal or _stays_as_it_is(
+            value.value, self._spec(node, input_name), node, self._catalog
+        ):
             return value
         port = self._plan.inputs[name]
         return self._add_loader(self._digest_of(value.value), port.type, name)

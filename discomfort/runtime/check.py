@@ -78,7 +78,9 @@ def describe(value: Any) -> str:
         return f"a {str(value.dtype).removeprefix('torch.')} tensor {list(value.shape)}"
     if isinstance(value, int) and value.bit_length() > LONGEST_SHOWN:
         return f"an int of {value.bit_length()} bits"
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None:
+        return "None"
+    if isinstance(value, (bool, int, float, str)):
         text = repr(value)
         return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
     name = type(value).__name__

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
 from discomfort.compiler.effects import LOADER_CLASS
-from discomfort.compiler.graph import Link, Literal
+from discomfort.compiler.graph import Link, Literal, NodeId
 from discomfort.compiler.plan import Plan
-from discomfort.compiler.types import Typing
+from discomfort.compiler.types import Typing, needs_link
 from discomfort.runtime.bind import BindError
 from discomfort.runtime.check import describe
 from discomfort.runtime.engine import Crossing
@@ -63,12 +63,13 @@ class _Check:
     def inputs(self, left: Sequence[Work]) -> Iterator[Diagnostic]:
         """Yield the inputs whose values cannot be brought to the engine, and the refs whose recipes hold such."""
         needed = dict.fromkeys(node_id for work in left for node_id in work.nodes)
+        linked = {link.node for link in self._linked(needed)}
         for node_id in needed:
             node = self._run.graph.nodes[node_id]
             if node.class_type != LOADER_CLASS or not isinstance(digest := node.inputs["digest"], Literal):
                 continue
             value = self._read(str(digest.value))
-            problem = self._crossing.value_problem(value)
+            problem = self._value_problem(value, node_id in linked)
             for name in self._run.loaded_by.get(node_id, ("",)) if problem else ():
                 port = self._plan.inputs.get(name)
                 place = self._plan.place_of_port(port) if port else self._plan.place_of(node, None)
@@ -77,9 +78,10 @@ class _Check:
 
     def remembered(self, left: Sequence[Work], digests: Mapping[Link, str]) -> Iterator[Diagnostic]:
         """Yield the values that are known from before and cannot be brought to the engine that needs them."""
+        linked = self._linked(node_id for work in left for node_id in work.nodes)
         for link in dict.fromkeys(link for work in left for link in work.loads if link in digests):
             value = self._read(digests[link])
-            problem = self._crossing.value_problem(value)
+            problem = self._value_problem(value, link in linked)
             if problem:
                 yield self._finding(self._place(link), f"the value remembered of it is {describe(value)}: {problem}")
 
@@ -100,6 +102,21 @@ class _Check:
                 node = self._run.graph.nodes[link.node]
                 words = f"output {link.slot} of {node.class_type}, which a later prompt of the plan needs,"
                 yield self._finding(self._place(link), f"{words} {problem}")
+
+    def _linked(self, nodes: Iterable[NodeId]) -> set[Link]:
+        """Return the links that feed inputs in which a literal may not stay as it is."""
+        signatures = self._run.signatures
+        found = set()
+        for node_id in nodes:
+            node = self._run.graph.nodes[node_id]
+            node_class = signatures.catalog.get(node.class_type) if node.class_type else None
+            if node_class is not None:
+                specs = signatures.inputs(node_class, node.inputs)
+                found.update(link for name, link in node.links() if needs_link(specs.get(name)))
+        return found
+
+    def _value_problem(self, value: Any, linked: bool) -> str | None:
+        return self._crossing.value_problem(value, linked, self._run.signatures.catalog)
 
     def _result_problem(self, link: Link) -> str | None:
         kind, is_list = self.typing.of(link), self.typing.is_list(link)

@@ -134,8 +134,11 @@ class Crossing(Protocol):
     """Of the findings about what cannot."""
     hint: str
 
-    def value_problem(self, value: Any) -> str | None:
-        """Return why a value cannot be brought to the engine, None where it can; the sentence begins with "it"."""
+    def value_problem(self, value: Any, linked: bool, catalog: Catalog) -> str | None:
+        """Return why a value cannot be brought to the engine, None where it can; the sentence begins with "it".
+
+        `linked`: it must reach a node along a link, not as a literal.
+        """
 
     def result_problem(self, type_name: str, is_list: bool, catalog: Catalog) -> str | None:
         """Return why a result of a type cannot be brought back, None where it can; `is_list`: it may be several."""

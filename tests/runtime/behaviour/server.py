@@ -23,7 +23,6 @@ from discomfort.runtime.engines.embedded import pack
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.registration import load_classes
 
-
 CORE = ("EmptyImage", "ImageInvert", "PrimitiveInt", "PrimitiveFloat", "PrimitiveBoolean", "PrimitiveString")
 """Those of ComfyUI's own classes that the server has."""
 

@@ -185,6 +185,54 @@ class PreviewAny(Node):
         return {"ui": {"text": (str(source),)}, "result": ()}
 
 
+class Wildcard(str):
+    """How many packs write "any": equal to every type."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+class Told(Node):
+    """Gives the type and the text of what arrives."""
+
+    INPUT_TYPES = required(value=Wildcard("*"))
+    RETURN_TYPES = ("STRING",)
+
+    def run(self, value: Any) -> tuple[str]:
+        return (f"{type(value).__name__} {value!r}",)
+
+
+class PrimitiveInt(Node):
+    OPTIONS: Any = {"min": -sys.maxsize, "max": sys.maxsize}
+    RETURN_TYPES = ("INT",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Any:
+        return {"required": {"value": (cls.RETURN_TYPES[0], cls.OPTIONS)}}
+
+    def run(self, value: Any) -> tuple[Any]:
+        return (value,)
+
+
+class PrimitiveFloat(PrimitiveInt):
+    RETURN_TYPES = ("FLOAT",)
+
+
+class PrimitiveBoolean(PrimitiveInt):
+    OPTIONS: Any = {}
+    RETURN_TYPES = ("BOOLEAN",)
+
+
+class PrimitiveString(PrimitiveBoolean):
+    RETURN_TYPES = ("STRING",)
+
+
 class EmptyLatentImage(Node):
     INPUT_TYPES = required(width="INT", height="INT", batch_size="INT")
     RETURN_TYPES = ("LATENT",)
@@ -375,10 +423,15 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         PickyAboutTypes,
         PreviewAny,
         PreviewImage,
+        PrimitiveBoolean,
+        PrimitiveFloat,
+        PrimitiveInt,
+        PrimitiveString,
         RepeatLatentBatch,
         SaveImage,
         Sleep,
         SleepForTests,
+        Told,
         VAEDecode,
     )
 }

@@ -47,7 +47,7 @@ class WireCrossing:
     code = "DF522"
     hint = "store it as tensors, text, numbers and lists or dicts of them, or run it on a server on this machine"
 
-    def value_problem(self, value: Any) -> str | None:
+    def value_problem(self, value: Any, linked: bool, catalog: Catalog) -> str | None:
         """Return why a value cannot be sent."""
         from discomfort.context.wire import wire_problem
 

@@ -1,6 +1,7 @@
 """Values to and from a ComfyUI server without our nodes, by what every ComfyUI has.
 
-Scalars are written into the prompt and read back as text; images and masks are uploaded and read back as PNG files.
+Scalars are written into the prompt, or into a primitive node that is linked where an input takes anything (ComfyUI may
+convert a literal there), and read back as text; images and masks are uploaded and read back as PNG files.
 Whatever cannot travel that way is said at bind (`PLAIN`), or for a prompt as it is before it is submitted.
 """
 
@@ -8,12 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+from discomfort.compiler.graph import Input, Literal
+from discomfort.compiler.literals import literal_problem
+from discomfort.compiler.types import Signatures, needs_link
 from discomfort.context.lists import ValueList
 from discomfort.runtime.check import describe
 from discomfort.runtime.engine import (
@@ -35,6 +40,13 @@ if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
 
 _SCALARS = (bool, int, float, str)
+_PRIMITIVES: Mapping[type, str] = {
+    bool: "PrimitiveBoolean",
+    int: "PrimitiveInt",
+    float: "PrimitiveFloat",
+    str: "PrimitiveString",
+}
+"""The nodes of ComfyUI's own from which a scalar is linked where a literal may not stay as it is."""
 _PICTURES = ("IMAGE", "MASK")
 _READ_TEXT: dict[str, Callable[[str], Any]] = {
     "STRING": str,
@@ -51,10 +63,12 @@ class PlainCrossing:
     code = "DF521"
     hint = "install the Discomfort nodes on the server: clone Discomfort into its custom_nodes folder and restart it"
 
-    def value_problem(self, value: Any) -> str | None:
-        """Return why a value cannot be sent."""
-        if isinstance(value, _SCALARS) or is_picture(value):
+    def value_problem(self, value: Any, linked: bool, catalog: Catalog) -> str | None:
+        """Return why a value cannot be sent: pictures are uploaded, scalars written, or linked from a primitive."""
+        if is_picture(value):
             return None
+        if isinstance(value, _SCALARS):
+            return primitive_problem(value, catalog) if linked else _unwritable(value)
         return "it cannot be sent to a ComfyUI server without our nodes"
 
     def result_problem(self, type_name: str, is_list: bool, catalog: Catalog) -> str | None:
@@ -69,12 +83,36 @@ class PlainCrossing:
 PLAIN: Crossing = PlainCrossing()
 
 
+def primitive_problem(value: Any, catalog: Catalog) -> str | None:
+    """Return why none of the server's primitive nodes gives a scalar, None where one does."""
+    name = _PRIMITIVES.get(type(value))
+    node_class = catalog.get(name) if name is not None else None
+    spec = node_class.input("value") if node_class is not None else None
+    sending = "it cannot be sent to an input of the type * of a ComfyUI server without our nodes"
+    if spec is None:
+        return f"{sending}, which has no node {name}" if name is not None else sending
+    if unwritable := _unwritable(value):
+        return f"{sending}: {unwritable}"
+    problem = literal_problem(spec, value)
+    return f"{sending}: the value of its {name} {problem.words}" if problem is not None else None
+
+
+def _unwritable(value: Any) -> str | None:
+    """Return why a scalar cannot be a literal of a prompt."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "it is not a number that JSON can hold"
+    return None
+
+
 @dataclass(slots=True)
 class _Translation:
-    """A prompt on its way from our loaders and savers to ComfyUI's own nodes."""
+    """A prompt on its way from our loaders and savers to ComfyUI's own nodes.
+
+    `scalars` are the values of loaders that become literals, or primitive nodes; `replaced` links to what loads others.
+    """
 
     prompt: Prompt
-    inlined: dict[str, Any] = field(default_factory=dict)
+    scalars: dict[str, Any] = field(default_factory=dict)
     replaced: dict[str, list[Any]] = field(default_factory=dict)
     findings: list[Diagnostic] = field(default_factory=list)
 
@@ -101,15 +139,15 @@ class PlainChannel:
         catalog = await self._catalog()
         for node_id, node in request.prompt.items():
             if node["class_type"] == LOADER_CLASS:
-                await self._replace_loader(work, node_id, node["inputs"], request)
+                await self._replace_loader(work, node_id, node["inputs"], request, catalog)
         for node_id, node in request.prompt.items():
             if node["class_type"] == SAVER_CLASS:
                 _replace_saver(work, node_id, node["inputs"], request, catalog)
             elif node["class_type"] != LOADER_CLASS:
                 work.prompt[node_id] = {**node, "inputs": dict(node["inputs"])}
+        _relink(work, request, catalog)
         if work.findings:
             raise PromptRejected(tuple(work.findings))
-        _relink(work)
         return work.prompt, {}
 
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
@@ -130,17 +168,17 @@ class PlainChannel:
         """Do nothing: such a server holds nothing for us."""
 
     async def _replace_loader(
-        self, work: _Translation, node_id: str, inputs: Mapping[str, Any], request: PromptRequest
+        self, work: _Translation, node_id: str, inputs: Mapping[str, Any], request: PromptRequest, catalog: Catalog
     ) -> None:
-        """Put a stored value into the prompt: as a literal, or as nodes that load uploaded images."""
+        """Put a stored value into the prompt: a scalar, or nodes that load uploaded images."""
         digest = str(inputs["digest"])
         value = await asyncio.to_thread(request.context.get_value, digest)
-        problem = PLAIN.value_problem(value)
+        problem = PLAIN.value_problem(value, False, catalog)
         if problem:
             message = f"the value for it is {describe(value)}: {problem}"
             work.findings.append(_finding(_where(request, node_id, "value"), message))
         elif isinstance(value, _SCALARS):
-            work.inlined[node_id] = value
+            work.scalars[node_id] = value
         else:
             files = await asyncio.to_thread(png_files, value)
             names = [await self._upload(f"{digest[:40]}-{index}.png", file) for index, file in enumerate(files)]
@@ -228,15 +266,36 @@ def _load_images(prompt: Prompt, node_id: str, names: list[str], is_mask: bool) 
     return [f"{node_id}/mask", 0]
 
 
-def _relink(work: _Translation) -> None:
-    """Point what was linked to loaders at their replacements."""
-    for node in work.prompt.values():
-        for name, value in node["inputs"].items():
-            if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
-                if value[0] in work.inlined:
-                    node["inputs"][name] = work.inlined[value[0]]
-                elif value[0] in work.replaced:
-                    node["inputs"][name] = work.replaced[value[0]]
+def _relink(work: _Translation, request: PromptRequest, catalog: Catalog) -> None:
+    """Point what was linked to loaders at their replacements; a scalar becomes a literal where it stays as it is."""
+    signatures = Signatures(catalog)
+    for node_id, node in list(work.prompt.items()):
+        for name, value in list(node["inputs"].items()):
+            if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)):
+                continue
+            if value[0] in work.replaced:
+                node["inputs"][name] = work.replaced[value[0]]
+            elif value[0] in work.scalars:
+                scalar = work.scalars[value[0]]
+                linked = _needs_link(node, name, signatures)
+                problem = primitive_problem(scalar, catalog) if linked else None
+                if problem:
+                    message = f"the value for it is {describe(scalar)}: {problem}"
+                    work.findings.append(_finding(_where(request, node_id, name), message))
+                node["inputs"][name] = _primitive(work.prompt, value[0], scalar) if linked and not problem else scalar
+
+
+def _needs_link(node: Mapping[str, Any], name: str, signatures: Signatures) -> bool:
+    """Return whether a literal may not stay as it is in an input of a prompt's node."""
+    node_class = signatures.catalog.get(node["class_type"])
+    values: dict[str, Input] = {key: Literal(value) for key, value in node["inputs"].items()}
+    return node_class is not None and needs_link(signatures.inputs(node_class, values).get(name))
+
+
+def _primitive(prompt: Prompt, loader: str, value: Any) -> list[Any]:
+    """Add the primitive node that gives a loader's value, once; return the link to it."""
+    prompt.setdefault(f"{loader}.value", _node(_PRIMITIVES[type(value)], value=value))
+    return [f"{loader}.value", 0]
 
 
 def _type_of(request: PromptRequest, name: str, link: Any, catalog: Catalog) -> str:
