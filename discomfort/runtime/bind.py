@@ -175,12 +175,18 @@ class _Binder:
 
     def _carried(self, value: Input, node: Node, input_name: str, name: str) -> Input:
         """Return what brings the value of the input `name` to a consumer: a literal, where it stays as it is there."""
-        if type(value) is not Literal or _stays_as_it_is(
-            value.value, self._spec(node, input_name), node, self._catalog
-        ):
+        if type(value) is not Literal or self._stays_as_it_is(value.value, node, input_name):
             return value
-        port = self._plan.inputs[name]
-        return self._add_loader(self._digest_of(value.value), port.type, name)
+        return self._add_loader(self._digest_of(value.value), self._plan.inputs[name].type, name)
+
+    def _stays_as_it_is(self, value: Any, node: Node, input_name: str) -> bool:
+        """Return whether a scalar reaches a node unchanged as a literal of the prompt; JSON has no NaN or infinity.
+
+        A class that the engine lacks is refused as a whole, whatever its inputs hold.
+        """
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        return node.class_type not in self._catalog or not needs_link(self._spec(node, input_name))
 
     def _carry_written_values(self) -> None:
         """Link what takes a value that a workflow writes into a port to the value's loader: no engine runs ports."""
@@ -233,16 +239,6 @@ class _Binder:
         link = add_loader(self._nodes, digest, value_type)
         self.loaded_by.setdefault(link.node, []).append(name)
         return link
-
-
-def _stays_as_it_is(value: Any, spec: InputSpec | None, node: Node, catalog: Catalog) -> bool:
-    """Return whether a scalar reaches a node unchanged as a literal of the prompt; JSON has no NaN or infinity.
-
-    A class that the engine lacks is refused as a whole, whatever its inputs hold.
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    return node.class_type not in catalog or not needs_link(spec)
 
 
 def read_recipe(stored: Mapping[str, Any], name: str, catalog: Catalog, place: Place | None = None) -> Recipe:

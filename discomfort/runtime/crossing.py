@@ -106,7 +106,7 @@ class _Check:
     def _linked(self, nodes: Iterable[NodeId]) -> set[Link]:
         """Return the links that feed inputs in which a literal may not stay as it is."""
         signatures = self._run.signatures
-        found = set()
+        found: set[Link] = set()
         for node_id in nodes:
             node = self._run.graph.nodes[node_id]
             node_class = signatures.catalog.get(node.class_type) if node.class_type else None

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 BASE = Path()
 
@@ -209,7 +209,7 @@ class Told(Node):
 
 
 class PrimitiveInt(Node):
-    OPTIONS: Any = {"min": -sys.maxsize, "max": sys.maxsize}
+    OPTIONS: ClassVar[Any] = {"min": -sys.maxsize, "max": sys.maxsize}
     RETURN_TYPES = ("INT",)
 
     @classmethod
@@ -225,7 +225,7 @@ class PrimitiveFloat(PrimitiveInt):
 
 
 class PrimitiveBoolean(PrimitiveInt):
-    OPTIONS: Any = {}
+    OPTIONS: ClassVar[Any] = {}
     RETURN_TYPES = ("BOOLEAN",)
 
 

@@ -206,5 +206,5 @@ async def test_prompts_as_they_are_get_scalars_along_links_too(plain: ComfyUIEng
     prompt = {"l": loader(context, False, "*"), "told": node("Told", value=["l", 0])}
     assert await result_of(plain, request_for(context, prompt, told=["told", 0])) == "bool False"
     prompt = {"l": loader(context, 10**30, "*"), "told": node("Told", value=["l", 0])}
-    with pytest.raises(PromptRejected, match="PrimitiveInt is 10+, above its maximum"):
+    with pytest.raises(PromptRejected, match=r"PrimitiveInt is 10+, above its maximum"):
         await plain.run(request_for(context, prompt, told=["told", 0]))
