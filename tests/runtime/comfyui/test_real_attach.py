@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import shutil
 import subprocess
@@ -31,7 +32,7 @@ from discomfort.runtime.engines.comfyui.server import ManagedServer
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import INVERSION, loader, node, request_for, result_of
-from tests.runtime.comfyui.real import Witness, real_config
+from tests.runtime.comfyui.real import Witness, real_config, write_nodes
 
 pytestmark = [pytest.mark.comfyui, pytest.mark.timeout(550)]
 
@@ -78,6 +79,7 @@ def bare_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server_module, "_INJECTED", base / "nothing")
         (base / "nothing").mkdir()
+        write_nodes(base)
         yield from running(ManagedServer(real_config(*given(request), base)))
 
 
@@ -239,6 +241,30 @@ async def test_server_without_our_nodes_gives_numbers_and_truth_values_back(bare
     async with await Discomfort.create(engine=bare_server.url) as discomfort:
         results = await discomfort.run([NUMBERS], inputs={"text": "lighthouse"})
     assert results == {"length": 10, "found": True}
+
+
+TELLING = {"in": port("given"), "1": node("ToldForTests", value=["in", 0]), "out": port("told", ["1", 0])}
+
+
+@pytest.mark.parametrize("value", [5, -(2**63) + 1, 2.75, False, True, "hello", "7", ""], ids=repr)
+async def test_R4_a_scalar_reaches_a_wildcard_of_a_server_without_our_nodes(
+    bare_server: ManagedServer, value: Any
+) -> None:
+    async with await Discomfort.create(engine=bare_server.url) as discomfort:
+        results = await discomfort.run([TELLING], inputs={"given": value})
+    assert results == {"told": f"{type(value).__name__} {value!r}"}
+
+
+@pytest.mark.parametrize("value", [None, math.nan, 10**30, -(2**63), 1e300], ids=repr)
+async def test_R5_a_scalar_that_no_primitive_node_gives_is_refused(
+    bare_server: ManagedServer, monkeypatch: pytest.MonkeyPatch, value: Any
+) -> None:
+    witness = Witness(monkeypatch)
+    async with await Discomfort.create(engine=bare_server.url) as discomfort:
+        with pytest.raises(BindError, match="input 'given'") as caught:
+            await discomfort.run([TELLING], inputs={"given": value})
+    assert [finding.code for finding in caught.value.diagnostics] == ["DF521"]
+    assert witness.classes == {}
 
 
 async def test_a_saved_picture_opens_as_the_stitched_workflow(open_server: ManagedServer) -> None:
