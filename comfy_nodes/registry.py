@@ -107,15 +107,44 @@ class Registry:
         Raises:
             LookupError: no context is attached as `key`.
         """
+        digest = self.context(key).put_value(value)
+        self._hold(key, digest)
+        return digest
+
+    def keep(self, key: str, digest: str) -> str:
+        """Keep a value that cannot travel; return the name of its class.
+
+        What stands in for it at the client has a digest of its own, by which `value` finds it from here on.
+
+        Raises:
+            LookupError: no context is attached as `key`, or it does not hold the value.
+        """
+        from discomfort.context.codec import describe_value
+        from discomfort.context.opaque import ServerValue
+
         context = self.context(key)
-        digest = context.put_value(value)
+        kind = describe_value(context.get_value(digest))
+        self._hold(key, context.put_value(ServerValue(digest, kind, key)))
+        return kind
+
+    def holds(self, key: str, digest: str) -> bool:
+        """Return whether the context attached as `key` holds a value, or one that is kept here in its place.
+
+        Raises:
+            LookupError: no context is attached as `key`.
+        """
+        context = self.context(key)
+        kept = context.server_value(digest)
+        return context.has_value(digest if kept is None else kept.digest)
+
+    def _hold(self, key: str | None, digest: str) -> None:
+        """Count a value that was put into a context of our own, and let the oldest go where there are too many."""
         with self._lock:
             attachment = self._attachments.get(str(key))
             if attachment is not None and attachment.held is not None:
                 attachment.held.append(digest)
                 if len(attachment.held) > HELD_VALUES:
-                    context.release_value(attachment.held.popleft())
-        return digest
+                    attachment.context.release_value(attachment.held.popleft())
 
     def value(self, digest: str, key: str | None) -> Any:
         """Return the value with this content digest: from the context attached as `key`, or else from any other.
@@ -129,7 +158,8 @@ class Registry:
             own_first = sorted(self._attachments.items(), key=lambda item: item[0] != key)
         for _, attachment in own_first:
             try:
-                return attachment.context.get_value(digest)
+                kept = attachment.context.server_value(digest)
+                return attachment.context.get_value(digest if kept is None else kept.digest)
             except KeyError:
                 continue
         raise LookupError(f"no context attached to this ComfyUI server holds a value with digest {digest}")

@@ -117,10 +117,9 @@ class Routes:
 
         asked = await request.json()
         try:
-            context = REGISTRY.context(str(asked["key"]))
+            missing = [digest for digest in asked["digests"] if not REGISTRY.holds(str(asked["key"]), str(digest))]
         except LookupError as error:
             return web.json_response({"error": str(error)}, status=404)
-        missing = [digest for digest in asked["digests"] if not context.has_value(str(digest))]
         return web.json_response({"missing": missing})
 
     async def put_value(self, request: Request) -> Response:
@@ -143,15 +142,18 @@ class Routes:
         return web.json_response({"digest": digest})
 
     async def get_value(self, request: Request) -> Response:
-        """Answer with a value of the context in wire format."""
+        """Answer with a value of the context in wire format; one that cannot travel is kept, and its class told."""
         from aiohttp import web
 
         try:
             wire = await asyncio.to_thread(_fetch, request.match_info["key"], request.match_info["digest"])
         except LookupError as error:
             return web.json_response({"error": str(error)}, status=404)
-        except (TypeError, ValueError) as error:
-            return web.json_response({"error": f"cannot travel over a network: {error}"}, status=422)
+        except TypeError as error:
+            kept = await asyncio.to_thread(REGISTRY.keep, request.match_info["key"], request.match_info["digest"])
+            return web.json_response({"error": f"cannot travel over a network: {error}", "kept": kept}, status=422)
+        except ValueError as error:
+            return web.json_response({"error": f"cannot be read: {error}"}, status=422)
         return web.Response(body=wire, content_type="application/octet-stream")
 
     def _sweep_later(self) -> None:

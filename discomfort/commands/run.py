@@ -89,7 +89,8 @@ def findings_of(error: Exception) -> Sequence[Diagnostic]:
         return error.diagnostics
     if isinstance(error, NodeFailed) and error.place is not None:
         place = Place(error.place.workflow, None, error.place.node, error.place.title)
-        words = f"{error.place.class_type} failed: {error.exception_type}: {error.exception_message}"
+        role = f" ({error.place.ports})" if error.place.ports else ""
+        words = f"{error.place.class_type}{role} failed: {error.exception_type}: {error.exception_message}"
         return [Diagnostic("DF530", Severity.ERROR, place, words)]
     return [Diagnostic("DF531", Severity.ERROR, Place("<run>"), str(error))]
 
@@ -153,6 +154,7 @@ def file_stems(names: Iterable[str]) -> dict[str, str]:
 
 def write_value(value: Any, folder: Path, stem: str) -> dict[str, Any]:
     """Write one result into `folder` where it is not plain, and return what to tell of it."""
+    from discomfort.context.opaque import OpaqueValue
     from discomfort.runtime.check import describe
     from discomfort.runtime.executor import Reference
 
@@ -160,7 +162,7 @@ def write_value(value: Any, folder: Path, stem: str) -> dict[str, Any]:
         return {"value": str(value)}  # JSON has no such numbers
     if value is None or isinstance(value, (bool, int, float, str)):
         return {"value": value}
-    if isinstance(value, Reference):
+    if isinstance(value, (OpaqueValue, Reference)):
         return {"reference": repr(value)}
     shape: Sequence[int] = getattr(value, "shape", ())
     if len(shape) == 4 and shape[3] in (1, 3, 4):

@@ -70,6 +70,7 @@ CODES: Mapping[str, str] = {
     "DF520": "the engine refuses the prompt",
     "DF521": "a server without our nodes cannot take or give a value",
     "DF522": "a value cannot travel to a remote server without pickle",
+    "DF523": "a value cannot be rebuilt by the engine that is to use it",
     "DF530": "a node failed while it ran",
     "DF531": "a run could not begin or go on",
 }

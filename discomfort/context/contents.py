@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from discomfort.context import codec, summary
-from discomfort.context.errors import UnknownKeyError
+from discomfort.context.decoding import SERVER
+from discomfort.context.errors import UnknownKeyError, UnreadableValueError
 from discomfort.context.files import is_full
 from discomfort.context.names import NamedValues
+from discomfort.context.opaque import ServerValue, opaque_value, server_value
 from discomfort.context.recipes import memo_of
 from discomfort.context.records import (
     MISSING,
@@ -102,8 +104,38 @@ class ContentValues(NamedValues):
 
         Raises:
             UnknownKeyError: there is none, or nothing refers to it any more.
+            UnreadableValueError: this Python cannot rebuild it.
         """
         return self._store.get(digest)
+
+    def value_or_opaque(self, digest: str, place: str = "") -> Any:
+        """The value of a digest, or an `OpaqueValue` where this Python cannot rebuild it; `place` is for its errors."""
+        try:
+            return self._store.get(digest)
+        except UnreadableValueError as error:
+            return opaque_value(error, place)
+
+    def server_value(self, digest: str) -> ServerValue | None:
+        """Where the value of a digest lies instead, None where it is here or not known at all."""
+        if not self.has_value(digest) or self.kind_of(digest) != SERVER:
+            return None
+        return server_value(self.value_or_opaque(digest))
+
+    def is_pickled(self, unique_id: str) -> bool:
+        """Whether only pickle holds the value of a name, as far as that is known without decoding it."""
+        digest = self._name(unique_id).digest
+        return digest is not None and self.kind_of(digest) == "pickle"
+
+    def kind_of(self, digest: str) -> str:
+        """What a value is made of, as `Description.kind`, or "server" for one that lies on a server; not decoded.
+
+        Raises:
+            UnknownKeyError: there is none.
+        """
+        blob = self._index.read().blobs.get(digest)
+        if blob is None:
+            raise UnknownKeyError(f"no value with digest {digest} in this context")
+        return blob.info[0]
 
     def has_value(self, digest: str) -> bool:
         """Is there a value of this digest?"""

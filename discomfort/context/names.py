@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from discomfort.context import codec, decoding
-from discomfort.context.errors import CorruptValueError, UnknownKeyError, UnresolvableRefError
+from discomfort.context.errors import CorruptValueError, UnknownKeyError, UnreadableValueError, UnresolvableRefError
 from discomfort.context.journal import Record
 from discomfort.context.opened import OpenContext, Resolver
 from discomfort.context.recipes import Recipe, recipe_value, referenced_digests
@@ -36,7 +36,7 @@ class NamedValues(OpenContext):
         if use_ram and pass_by == "val" and type(unique_id) is str and ACTIVE.get() is None:
             text = codec.encode_atom(data)
             if text is not None and len(text) < INLINE_BYTES and self._index.read().inline_bytes < self._inline_limit:
-                dropped = self._index.commit_value(unique_id, b"J" + text.encode(), data)
+                dropped = self._index.commit_value(unique_id, decoding.TEXT + text.encode(), data)
                 if dropped:
                     self._store.free(dropped)
                 return
@@ -99,6 +99,7 @@ class NamedValues(OpenContext):
         Raises:
             UnknownKeyError: there is none; a KeyError that names near misses.
             CorruptValueError: the stored bytes are not those that were saved.
+            UnreadableValueError: this Python cannot rebuild it, since only the server that made it has its class.
             UnresolvableRefError: the value is a ref and nothing here can run its recipe.
         """
         if ACTIVE.get() is None:
@@ -114,6 +115,9 @@ class NamedValues(OpenContext):
                     raise
             except CorruptValueError as error:
                 raise CorruptValueError(f"{unique_id!r}: {error}") from error
+            except UnreadableValueError as error:
+                error.place = repr(unique_id)
+                raise
         raise UnknownKeyError(f"{unique_id!r} changes faster than it can be read")
 
     def _value_of(self, unique_id: str, name: Name) -> Any:

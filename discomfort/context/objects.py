@@ -7,7 +7,9 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-from discomfort.context.errors import EncodingError
+from discomfort.context.errors import ContextError, EncodingError, UnreadableValueError
+
+_UNKNOWN = "unknown"
 
 KeepBeside = Callable[[Any], "int | None"]
 
@@ -34,12 +36,16 @@ def unpickle_value(data: memoryview, part: Callable[[int], Any]) -> Any:
     """Read a pickle of our own context, with the parts that were kept beside it.
 
     Raises:
-        EncodingError: a module the value needs is not installed here.
+        UnreadableValueError: this Python lacks the value's class, or has another one of that name.
     """
     try:
         return _Unpickler(io.BytesIO(data), part).load()
+    except (ContextError, MemoryError):
+        raise
     except ModuleNotFoundError as error:
-        raise EncodingError(f"this value needs the module {error.name!r}, which is not installed here") from error
+        raise UnreadableValueError(_UNKNOWN, f"it has no module {error.name!r}") from error
+    except Exception as error:  # what a foreign class does when it is rebuilt may raise anything
+        raise UnreadableValueError(_UNKNOWN, f"{type(error).__name__}: {error}") from error
 
 
 class _Unpickler(pickle.Unpickler):

@@ -23,8 +23,9 @@ from discomfort.compiler.ports import PlaceOf
 from discomfort.compiler.recipe import Recipe, slice_recipe, splice_recipe
 from discomfort.compiler.steps import step_findings
 from discomfort.compiler.types import Signatures, needs_link
+from discomfort.context.errors import UnreadableValueError
 from discomfort.context.lists import ValueList
-from discomfort.runtime.check import check_value, convert, fit_value
+from discomfort.runtime.check import check_value, convert, fit_value, looks_at
 from discomfort.runtime.engine import Splitting
 from discomfort.runtime.prompts import SCALARS, BoundRun, add_loader
 
@@ -222,7 +223,12 @@ class _Binder:
         return splice_recipe(self._nodes, recipe)
 
     def _resolve_value(self, port: PlanInput) -> Input:
-        stored = self._context.load(port.name)
+        if self._context.is_pickled(port.name) and not looks_at(port):
+            return self._add_loader(self._context.digest(port.name), port.type, port.name)
+        try:
+            stored = self._context.load(port.name)
+        except UnreadableValueError:  # it may be for an engine that can, which the transfer check decides
+            return self._add_loader(self._context.digest(port.name), port.type, port.name)
         value = fit_value(stored, port)
         findings = check_value(value, port, self._plan.place_of_port(port), self._plan.graph, self._catalog)
         if findings:
@@ -237,7 +243,9 @@ class _Binder:
     def _add_loader(self, digest: str, value_type: str, name: str) -> Link:
         """Add the loader of a value of the input `name`; return its output."""
         link = add_loader(self._nodes, digest, value_type)
-        self.loaded_by.setdefault(link.node, []).append(name)
+        names = self.loaded_by.setdefault(link.node, [])
+        if name not in names:
+            names.append(name)
         return link
 
 

@@ -34,12 +34,20 @@ Prompt: TypeAlias = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class NodePlace:
-    """Where a prompt's node came from: what an error shows to a person (law R6)."""
+    """Where a prompt's node came from: what an error shows to a person (law R6).
+
+    `ports` names those that a loader or saver works for, such as "output 'image'".
+    """
 
     workflow: str
     node: str
     title: str
     class_type: str
+    ports: str = ""
+
+    def __str__(self) -> str:
+        named = f", {self.ports}" if self.ports else ""
+        return f"{self.workflow}, node {self.node} ({self.title}), class {self.class_type}{named}"
 
 
 class Splitting(Enum):
@@ -83,10 +91,14 @@ class PromptRequest:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One output of a prompt: a live `value` handed over in this process, or the `digest` of one in the context."""
+    """One output of a prompt: a live `value` handed over in this process, or the `digest` of one in the context.
+
+    `remembered`: whether further runs may use it in place of running the prompt.
+    """
 
     value: Any = None
     digest: str | None = None
+    remembered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +245,8 @@ class NodeFailed(EngineError):
         self.exception_type = exception_type
         self.exception_message = message
         self.trace = trace
-        where = (
-            f"{place.workflow}, node {place.node} ({place.title}), class {place.class_type}"
-            if place
-            else f"node {node}"
-        )
-        super().__init__(f"{printable_line(where)}: {exception_type}: {message}")
+        where = printable_line(str(place) if place else f"node {node}")
+        super().__init__(f"{where}: {exception_type}: {message}")
 
 
 class OutOfMemory(NodeFailed):

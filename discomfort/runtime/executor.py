@@ -22,6 +22,7 @@ from discomfort.runtime.crossing import checked_crossing
 from discomfort.runtime.engine import Engine, EngineLost, PromptRequest, PromptResult
 from discomfort.runtime.progress import RunProgress
 from discomfort.runtime.prompts import BoundRun, recipe_run
+from discomfort.runtime.results import loaded_result
 from discomfort.runtime.stepping import RunReport, StepRunner
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ class _OneRun:
         self._engine = executor.engine
         self._plan = plan
         self._context = context
-        self._steps = StepRunner(executor, context, progress, report, use_ram, extra_pnginfo)
+        self._here = executor.engine.hands_over_live_objects
+        self._steps = StepRunner(executor, context, progress, report, use_ram, extra_pnginfo, here=self._here)
 
     async def finish(self, effects: EffectsMode) -> dict[str, Any]:
         """Run every step, commit, and return the results by name."""
@@ -165,7 +167,7 @@ class _OneRun:
             )
             left = self._steps.left(run)
             crossing = await self._engine.crossing(self._context) if left else None
-            run = checked_crossing(self._plan, run, left, crossing, self._steps.digests, self._context.get_value)
+            run = checked_crossing(self._plan, run, left, crossing, self._steps.digests, self._context, self._here)
             await self._steps.run(run, left)
             return self._commit(run)
         finally:
@@ -187,7 +189,7 @@ class _OneRun:
             if name in run.recipes:
                 results[name] = self._reference(name, output.type, run.recipes[name])
             else:
-                results[name] = self._context.load(name)
+                results[name] = loaded_result(self._context.load, output)
         return results
 
     def _reference(self, name: str, type_name: str, recipe: Recipe) -> Reference:

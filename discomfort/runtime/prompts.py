@@ -194,11 +194,27 @@ def make_prompt(
                 replaced[name] = _stand_in(run, nodes, node, name, digest, read, store)
         nodes[node_id] = replace(node, inputs={**node.inputs, **replaced}) if replaced else node
     bound = replace(emit_bound(nodes, work.targets, run.keys, run.results), undecided=frozenset(undecided))
+    bound = replace(bound, places={**bound.places, **_named_by_ports(run, bound)})
     effects = work.roots[len(work.targets) :]
     if len(effects) < 2:
         return bound
     table, results = EffectTable(run.signatures.catalog), [link.node for link in work.targets]
     return replace(bound, sequence=effect_groups(nodes, effects, results, lambda name: table.rule(name).mergeable))
+
+
+def _named_by_ports(run: BoundRun, bound: BoundPrompt) -> dict[str, NodePlace]:
+    """Return the places of loaders and savers with the names of the ports that they work for (law R6)."""
+    named: dict[str, NodePlace] = {}
+    for node_id, names in run.loaded_by.items():
+        if node_id in bound.places:
+            named[node_id] = replace(bound.places[node_id], ports=", ".join(f"input {name!r}" for name in names))
+    for name, link in run.wanted.items():
+        saver = bound.outputs.get(f"{link.node}.{link.slot}")
+        if saver is not None:
+            place = named.get(saver, bound.places[saver])
+            ports = f"{place.ports}, output {name!r}" if place.ports else f"output {name!r}"
+            named[saver] = replace(place, ports=ports)
+    return named
 
 
 def recipe_run(recipe: Recipe, steps: tuple[Step, ...], catalog: Catalog) -> BoundRun:

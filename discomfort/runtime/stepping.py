@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from discomfort.compiler.graph import Link
 from discomfort.compiler.types import Typing
+from discomfort.context.opaque import OpaqueValue
 from discomfort.runtime.engine import Delivered, PromptRejected, PromptRequest, PromptResult
 from discomfort.runtime.pending import pending_values
 from discomfort.runtime.progress import RunProgress
@@ -50,7 +51,8 @@ class StepRunner:
     """Runs the steps of one bound run.
 
     `digests` holds what is known of its values: delivered by a step, or remembered from before. `live` is a link
-    whose value is kept as it is delivered, in `live_value`, and not stored.
+    whose value is kept as it is delivered, in `live_value`, and not stored. `here` says that the engine runs in this
+    Python: what it cannot rebuild is computed again.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class StepRunner:
         use_ram: bool = True,
         extra_pnginfo: Mapping[str, Any] | None = None,
         live: Link | None = None,
+        here: bool = False,
     ) -> None:
         self.digests: dict[Link, str] = {}
         self.live_value: Any = None
@@ -72,6 +75,7 @@ class StepRunner:
         self._use_ram = use_ram
         self._extra_pnginfo = dict(extra_pnginfo or {})
         self._live = live
+        self._here = here
         self._held: list[str] = []
         self._unknown: set[Link] = set()
         self._memos: dict[str, str] = {}
@@ -149,7 +153,7 @@ class StepRunner:
     async def _run_step(self, run: BoundRun, work: Work, before: Iterable[asyncio.Task[None]]) -> None:
         for task in before:
             await asyncio.shield(task)
-        bound = make_prompt(run, work, self.digests, self._context.get_value, self.store)
+        bound = make_prompt(run, work, self.digests, self._context.value_or_opaque, self.store)
         self._progress.name_places(bound.places)
         request = self._request(run, bound, work.step.id in self._validated)
         result = await self._submitter.submit(request, self._progress)
@@ -168,7 +172,7 @@ class StepRunner:
         pending = pending_values((link for work in left for link in work.targets), typing)
         requests = []
         for work in left:
-            bound = make_prompt(run, work, {**self.digests, **pending}, self._context.get_value, self.store)
+            bound = make_prompt(run, work, {**self.digests, **pending}, self._context.value_or_opaque, self.store)
             requests.append(self._request(run, bound, validated=False))
             if pending.keys().isdisjoint(work.loads):
                 self._validated.add(work.step.id)
@@ -201,7 +205,7 @@ class StepRunner:
             self._held.append(digest)
         self.digests[link] = digest
         key = run.memo_key(link)
-        if key is not None:
+        if key is not None and delivered.remembered:
             self._memos[key] = digest
 
     def _recall(self, run: BoundRun, link: Link) -> str | None:
@@ -215,6 +219,15 @@ class StepRunner:
         if record is None or not self._context.hold_value(record["value"]):
             self._unknown.add(link)
             return None
-        digest = self.digests[link] = str(record["value"])
+        digest = str(record["value"])
         self._held.append(digest)
+        if self._here and self._is_opaque(digest):
+            self._unknown.add(link)
+            return None
+        self.digests[link] = digest
         return digest
+
+    def _is_opaque(self, digest: str) -> bool:
+        """Return whether this Python cannot rebuild a value."""
+        pickled = self._context.kind_of(digest) == "pickle"
+        return pickled and type(self._context.value_or_opaque(digest)) is OpaqueValue

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -183,6 +184,65 @@ class PreviewAny(Node):
 
     def run(self, source: Any) -> dict[str, Any]:
         return {"ui": {"text": (str(source),)}, "result": ()}
+
+
+class Clip:
+    """An object of a class that only the server's Python has."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class MakeClip(Node):
+    INPUT_TYPES = required(name="STRING")
+    RETURN_TYPES = ("CLIP_OF_FRAMES",)
+
+    def run(self, name: str) -> tuple[Clip]:
+        return (Clip(name),)
+
+
+class JoinClips(Node):
+    INPUT_TYPES = required(first="CLIP_OF_FRAMES", word="STRING")
+    RETURN_TYPES = ("CLIP_OF_FRAMES",)
+
+    def run(self, first: Clip, word: str) -> tuple[Clip]:
+        return (Clip(f"{first.name} {word}"),)
+
+
+class OpenClip(Node):
+    INPUT_TYPES = required(clip="CLIP_OF_FRAMES")
+    RETURN_TYPES = ("STRING",)
+
+    def run(self, clip: Clip) -> tuple[str]:
+        assert type(clip) is Clip
+        return (clip.name,)
+
+
+class Lock(Node):
+    """Gives what nothing can store."""
+
+    INPUT_TYPES = required()
+    RETURN_TYPES = ("CLIP_OF_FRAMES",)
+
+    def run(self) -> tuple[Any]:
+        return (threading.Lock(),)
+
+
+class NothingImage(Node):
+    """Gives None, as custom nodes do for what they do not have."""
+
+    INPUT_TYPES = required()
+
+    def run(self) -> tuple[Any]:
+        return (None,)
+
+
+class NothingMask(NothingImage):
+    RETURN_TYPES = ("MASK",)
+
+
+class NothingNumber(NothingImage):
+    RETURN_TYPES = ("INT",)
 
 
 class Wildcard(str):
@@ -418,7 +478,14 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         LoadImage,
         LoraName,
         MaskToImage,
+        JoinClips,
+        Lock,
+        MakeClip,
         Misbehave,
+        NothingImage,
+        NothingMask,
+        NothingNumber,
+        OpenClip,
         Picky,
         PickyAboutTypes,
         PreviewAny,

@@ -17,7 +17,7 @@ from discomfort.context.context import WorkflowContext
 from discomfort.context.lists import ValueList
 from discomfort.plan import compile
 from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import EngineError, PromptRejected
+from discomfort.runtime.engine import EngineError, NodeFailed, PromptRejected
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.server import ManagedServer
 from discomfort.runtime.loop import run_awaiting
@@ -141,10 +141,34 @@ async def test_list_of_numbers_is_read_back_as_one(plain_server: ManagedServer) 
     assert (list(several["numbers"]), one["numbers"]) == ([0, 1, 2], 0)
 
 
-async def test_R6_what_is_shown_is_no_value_of_its_type(plain: ComfyUIEngine, context: WorkflowContext) -> None:
+async def test_R6_what_is_shown_is_not_of_its_type(plain: ComfyUIEngine, context: WorkflowContext) -> None:
     request = replace(addition(context, 5), types={"total": "BOOLEAN"})
-    with pytest.raises(EngineError, match="what ComfyUI showed of total is no BOOLEAN: '6'"):
+    with pytest.raises(EngineError, match="what ComfyUI showed of total is not of the type BOOLEAN: '6'"):
         await plain.run(request)
+
+
+@pytest.mark.parametrize("kind", ["Image", "Mask"])
+async def test_R6_a_picture_that_is_None_names_its_port(plain_server: ManagedServer, kind: str) -> None:
+    nothing = {"1": node(f"Nothing{kind}"), "out": port("picture", ["1", 0])}
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        with pytest.raises(NodeFailed, match=r"output 'picture'.*perhaps None.*install the Discomfort nodes") as caught:
+            await discomfort.run([nothing])
+    assert caught.value.place is not None
+    assert (caught.value.place.workflow, caught.value.place.node) == ("workflow", "1")
+
+
+@pytest.mark.parametrize("given", [None, "no picture"])
+async def test_R5_an_input_that_is_not_a_picture_names_its_port(plain_server: ManagedServer, given: Any) -> None:
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        with pytest.raises(BindError, match=r"input 'photo' is .*; expected an IMAGE"):
+            await discomfort.run([INVERSION], inputs={"photo": given})
+
+
+async def test_R6_text_that_is_not_a_number_names_its_port(plain_server: ManagedServer) -> None:
+    nothing = {"1": node("NothingNumber"), "out": port("count", ["1", 0])}
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        with pytest.raises(EngineError, match="what ComfyUI showed of output 'count' is not of the type INT"):
+            await discomfort.run([nothing])
 
 
 async def test_workflow_with_ports_runs(plain_server: ManagedServer) -> None:

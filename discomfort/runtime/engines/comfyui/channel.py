@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import uuid
 import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from comfy_nodes.registry import CONTEXT_KEY
-from discomfort.runtime.engine import LOADER_CLASS, Crossing, Delivered, EngineError, EngineLost, Prompt, PromptRequest
+from discomfort.context.errors import UnreadableValueError
+from discomfort.context.opaque import OpaqueValue, ServerValue, opaque_reason, server_value
+from discomfort.runtime.engine import (
+    LOADER_CLASS,
+    Crossing,
+    Delivered,
+    EngineError,
+    EngineLost,
+    NodeFailed,
+    Prompt,
+    PromptRequest,
+)
 from discomfort.runtime.engines.comfyui.transport import Transport
 
 if TYPE_CHECKING:
@@ -34,6 +46,9 @@ class Channel(Protocol):
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
         """Return what the prompt's savers stored, given the `ui` answers of its nodes."""
 
+    def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
+        """Return the error of a node of the prompt; of one that stands in for ours with what that means."""
+
     async def renew(self) -> None:
         """Make sure that the server still has our contexts: it may have been restarted, or missed us for too long."""
 
@@ -47,10 +62,19 @@ class WireCrossing:
     code = "DF522"
     hint = "store it as tensors, text, numbers and lists or dicts of them, or run it on a server on this machine"
 
+    def __init__(self, key: str = "") -> None:
+        """`key` is the one under which the server has our context: what it kept there need not be sent."""
+        self._key = key
+
     def value_problem(self, value: Any, linked: bool, catalog: Catalog) -> str | None:
         """Return why a value cannot be sent."""
         from discomfort.context.wire import wire_problem
 
+        if type(value) is OpaqueValue:
+            kept, (kind, _) = server_value(value), opaque_reason(value)
+            if kept is None:
+                return f"it cannot travel to a remote ComfyUI without pickle (it holds {kind})"
+            return None if kept.key == self._key else "it stays on another ComfyUI server, or one started since"
         problem = wire_problem(value)
         return f"it cannot travel to a remote ComfyUI without pickle ({problem})" if problem else None
 
@@ -77,8 +101,8 @@ class NodesChannel:
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Attach the context; return what can travel over HTTP, and None where memory is shared."""
-        _, shared = await self._attach(context)
-        return None if shared else WIRE
+        key, shared = await self._attach(context)
+        return None if shared else WireCrossing(key)
 
     async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
         """Attach the request's context, and send the values that its loaders name where memory is not shared."""
@@ -91,10 +115,13 @@ class NodesChannel:
         """Return the digests that savers answered with; fetch the values where memory is not shared."""
         digests = {name: digest for name, node in request.outputs.items() if (digest := _saved(ui.get(node)))}
         key, shared = await self._attach(request.context)
-        if not shared:
-            for digest in digests.values():
-                await self._fetch_value(key, digest, request.context)
-        return {name: Delivered(digest=digest) for name, digest in digests.items()}
+        if shared:
+            return {name: Delivered(digest=digest) for name, digest in digests.items()}
+        return {name: await self._fetch_value(key, digest, request.context) for name, digest in digests.items()}
+
+    def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
+        """Return the error: our own nodes say themselves what is wrong."""
+        return error
 
     async def renew(self) -> None:
         """Attach every context once more, which changes nothing where it is attached already."""
@@ -169,18 +196,25 @@ class NodesChannel:
             if status != 200:
                 raise EngineError(f"ComfyUI at {self._transport.url} did not take a value ({status}): {_text(body)}")
 
-    async def _fetch_value(self, key: str, digest: str, context: WorkflowContext) -> None:
-        """Bring a value that a saver stored on the server into our context, and hold it there as the saver would."""
+    async def _fetch_value(self, key: str, digest: str, context: WorkflowContext) -> Delivered:
+        """Bring a value that a saver stored on the server into our context, and hold it there as the saver would.
+
+        One that only pickle could carry stays on the server; what stands in for it here is named by the digest that
+        the server's loaders know it by, too.
+        """
         from discomfort.context.wire import decode_wire
 
-        if context.has_value(digest):
-            value = context.get_value(digest)
-        else:
-            status, body = await self._transport.request("GET", f"/discomfort/values/{key}/{digest}")
-            if status != 200:
-                raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
+        if context.hold_value(digest):
+            return Delivered(digest=digest)
+        status, body = await self._transport.request("GET", f"/discomfort/values/{key}/{digest}")
+        if status == 200:
             value = await asyncio.to_thread(decode_wire, body)
-        await asyncio.to_thread(context.put_value, value)
+            await asyncio.to_thread(context.put_value, value)
+            return Delivered(digest=digest)
+        kept = _kept_type(body) if status == 422 else None
+        if kept is None:
+            raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
+        return Delivered(digest=context.put_value(ServerValue(digest, kept, key)), remembered=False)
 
 
 def _encode(context: WorkflowContext, digest: str) -> bytes:
@@ -193,8 +227,21 @@ def _encode(context: WorkflowContext, digest: str) -> bytes:
 
     try:
         return encode_wire(context.get_value(digest))
+    except UnreadableValueError as error:
+        raise EngineError(
+            f"the server does not have a value any more that stays there ({error.type}); run again what made it"
+        ) from error
     except TypeError as error:
         raise EngineError(f"a value cannot travel to a remote ComfyUI without pickle: {error}") from error
+
+
+def _kept_type(body: bytes) -> str | None:
+    """Return the class of a value that stays on the server, as its answer names it; None where it does not."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return None
+    return answer["kept"] if isinstance(answer, dict) and isinstance(answer.get("kept"), str) else None
 
 
 def _saved(ui: Mapping[str, Any] | None) -> str | None:

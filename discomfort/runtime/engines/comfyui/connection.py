@@ -24,6 +24,7 @@ from discomfort.runtime.engine import (
     EngineError,
     EngineLost,
     Listener,
+    NodeFailed,
     Prompt,
     PromptInterrupted,
     PromptRejected,
@@ -148,6 +149,9 @@ class Connection:
             if self.lost is not None and self.lost is not error:
                 raise self.lost from error  # the reason, rather than which request broke by it
             raise
+        except NodeFailed as error:
+            assert self._channel is not None, "it brought the prompt there"
+            raise self._channel.explain(error, request) from None
 
     async def _run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
         channel = self._channel

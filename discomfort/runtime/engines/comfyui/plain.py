@@ -27,6 +27,7 @@ from discomfort.runtime.engine import (
     Crossing,
     Delivered,
     EngineError,
+    NodeFailed,
     Prompt,
     PromptRejected,
     PromptRequest,
@@ -157,8 +158,20 @@ class PlainChannel:
         for name, saver in request.outputs.items():
             if saver in ui:
                 kind = _type_of(request, name, request.prompt[saver]["inputs"]["value"], catalog)
-                delivered[name] = Delivered(digest=request.context.put_value(await self._read(name, ui[saver], kind)))
+                value = await self._read(_role(request, saver, name), ui[saver], kind)
+                delivered[name] = Delivered(digest=request.context.put_value(value))
         return delivered
+
+    def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
+        """Return what to say of a preview node that failed in the place of a saver: it got what is not a picture."""
+        saver = next((saver for saver in request.outputs.values() if error.node in (saver, f"{saver}.image")), None)
+        if saver is None:
+            return error
+        message = (
+            f"{error.exception_message} (its value, perhaps None, is not a picture, and nothing else can be read back "
+            f"from a ComfyUI server without our nodes; {PLAIN.hint})"
+        )
+        return NodeFailed(error.node, error.place, error.exception_type, message, error.trace)
 
     async def renew(self) -> None:
         """Upload images again when they are needed: a server that was restarted may have another input folder."""
@@ -207,7 +220,7 @@ class PlainChannel:
         """Return the value that a preview node's `ui` answer holds.
 
         Raises:
-            EngineError: what is shown is no value of that type.
+            EngineError: what is shown is not a value of that type.
         """
         try:
             if kind in _READ_TEXT:
@@ -216,7 +229,7 @@ class PlainChannel:
             files = [await self._download(image) for image in shown["images"]]
             return await asyncio.to_thread(picture_of, files, kind == "MASK")
         except (KeyError, ValueError) as error:
-            raise EngineError(f"what ComfyUI showed of {name} is no {kind}: {error}") from error
+            raise EngineError(f"what ComfyUI showed of {name} is not of the type {kind}: {error}") from error
 
     async def _download(self, image: Mapping[str, Any]) -> bytes:
         status, body = await self._transport.request("GET", "/view?" + urllib.parse.urlencode(image))
@@ -237,8 +250,8 @@ def _replace_saver(
     elif kind == "IMAGE":
         work.prompt[saver] = _node("PreviewImage", images=inputs["value"])
     elif kind == "MASK":
-        work.prompt[f"{saver}/image"] = _node("MaskToImage", mask=inputs["value"])
-        work.prompt[saver] = _node("PreviewImage", images=[f"{saver}/image", 0])
+        work.prompt[f"{saver}.image"] = _node("MaskToImage", mask=inputs["value"])  # by its id at the saver's place
+        work.prompt[saver] = _node("PreviewImage", images=[f"{saver}.image", 0])
     else:
         work.prompt[saver] = _node("PreviewAny", source=inputs["value"])
 
@@ -307,6 +320,12 @@ def _type_of(request: PromptRequest, name: str, link: Any, catalog: Catalog) -> 
         return str(source["inputs"]["value_type"])
     known = catalog.get(source["class_type"])
     return known.outputs[link[1]].type if known is not None and link[1] < len(known.outputs) else "*"
+
+
+def _role(request: PromptRequest, saver: str, name: str) -> str:
+    """Return what a saver works for, in words."""
+    place = request.places.get(saver)
+    return name if place is None or not place.ports else place.ports
 
 
 def _where(request: PromptRequest, node_id: str, input_name: str | None) -> Place:
