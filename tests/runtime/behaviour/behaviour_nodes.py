@@ -156,6 +156,29 @@ class Model:
         raise TypeError("a model is never pickled")
 
 
+class Token:
+    """An object of a class that a client of a server does not have."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+@node(("TOKEN",), {"name": TEXT})
+def BehaviourMint(name: str) -> Any:
+    note(f"Mint {name}")
+    return (Token(name),)
+
+
+@node(("TOKEN",), {"token": ("TOKEN",)})
+def BehaviourRename(token: Token) -> Any:
+    return (Token(token.name + "!"),)
+
+
+@node(("STRING",), {"token": ("TOKEN",)})
+def BehaviourRead(token: Token) -> Any:
+    return (f"{type(token).__name__} {token.name}",)
+
+
 @node(("MODEL",), {"name": TEXT})
 def BehaviourLoad(name: str) -> Any:
     note(f"Load {name}")
@@ -264,9 +287,12 @@ NODE_CLASS_MAPPINGS: dict[str, Any] = {
         BehaviourList,
         BehaviourLoad,
         BehaviourMeet,
+        BehaviourMint,
         BehaviourParty,
         BehaviourPass,
         BehaviourPicky,
+        BehaviourRead,
+        BehaviourRename,
         BehaviourRepeat,
         BehaviourShow,
         BehaviourSteps,

@@ -108,7 +108,16 @@ class ToldForTests(SleepForTests):
         return (f"{type(value).__name__} {value!r}",)
 
 
+class NothingForTests(SleepForTests):
+    INPUT_TYPES = classmethod(lambda cls: {"required": {}})
+    RETURN_TYPES = ("IMAGE", "MASK")
+
+    def run(self):
+        return (None, None)
+
+
 NODE_CLASS_MAPPINGS = {
+    "NothingForTests": NothingForTests,
     "SleepForTests": SleepForTests,
     "FailForTests": FailForTests,
     "ToldForTests": ToldForTests,
