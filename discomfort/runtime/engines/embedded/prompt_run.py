@@ -102,7 +102,7 @@ def validate_prompts(
             graph = PromptGraph(request.prompt, definition_of)
             with paused_collector():
                 order, _ = _read(request, graph)
-                _validate(request, graph, order, bridge)
+                _validate(request, graph, order, bridge, supplier)
         except PromptRejected as error:
             found.update(dict.fromkeys(error.diagnostics))
     if found:
