@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -73,7 +73,7 @@ def checked_crossing(
     findings = list(run.findings)
     check = _Check(plan, run, crossing or RebuildingCrossing(here), context)
     if crossing is None:
-        findings += check.opaque_inputs(left)
+        findings += check.opaque_inputs(left, ("pickle", "server") if here else ("server",))
     else:
         findings += [*check.inputs(left), *check.remembered(left, digests), *check.outputs(left), *check.between(left)]
     if findings:
@@ -98,14 +98,14 @@ class _Check:
         unresolved = {name: port.type for name, port in self._plan.inputs.items()}
         return Typing(self._run.graph, self._run.graph.nodes, self._run.signatures, unresolved)
 
-    def opaque_inputs(self, left: Sequence[Work]) -> Iterator[Diagnostic]:
+    def opaque_inputs(self, left: Sequence[Work], kinds: Collection[str]) -> Iterator[Diagnostic]:
         """Yield the inputs, and the refs, that hold what cannot be rebuilt where the engine runs.
 
-        Only what may be of a foreign class is decoded for that.
+        Only values of `kinds` are decoded for that, those which may be of a foreign class.
         """
         for node_id in self._run.loaded_by:
             digest = _loaded_digest(self._run.graph.nodes.get(node_id))
-            if digest is None or self._context.kind_of(digest) not in ("pickle", "server"):
+            if digest is None or self._context.kind_of(digest) not in kinds:
                 continue
             if any(node_id in work.nodes for work in left):
                 yield from self._input(node_id, digest, False)

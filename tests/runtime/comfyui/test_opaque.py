@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from comfy_nodes.registry import HELD_VALUES
+from discomfort.context import decoding
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import UnreadableValueError
 from discomfort.context.opaque import OpaqueValue
@@ -22,7 +24,7 @@ from discomfort.runtime.loop import run_awaiting
 from discomfort.session import Discomfort
 from tests.context.foreign import installed
 from tests.runtime.comfyui.chains import port
-from tests.runtime.comfyui.helpers import PATIENCE, StartEngine, node, observed
+from tests.runtime.comfyui.helpers import PATIENCE, StartEngine, node, observed, request_for
 
 RULES = {"CLIP_OF_FRAMES": "val"}
 MAKE = {
@@ -85,6 +87,20 @@ async def test_it_goes_back_to_the_server_by_name_as_an_input_and_saved_under_an
     context.save("other", results["clip"])
     context.delete("clip")
     assert await other.arun(context, engine=engine) == {"text": "lighthouse"}
+
+
+@pytest.mark.parametrize("engine", ["shared"], indirect=True)
+async def test_nothing_is_decoded_that_is_only_handed_on(
+    engine: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await plan_of(engine, MAKE)).arun(context, inputs={"name": "unseen"}, engine=engine)
+    opening = await plan_of(engine, OPEN)
+
+    def decodes(*_: Any) -> Any:
+        raise AssertionError("a pickle was read")
+
+    monkeypatch.setattr(decoding, "unpickle_value", decodes)
+    assert await opening.arun(context, engine=engine) == {"text": "unseen"}
 
 
 async def test_iterations_carry_it(engine: ComfyUIEngine, context: WorkflowContext) -> None:
@@ -206,6 +222,21 @@ async def test_what_stays_on_a_server_is_refused_where_it_is_not(
         await (await plan_of(near, OPEN_OTHER)).arun(context, inputs={"other": results["clip"]}, engine=near)
     assert [finding.code for finding in caught.value.diagnostics] == ["DF523"]
     await run_awaiting(near.close())
+
+
+@pytest.mark.parametrize("engine", ["remote"], indirect=True)
+async def test_what_a_server_keeps_no_longer_names_its_port_and_is_made_again(
+    engine: ComfyUIEngine, context: WorkflowContext
+) -> None:
+    making, opening = await plan_of(engine, MAKE), await plan_of(engine, OPEN)
+    await making.arun(context, inputs={"name": "old"}, engine=engine)
+    for first in (0, HELD_VALUES // 2):
+        many = {f"n{number}": node("Add", a=number, b=0) for number in range(first, first + HELD_VALUES // 2 + 1)}
+        await run_awaiting(engine.run(request_for(context, many, **{name: [name, 0] for name in many})))
+    with pytest.raises(EngineError, match=r"input 'clip' stays on ComfyUI at .*any more: run again what made it"):
+        await opening.arun(context, engine=engine)
+    await making.arun(context, engine=engine)
+    assert await opening.arun(context, engine=engine) == {"text": "old"}
 
 
 async def test_a_server_that_was_restarted_makes_it_again(

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from comfy_nodes.registry import CONTEXT_KEY
-from discomfort.context.errors import UnreadableValueError
 from discomfort.context.opaque import OpaqueValue, ServerValue, opaque_reason, server_value
 from discomfort.runtime.engine import (
     LOADER_CLASS,
@@ -189,6 +188,11 @@ class NodesChannel:
         if status != 200:
             raise EngineLost(f"ComfyUI at {self._transport.url} lost our context: {answer}")
         for digest in answer["missing"]:
+            if request.context.server_value(digest) is not None:
+                raise EngineError(
+                    f"{_role(request, digest)} stays on ComfyUI at {self._transport.url}, which does not have it any "
+                    "more: run again what made it"
+                )
             wire = await asyncio.to_thread(_encode, request.context, digest)
             status, body = await self._transport.request(
                 "PUT", f"/discomfort/values/{key}/{digest}", data=lambda wire=wire: io.BytesIO(wire)
@@ -227,12 +231,19 @@ def _encode(context: WorkflowContext, digest: str) -> bytes:
 
     try:
         return encode_wire(context.get_value(digest))
-    except UnreadableValueError as error:
-        raise EngineError(
-            f"the server does not have a value any more that stays there ({error.type}); run again what made it"
-        ) from error
     except TypeError as error:
         raise EngineError(f"a value cannot travel to a remote ComfyUI without pickle: {error}") from error
+
+
+def _role(request: PromptRequest, digest: str) -> str:
+    """Return what a value is to a prompt, in words."""
+    loaders = [
+        node_id
+        for node_id, node in request.prompt.items()
+        if node["class_type"] == LOADER_CLASS and node["inputs"]["digest"] == digest
+    ]
+    places = [place for node_id in loaders if (place := request.places.get(node_id)) is not None and place.ports]
+    return "; ".join(place.ports for place in places) or f"the value with digest {digest}"
 
 
 def _kept_type(body: bytes) -> str | None:
