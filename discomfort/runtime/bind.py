@@ -83,7 +83,9 @@ def bind(
     recipes = (
         {} if findings else {name: slice_recipe(needed, link, plan.outputs[name].type) for name, link in refs.items()}
     )
-    return BoundRun(needed, wanted, known, recipes, keys, Signatures(catalog), binder.loaded_by, findings=findings)
+    return BoundRun(
+        needed, wanted, known, recipes, keys, Signatures(catalog), binder.loaded_by, binder.refs, findings=findings
+    )
 
 
 def _can_act(node: Node, catalog: Catalog) -> bool:
@@ -121,6 +123,7 @@ class _Binder:
         self._recipes: list[Graph] = []
         self._lists: dict[str, ValueList] = {}
         self.loaded_by: dict[NodeId, list[str]] = {}
+        self.refs: set[str] = set()
         self._nodes: dict[NodeId, Node] = dict(plan.graph.nodes)
         self.findings: list[Diagnostic] = []
 
@@ -217,6 +220,7 @@ class _Binder:
         place = self._plan.place_of_port(port)
         recipe = read_recipe(self._context.recipe(port.name), port.name, self._catalog, place)
         self._recipes.append(recipe.graph)
+        self.refs.add(port.name)
         for node in recipe.graph.nodes.values():
             if node.class_type == LOADER_CLASS:
                 self.loaded_by.setdefault(node.id, []).append(port.name)

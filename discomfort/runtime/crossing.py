@@ -127,8 +127,8 @@ class _Check:
             place = (
                 self._plan.place_of_port(port) if port else self._plan.place_of(self._run.graph.nodes[node_id], None)
             )
-            role = f"input {name!r} ({port.type})" if port and port.pass_by == "val" else f"the recipe of {name!r}"
-            yield self._finding(place, f"{role} holds {describe(value)}: {problem}")
+            kind = f" ({port.type})" if port and name not in self._run.refs else ""
+            yield self._finding(place, f"{self._run.role(name)}{kind} holds {describe(value)}: {problem}")
 
     def remembered(self, left: Sequence[Work], digests: Mapping[Link, str]) -> Iterator[Diagnostic]:
         """Yield the values that are known from before and cannot be brought to the engine that needs them."""

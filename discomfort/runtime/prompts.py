@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -56,8 +56,8 @@ class BoundRun:
 
     `wanted` maps outputs to the links that compute them, `known` to digests that need no computing, `recipes` to how
     a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered). `loaded_by` names the inputs for
-    which a loader is in the graph; `types` are those of delivered values, where not every type can come back.
-    `findings` are what keeps it from running.
+    which a loader is in the graph, `refs` those of them that are recipes; `types` are those of delivered values, where
+    not every type can come back. `findings` are what keeps it from running.
     """
 
     graph: Graph
@@ -67,8 +67,15 @@ class BoundRun:
     keys: Mapping[NodeId, str | None]
     signatures: Signatures
     loaded_by: Mapping[NodeId, Sequence[str]] = field(default_factory=dict)
+    refs: Collection[str] = ()
     types: Mapping[Link, str] = field(default_factory=dict)
     findings: tuple[Diagnostic, ...] = ()
+
+    def role(self, name: str) -> str:
+        """Return what a loader works for, in words: an input, or the recipe of one."""
+        if not name:
+            return "a value that a workflow writes into a port"
+        return f"the recipe of {name!r}" if name in self.refs else f"input {name!r}"
 
     def memo_key(self, link: Link) -> str | None:
         """Return the key under which the value of `link` is remembered, or None where it must not be."""
@@ -207,7 +214,7 @@ def _named_by_ports(run: BoundRun, bound: BoundPrompt) -> dict[str, NodePlace]:
     named: dict[str, NodePlace] = {}
     for node_id, names in run.loaded_by.items():
         if node_id in bound.places:
-            named[node_id] = replace(bound.places[node_id], ports=", ".join(f"input {name!r}" for name in names))
+            named[node_id] = replace(bound.places[node_id], ports=", ".join(run.role(name) for name in names))
     for name, link in run.wanted.items():
         saver = bound.outputs.get(f"{link.node}.{link.slot}")
         if saver is not None:

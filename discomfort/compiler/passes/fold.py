@@ -66,7 +66,8 @@ def fold_nodes(graph: Graph, catalog: Catalog, foldable: Collection[str | None])
     unused = [node_id for node_id in folding.literals if node_id in nodes and node_id not in used]
     for node_id in unused:
         del nodes[node_id]
-    if len(nodes) == len(graph.nodes) and not folding.changed:
+    outputs, taps = replace_names(graph.outputs, folding.value), replace_names(graph.taps, folding.value)
+    if len(nodes) == len(graph.nodes) and not folding.changed and outputs is graph.outputs and taps is graph.taps:
         return graph
     notes = [
         Note("folded", (node_id,), _why(graph.nodes[node_id]), folding.value(Link(node_id, 0)))
@@ -75,8 +76,8 @@ def fold_nodes(graph: Graph, catalog: Catalog, foldable: Collection[str | None])
     return replace(
         graph,
         nodes=nodes,
-        outputs=replace_names(graph.outputs, folding.value),
-        taps=replace_names(graph.taps, folding.value),
+        outputs=outputs,
+        taps=taps,
         notes=(*graph.notes, *notes),
     )
 
