@@ -108,7 +108,7 @@ class Snapshot:
         self._set(unique_id, Name(None, MISSING, "val", digest, (digest,)))
 
     def save_digest(self, unique_id: str, digest: str, held: Holds) -> None:
-        """Give a name here to a value that is in the context already, which `held`, a `part` of this, keeps where nothing here does.
+        """Give a name here to a value that is in the context, kept by this or by `held`, which is a `part` of this.
 
         Raises:
             UnknownKeyError: it is not.
