@@ -51,19 +51,19 @@ def _sizes(place: Path) -> Iterator[int]:
             continue
 
 
-def assert_flat(before: Footprint, after: Footprint, runs: int) -> None:
+def assert_flat(before: Footprint, after: Footprint, runs: int, where: str = "here") -> None:
     """Fail where `runs` runs left something each: descriptors, mappings, threads, memory or files.
 
     A pool may fill meanwhile and an allocator keep some room, which is far less than one of each a run.
     """
     grown = after.beyond(before)
     few = max(24, runs // 20)
-    assert grown.descriptors < few, grown
-    assert grown.mappings < few, grown
-    assert grown.threads < 8, grown
-    assert grown.files < few, grown
-    assert grown.memory < max(24 << 20, runs * 4096), grown
-    assert grown.stored < max(24 << 20, runs * 2048), grown
+    assert grown.descriptors < few, (where, grown)
+    assert grown.mappings < few, (where, grown)
+    assert grown.threads < 8, (where, grown)
+    assert grown.files < few, (where, grown)
+    assert grown.memory < max(24 << 20, runs * 4096), (where, grown)
+    assert grown.stored < max(24 << 20, runs * 2048), (where, grown)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class Holds:
     def __init__(self, context: OpenContext, whole: Holds | None = None) -> None:
         """Begin with nothing; as a part of `whole`, whose values may `move` there, and which must be released later."""
         self._context = context
-        self._holder = context._new_holder() if whole is None else whole._holder
+        self._holder: str = context._new_holder() if whole is None else whole._holder
         self._is_part = whole is not None
         self._held: dict[str, int] = {}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Collection, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from concurrent.futures import Future, wait
 from typing import Any, Generic, TypeVar
 
@@ -83,6 +83,18 @@ async def run_awaiting(work: Coroutine[Any, Any, Result]) -> Result:
         raise
     finally:
         del errand  # as above
+
+
+async def in_thread(work: Callable[[], Result]) -> Result:
+    """Do `work` in a thread; when cancelled wait for it all the same, so that what it made can be taken back."""
+    thread = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.gather(thread, return_exceptions=True)
+        raise
+    finally:
+        del thread  # it holds its error, whose traceback holds this frame
 
 
 async def within(seconds: float, work: Awaitable[Result]) -> Result:

@@ -274,14 +274,11 @@ def runs_that_are_cancelled(bench: Bench) -> Callable[[int], object]:
         started = asyncio.Event()
         loop = asyncio.get_running_loop()
         inputs = {"image": picture(number), "how": "wait"}
-        running = asyncio.ensure_future(
-            plan.arun(
-                bench.context,
-                inputs=inputs,
-                engine=bench.engine,
-                on_progress=lambda update: loop.call_soon_threadsafe(started.set),
-            )
-        )
+
+        def watch(update: object) -> None:
+            loop.call_soon_threadsafe(started.set)
+
+        running = asyncio.ensure_future(plan.arun(bench.context, inputs=inputs, engine=bench.engine, on_progress=watch))
         await started.wait()
         running.cancel()
         with suppress(asyncio.CancelledError):
