@@ -10,12 +10,13 @@ import asyncio
 import io
 import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from comfy_nodes.registry import CONTEXT_KEY
 from discomfort.runtime.engine import LOADER_CLASS, Crossing, Delivered, EngineError, EngineLost, Prompt, PromptRequest
 from discomfort.runtime.engines.comfyui.transport import Transport
+from discomfort.runtime.loop import in_thread
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
@@ -32,7 +33,13 @@ class Channel(Protocol):
         """Bring the values that loaders name within the server's reach; return the prompt and its `extra_data`."""
 
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
-        """Return what the prompt's savers stored, given the `ui` answers of its nodes."""
+        """Return what the prompt's savers stored, given the `ui` answers of its nodes.
+
+        Each is kept for the caller as `put_value` does; where this fails none is.
+        """
+
+    def discard(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep nothing of what savers stored for a prompt that failed, given the `ui` answers that came."""
 
     async def renew(self) -> None:
         """Make sure that the server still has our contexts: it may have been restarted, or missed us for too long."""
@@ -90,11 +97,23 @@ class NodesChannel:
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
         """Return the digests that savers answered with; fetch the values where memory is not shared."""
         digests = {name: digest for name, node in request.outputs.items() if (digest := _saved(ui.get(node)))}
-        key, shared = await self._attach(request.context)
-        if not shared:
-            for digest in digests.values():
+        fetched: list[str] = []
+        try:
+            key, shared = await self._attach(request.context)
+            for digest in () if shared else digests.values():
                 await self._fetch_value(key, digest, request.context)
+                fetched.append(digest)
+        except BaseException:
+            give_up(request.context, fetched)
+            self.discard(request, ui)
+            raise
         return {name: Delivered(digest=digest) for name, digest in digests.items()}
+
+    def discard(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> None:
+        """Give up what savers stored in the context itself."""
+        if any(shared and known() is request.context for known, shared in self._attached.values()):
+            saved = (_saved(ui.get(node)) for node in request.outputs.values())
+            give_up(request.context, [digest for digest in saved if digest])
 
     async def renew(self) -> None:
         """Attach every context once more, which changes nothing where it is attached already."""
@@ -173,14 +192,23 @@ class NodesChannel:
         """Bring a value that a saver stored on the server into our context, and hold it there as the saver would."""
         from discomfort.context.wire import decode_wire
 
-        if context.has_value(digest):
-            value = context.get_value(digest)
-        else:
-            status, body = await self._transport.request("GET", f"/discomfort/values/{key}/{digest}")
-            if status != 200:
-                raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
-            value = await asyncio.to_thread(decode_wire, body)
-        await asyncio.to_thread(context.put_value, value)
+        if context.hold_value(digest):
+            return
+        status, body = await self._transport.request("GET", f"/discomfort/values/{key}/{digest}")
+        if status != 200:
+            raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
+        value = await asyncio.to_thread(decode_wire, body)
+        try:
+            await in_thread(lambda: context.put_value(value))
+        except asyncio.CancelledError:
+            give_up(context, [digest])
+            raise
+
+
+def give_up(context: WorkflowContext, digests: Iterable[str]) -> None:
+    """Undo a `put_value` of each of these values, which nobody will take over."""
+    for digest in () if context.closed else digests:
+        context.release_value(digest)
 
 
 def _encode(context: WorkflowContext, digest: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import json
 import os
 import time
@@ -30,7 +31,7 @@ from discomfort.runtime.engine import (
     PromptRequest,
     PromptResult,
 )
-from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
+from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel, give_up
 from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
@@ -113,7 +114,7 @@ class Connection:
         """
         await self._settled.wait()
         if self.lost is not None:
-            raise self.lost
+            raise _again(self.lost)
 
     async def catalog(self) -> Catalog:
         """Return the server's node classes; asked for once, and again after `forget_catalog`."""
@@ -145,8 +146,8 @@ class Connection:
         try:
             return await self._run(request, listener)
         except EngineLost as error:
-            if self.lost is not None and self.lost is not error:
-                raise self.lost from error  # the reason, rather than which request broke by it
+            if self.lost is not None and str(self.lost) != str(error):
+                raise _again(self.lost) from error  # the reason, rather than which request broke by it
             raise
 
     async def _run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
@@ -164,13 +165,17 @@ class Connection:
             for targets in turns(request):
                 runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
                 await self._finish(runs[-1], prompt, extra_data, targets)
-        except PromptRejected as error:
-            error.add_written(name for run in runs for name in written_files(run.ui, run.cached))
+        except BaseException as error:
+            for run in runs:
+                channel.discard(request, run.ui)
+            if isinstance(error, PromptRejected):
+                error.add_written(name for run in runs for name in written_files(run.ui, run.cached))
             raise
         ui = {node: shown for run in runs for node, shown in run.ui.items()}
         outputs = await channel.deliver(request, ui)
         missing = sorted(request.outputs.keys() - outputs.keys() - request.optional)
         if missing:
+            give_up(request.context, [one.digest for one in outputs.values() if one.digest is not None])
             raise EngineError(f"the prompt ended without {', '.join(missing)}: a node before it blocked its execution")
         return PromptResult(outputs, ui, *nodes_of(runs))
 
@@ -204,6 +209,7 @@ class Connection:
         try:
             await asyncio.shield(submission)
             await asyncio.shield(run.finished)
+            run.raise_error()
         except asyncio.CancelledError:
             await self._interrupt(run, submission)
             raise
@@ -211,8 +217,7 @@ class Connection:
             del self._runs[run.prompt_id]
             submission.cancel()
             run.finished.cancel()
-            if not run.finished.cancelled():
-                run.finished.exception()  # seen, though the submission's own error may have been the one to raise
+            del submission  # it holds its error, whose traceback holds this frame
 
     async def close(self, reason: EngineError) -> None:
         """End every run with `reason` and let go of the server. Safe to call twice."""
@@ -434,7 +439,12 @@ class Connection:
             self.lost = error
         self._settled.set()
         for run in list(self._runs.values()):
-            run.lose(error)
+            run.lose(_again(error))
+
+
+def _again(error: EngineError) -> EngineError:
+    """Return the same error to be raised: one that is kept would keep every frame in which it was ever raised."""
+    return copy.copy(error)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from discomfort.runtime.engine import (
     PromptRejected,
     PromptRequest,
 )
+from discomfort.runtime.engines.comfyui.channel import give_up
 from discomfort.runtime.engines.comfyui.errors import place_of
 from discomfort.runtime.engines.comfyui.pictures import is_picture, picture_of, png_files
 from discomfort.runtime.engines.comfyui.transport import Transport
@@ -115,12 +116,19 @@ class PlainChannel:
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
         """Return the values that preview nodes show."""
         catalog = await self._catalog()
-        delivered = {}
-        for name, saver in request.outputs.items():
-            if saver in ui:
-                kind = _type_of(request, name, request.prompt[saver]["inputs"]["value"], catalog)
-                delivered[name] = Delivered(digest=request.context.put_value(await self._read(name, ui[saver], kind)))
-        return delivered
+        digests: dict[str, str] = {}
+        try:
+            for name, saver in request.outputs.items():
+                if saver in ui:
+                    kind = _type_of(request, name, request.prompt[saver]["inputs"]["value"], catalog)
+                    digests[name] = request.context.put_value(await self._read(name, ui[saver], kind))
+        except BaseException:
+            give_up(request.context, digests.values())
+            raise
+        return {name: Delivered(digest=digest) for name, digest in digests.items()}
+
+    def discard(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> None:
+        """Do nothing: such a server stores nothing in a context."""
 
     async def renew(self) -> None:
         """Upload images again when they are needed: a server that was restarted may have another input folder."""

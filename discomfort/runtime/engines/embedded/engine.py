@@ -172,8 +172,11 @@ class EmbeddedEngine:
         from discomfort.runtime.engines.embedded import natives, pack
 
         self._pack = pack
-        own = natives.native_classes(self._read_catalog, lambda: self._classes or {})
+        own = natives.native_classes(self._read_catalog, self._known_classes)
         self._classes = {**pack.NODE_CLASS_MAPPINGS, **self._registered, **own}
+
+    def _known_classes(self) -> Mapping[str, Any]:
+        return self._classes or {}
 
     def _read_catalog(self) -> Catalog:
         """Describe what may have changed; the same catalog is returned while nothing has."""
