@@ -200,7 +200,7 @@ def test_C6_full_disk_first_takes_back_what_killed_processes_left(
     assert len(blob_files(small)) == 1
 
 
-def test_R11_attaching_a_thousand_times_leaves_nothing(context: WorkflowContext) -> None:
+def test_R11_attaching_again_and_again_leaves_nothing(context: WorkflowContext) -> None:
     context.save("x", tensor(1, 0.01))
     for _ in range(100):
         other = WorkflowContext.attach(context.handle())
