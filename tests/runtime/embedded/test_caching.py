@@ -192,7 +192,7 @@ SIZES: dict[str, tuple[Callable[[], list[Any]], int]] = {
     "view of a part": (lambda: [torch.zeros(100)[:1], np.zeros(100, np.uint8)[:1][:1]], 500),
     "two views of one": (lambda: list(torch.zeros(2, 100)), 800),
     "sparse": (lambda: [torch.diag(torch.arange(2.0)).to_sparse()], 20),
-    "sparse rows": (lambda: [torch.diag(torch.arange(2.0)).to_sparse_csr()], 36),
+    "sparse rows": (lambda: [torch.sparse_csr_tensor([0, 0, 1], [1], [1.0], (2, 2))], 36),
     "meta": (lambda: [torch.zeros(100, device="meta")], 0),
     "model": (lambda: [Model(weights(100), torch.zeros(5))], 420),
     "list that contains itself": (lambda: [_circle()], 400),
