@@ -37,10 +37,10 @@ def text_is_too_deep(content: bytes) -> bool:
     return bool(brackets)
 
 
-def problem_of_objects(document: Any) -> str | None:
+def problem_of_objects(document: Any, deepest: int = DEEPEST) -> str | None:
     """Return why Python's own objects are no workflow: those may also hold themselves, and what no JSON text could."""
     level: dict[int, Any] = {0: document}
-    for _ in range(DEEPEST + 1):
+    for _ in range(deepest + 1):
         inside: dict[int, Any] = {}
         for held in level.values():
             if isinstance(held, Mapping) and held is not document:
