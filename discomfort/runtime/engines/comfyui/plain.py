@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
 from discomfort.context.lists import ValueList
+from discomfort.opening import TooManyPixels
 from discomfort.runtime.check import describe
 from discomfort.runtime.engine import (
     LOADER_CLASS,
@@ -185,7 +186,9 @@ class PlainChannel:
                 return values[0] if len(values) == 1 else ValueList(values)
             files = [await self._download(image) for image in shown["images"]]
             return await asyncio.to_thread(picture_of, files, kind == "MASK")
-        except (KeyError, ValueError) as error:
+        except TooManyPixels as error:
+            raise EngineError(f"what ComfyUI showed of {name} cannot be read: {error}") from error
+        except (KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
             raise EngineError(f"what ComfyUI showed of {name} is no {kind}: {error}") from error
 
     async def _download(self, image: Mapping[str, Any]) -> bytes:

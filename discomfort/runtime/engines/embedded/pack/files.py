@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from discomfort.opening import opened_picture
 from discomfort.runtime.engines.embedded.folders import current_folders
 from discomfort.runtime.engines.embedded.pack import safetensors_file
 from discomfort.runtime.engines.embedded.pack.masks import as_batch
@@ -95,7 +96,7 @@ def read_image(path: Path) -> tuple[Tensor, Tensor]:
     Frames of another size than the first are left out. A file that cannot hold transparency has masks of 64×64 zeros.
     """
     images, masks = list[Tensor](), list[Tensor]()
-    with Image.open(path) as picture:
+    with opened_picture(path, str(path)) as picture:
         opaque = not _has_mask(picture)
         for frame in ImageSequence.Iterator(picture):
             image, mask = _frame_tensors(ImageOps.exif_transpose(frame), opaque)
