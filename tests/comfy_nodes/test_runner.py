@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from comfy_nodes.editor_routes import ports, workflows
+from comfy_nodes.guard import Refused
 from comfy_nodes.runner import DiscomfortTestRunner, PortInputs
 
 PORTS = {
@@ -93,7 +94,7 @@ def test_it_expands_to_the_workflow_with_stable_ids_and_converted_literals() -> 
 
 def test_the_content_of_the_file_decides_whether_it_changed(saved: Path) -> None:
     before = DiscomfortTestRunner.IS_CHANGED("deep/invert.json")
-    assert before == DiscomfortTestRunner.IS_CHANGED(str(saved))
+    assert before == DiscomfortTestRunner.IS_CHANGED("deep/invert")
     saved.write_text(json.dumps({**PORTS, "4": PORTS["2"]}), encoding="utf-8")
     assert before != DiscomfortTestRunner.IS_CHANGED("deep/invert.json")
 
@@ -150,20 +151,16 @@ def test_inputs_of_prompts_are_walked_through_but_not_listed() -> None:
     assert list(optional.keys()) == []
 
 
-async def answered(response: Any) -> tuple[int, Any]:
-    return response.status, json.loads(response.body)
+async def test_the_editor_gets_the_workflows_and_their_ports() -> None:
+    assert await workflows(asked()) == ["deep/invert.json"]
+    assert await ports(asked(workflow="deep/invert.json")) == {
+        "inputs": [{"name": "photo", "type": "IMAGE", "required": True}],
+        "outputs": [{"name": "negative", "type": "IMAGE"}],
+    }
+    with pytest.raises(Refused, match="there is no workflow 'none'") as refused:
+        await ports(asked(workflow="none"))
+    assert refused.value.status == 422
 
 
-async def test_the_editor_is_told_the_workflows_and_their_ports() -> None:
-    assert await answered(await workflows(SimpleNamespace())) == (200, ["deep/invert.json"])  # type: ignore[arg-type]
-    request: Any = SimpleNamespace(query={"workflow": "deep/invert.json"})
-    assert await answered(await ports(request)) == (
-        200,
-        {
-            "inputs": [{"name": "photo", "type": "IMAGE", "required": True}],
-            "outputs": [{"name": "negative", "type": "IMAGE"}],
-        },
-    )
-    status, told = await answered(await ports(SimpleNamespace(query={"workflow": "none"})))  # type: ignore[arg-type]
-    assert status == 422
-    assert "there is no workflow 'none'" in told["error"]
+def asked(**query: str) -> Any:
+    return SimpleNamespace(request=SimpleNamespace(query=query))

@@ -7,7 +7,6 @@ our nodes only (HTTP), neither (plain, in `plain.py`).
 from __future__ import annotations
 
 import asyncio
-import io
 import uuid
 import weakref
 from collections.abc import Mapping
@@ -129,11 +128,6 @@ class NodesChannel:
         """Ask the server to attach; return whether it did."""
         request = {"key": key, "client": self._transport.client_id, "handle": handle}
         status, answer = await self._transport.post_json("/discomfort/attach", request)
-        if status == 401:
-            raise EngineError(
-                f"ComfyUI at {self._transport.url} wants the token of its Discomfort nodes: give it as token=…, the "
-                "value of DISCOMFORT_TOKEN in the server's environment"
-            )
         if status not in (200, 409):
             raise EngineLost(f"ComfyUI at {self._transport.url} answered attach with status {status}: {answer}")
         return status == 200
@@ -163,9 +157,7 @@ class NodesChannel:
             raise EngineLost(f"ComfyUI at {self._transport.url} lost our context: {answer}")
         for digest in answer["missing"]:
             wire = await asyncio.to_thread(_encode, request.context, digest)
-            status, body = await self._transport.request(
-                "PUT", f"/discomfort/values/{key}/{digest}", data=lambda wire=wire: io.BytesIO(wire)
-            )
+            status, body = await self._transport.request("PUT", f"/discomfort/values/{key}/{digest}", body=wire)
             if status != 200:
                 raise EngineError(f"ComfyUI at {self._transport.url} did not take a value ({status}): {_text(body)}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,6 @@ from itertools import chain
 from typing import Any
 
 from comfy_nodes.routes import PROTOCOL
-from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
 from discomfort.compiler.catalog import OWN_CLASSES, Catalog
 from discomfort.compiler.checked_catalog import parse_catalog, with_input_lists
 from discomfort.compiler.effects import PORT_CLASS
@@ -31,6 +29,7 @@ from discomfort.runtime.engine import (
     PromptResult,
 )
 from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
+from discomfort.runtime.engines.comfyui.credentials import find_credentials
 from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
@@ -250,11 +249,13 @@ class Connection:
         if not self._has_nodes:
             return PlainChannel(transport, self.catalog)
         if info["protocol"] != PROTOCOL:
+            older = "the server's" if _number(info["protocol"]) < PROTOCOL else "ours"
             raise EngineError(
                 f"ComfyUI at {transport.url} has Discomfort {info.get('discomfort')} nodes (protocol "
-                f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides"
+                f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides; {older} is "
+                "older, so update that one"
             )
-        transport.token = self._token or os.environ.get(TOKEN_VARIABLE) or read_token(str(info.get("server")))
+        transport.authenticate(find_credentials(transport.url, self._token, str(info.get("server"))), info.get("nonce"))
         self._validation = Validation(transport, self.catalog)
         return NodesChannel(transport, transport.is_local)
 
@@ -435,6 +436,10 @@ class Connection:
         self._settled.set()
         for run in list(self._runs.values()):
             run.lose(error)
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, (int, float)) else 0
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class PlainChannel:
                 data.add_field("overwrite", "true")
                 return data
 
-            status, body = await self._transport.request("POST", "/upload/image", data=form)
+            status, body = await self._transport.request("POST", "/upload/image", form=form)
             if status != 200:
                 raise EngineError(f"ComfyUI at {self._transport.url} did not take an image ({status}): {body[:300]!r}")
             self._uploaded.add(name)
