@@ -15,6 +15,7 @@ from typing import Any
 from comfy_nodes.guard import Answer, Asked, Guard, Refused, guarded_route, open_route
 from comfy_nodes.hosts import AllowedHosts
 from comfy_nodes.registry import REGISTRY, prompt_server
+from comfy_nodes.tickets import TICKETS, Ticket, watch_arrivals
 from comfy_nodes.tokens import ServerToken
 
 PROTOCOL = 2
@@ -25,6 +26,9 @@ KEY = r"[0-9a-f]{32}"
 
 DIGEST = r"d1-[0-9a-f]{32}"
 """The form of a value's content digest."""
+
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""The form of a prompt's id, as ComfyUI wants it."""
 
 MAX_VALUE_BYTES = 16 * 2**30
 """How large a value in wire format may be."""
@@ -41,6 +45,7 @@ def add_routes() -> None:
     token = ServerToken()
     if token.file is not None:
         _log.info("[discomfort] programs of other users or machines need the token in %s", token.file)
+    watch_arrivals()
     Guard(token, AllowedHosts.of_this_server()).add_routes(server.routes)
 
 
@@ -76,18 +81,28 @@ async def attach(asked: Asked) -> Answer:
 @guarded_route("POST", "/discomfort/detach")
 async def detach(asked: Asked) -> Answer:
     """Release a context: `{"key": …}`."""
-    await asyncio.to_thread(REGISTRY.detach, asked.text("key", KEY))
+    key = asked.text("key", KEY)
+    TICKETS.revoke(key)
+    await asyncio.to_thread(REGISTRY.detach, key)
     return {"attached": False}
 
 
-@guarded_route("POST", "/discomfort/missing", max_bytes=2**26)
-async def missing(asked: Asked) -> Answer:
-    """Answer which of `{"key": …, "digests": […]}` the context does not hold."""
-    digests = asked.texts("digests", DIGEST, limit=2**18)
+@guarded_route("POST", "/discomfort/tickets", max_bytes=2**26)
+async def register(asked: Asked) -> Answer:
+    """Register a prompt that is about to be queued, and answer which values it needs that its context lacks.
+
+    `{"key": …, "prompt_id": …, "prompt": digest, "digests": [what it reads], "names": [under which it stores]}`
+    """
+    key, digests = asked.text("key", KEY), asked.texts("digests", DIGEST, limit=2**18)
+    names = asked.texts("names", r"(?s:.{0,4096})", limit=2**16)
     try:
-        context = REGISTRY.context(asked.text("key", KEY))
+        context = REGISTRY.context(key)
+        ticket = Ticket(key, asked.text("prompt", r"[0-9a-f]{64}"), frozenset(digests), frozenset(names))
+        TICKETS.register(asked.text("prompt_id", UUID), ticket)
     except LookupError as error:
         raise Refused(404, str(error)) from error
+    except ValueError as error:
+        raise Refused(409, str(error)) from error
     return {"missing": [digest for digest in digests if not context.has_value(digest)]}
 
 
@@ -98,6 +113,7 @@ async def put_value(asked: Asked) -> Answer:
     wire = await asked.body(MAX_VALUE_BYTES)
     try:
         digest = await asyncio.to_thread(_store, key, wire)
+        TICKETS.keep(key)
     except LookupError as error:
         raise Refused(404, str(error)) from error
     except ValueError as error:
@@ -151,6 +167,7 @@ class _Sweep:
     def _now(self) -> None:
         sockets: Mapping[str, Any] = getattr(prompt_server(), "sockets", {})
         REGISTRY.detach_absent(set(sockets))
+        TICKETS.clean()
         self._is_due = False
         if len(REGISTRY):
             self.later()

@@ -17,6 +17,7 @@ from comfy_nodes.anytype import PendingType, TypedSlot
 from comfy_nodes.guard import Answer, Asked, Refused, guarded_route
 from comfy_nodes.registry import prompt_server
 from comfy_nodes.runner import PortInputs
+from comfy_nodes.tickets import TICKETS
 
 LOADER_CLASS = "DiscomfortContextLoader"
 PENDING = ""  # as PENDING of discomfort.runtime.engine, which this module can do without
@@ -49,7 +50,8 @@ async def _answer(asked: Asked) -> Validated:
     """
     server: Any = prompt_server()
     answer = await _validated(server, PortInputs.remember(asked.data))
-    others = [handler for handler in server.on_prompt_handlers if handler != PortInputs.remember]
+    ours = (PortInputs.remember, TICKETS.arrive)
+    others = [handler for handler in server.on_prompt_handlers if handler not in ours]
     if (answer[1] or answer[3]) and others:
         answer = await _validated(server, server.trigger_on_prompt(json.loads(asked.raw)))
     return answer
