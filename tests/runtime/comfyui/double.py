@@ -40,6 +40,8 @@ class Faults:
     http_500: int = 0
     http_503: int = 0
     http_413: int = 0
+    fail_on_arrival: int = 0  # /prompt answers 500 once it has read the prompt, which is lost
+    fail_when_queued: int = 0  # /prompt answers 500 though it has queued the prompt
     garbage: int = 0  # messages that are none, before each good one
     cut_sockets: int = 0  # websockets are closed when the next node starts
     lose_answer: int = 0  # /prompt takes the prompt, and the connection breaks before the answer
@@ -415,6 +417,9 @@ def add_submission(server: PromptServer, worker: Worker) -> None:
     @routes.post("/prompt")
     async def prompt(request: web.Request) -> web.Response:
         asked = server.trigger_on_prompt(await request.json())
+        if faults.fail_on_arrival:
+            faults.fail_on_arrival -= 1
+            return web.Response(status=500)
         prompt_id = asked.get("prompt_id") or str(uuid.uuid4())
         if str(uuid.UUID(prompt_id)) != prompt_id:
             return web.json_response({"error": {"type": "invalid_prompt_id"}, "node_errors": {}}, status=400)
@@ -427,6 +432,9 @@ def add_submission(server: PromptServer, worker: Worker) -> None:
         number = float(asked["number"]) if "number" in asked else queue.number * (-1 if asked.get("front") else 1)
         queue.number += "number" not in asked
         queue.put((number, prompt_id, asked["prompt"], extra, outputs))
+        if faults.fail_when_queued:
+            faults.fail_when_queued -= 1
+            return web.Response(status=500)
         if faults.lose_answer:
             faults.lose_answer -= 1
             assert request.transport is not None

@@ -185,6 +185,25 @@ async def test_R7_lost_answer_does_not_run_a_prompt_twice(
     assert observed(server.url)["runs"]["Sleep"] == before + 1
 
 
+async def test_R7_prompt_that_got_lost_on_the_server_is_sent_again_and_may_store_its_result(
+    attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext
+) -> None:
+    await attached.start()
+    set_faults(server.url, fail_on_arrival=2)
+    assert await result_of(attached, addition(context, 300)) == 301
+
+
+async def test_R7_prompt_that_the_server_queued_though_it_answered_with_an_error_runs_once(
+    attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext
+) -> None:
+    await attached.start()
+    before = observed(server.url)["runs"].get("Sleep", 0)
+    set_faults(server.url, fail_when_queued=1)
+    assert await result_of(attached, sleeping(context, 0.5, value=35)) == 35
+    assert observed(server.url)["runs"]["Sleep"] == before + 1
+    assert queue_of(server.url)[1] == []
+
+
 async def test_R7_garbage_messages_are_left(
     attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext
 ) -> None:

@@ -9,11 +9,20 @@ from __future__ import annotations
 import asyncio
 import uuid
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from comfy_nodes.tickets import prompt_digest
-from discomfort.runtime.engine import LOADER_CLASS, Crossing, Delivered, EngineError, EngineLost, Prompt, PromptRequest
+from discomfort.runtime.engine import (
+    LOADER_CLASS,
+    SAVER_CLASS,
+    Crossing,
+    Delivered,
+    EngineError,
+    EngineLost,
+    Prompt,
+    PromptRequest,
+)
 from discomfort.runtime.engines.comfyui.transport import Transport
 from discomfort.runtime.engines.comfyui.turns import Targets
 
@@ -98,14 +107,13 @@ class NodesChannel:
             EngineError: the server does not take the values.
             EngineLost: it lost the context again and again.
         """
-        nodes = request.prompt.values()
         ticket = {
             "prompt_id": prompt_id,
             "prompt": prompt_digest(request.prompt),
-            "digests": sorted({str(node["inputs"]["digest"]) for node in nodes if node["class_type"] == LOADER_CLASS}),
+            "digests": sorted({str(inputs["digest"]) for _, inputs in _nodes(request, LOADER_CLASS)}),
             "names": [
-                str(request.prompt[saver]["inputs"]["name"])
-                for saver in request.outputs.values()
+                str(inputs["name"])
+                for saver, inputs in _nodes(request, SAVER_CLASS)
                 if targets is None or saver in targets
             ],
         }
@@ -200,6 +208,13 @@ class NodesChannel:
                 raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
             value = await asyncio.to_thread(decode_wire, body)
         await asyncio.to_thread(context.put_value, value)
+
+
+def _nodes(request: PromptRequest, class_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield id and inputs of a request's nodes of a class."""
+    for node_id, node in request.prompt.items():
+        if node["class_type"] == class_type:
+            yield node_id, node["inputs"]
 
 
 def _encode(context: WorkflowContext, digest: str) -> bytes:
