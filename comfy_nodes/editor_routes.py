@@ -30,8 +30,8 @@ async def _answer(work: Callable[..., Answer], *arguments: str) -> Answer:
         return await asyncio.to_thread(work, *arguments)
     except (ImportError, OSError, ValueError) as error:
         raise Refused(422, str(error)) from error
-    except RecursionError as error:
-        raise Refused(422, "the workflow is too deep") from error
+    except Exception as error:
+        raise Refused(422, f"the workflow cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _list() -> list[str]:

@@ -162,5 +162,79 @@ async def test_the_editor_gets_the_workflows_and_their_ports() -> None:
     assert refused.value.status == 422
 
 
+ESCAPES = [
+    "{outside}/secret.json",
+    "../../../secret.json",
+    "../../../secret",
+    "deep/../../../../secret.json",
+    "..\\..\\..\\secret.json",
+    "deep/..\\../../../../secret.json",
+    "link.json",
+    "link",
+    "linked/secret.json",
+    "circle.json",
+    "~/secret.json",
+    "~root/secret.json",
+    "C:\\secret.json",
+    "c:secret.json",
+    "\\\\host\\share\\secret.json",
+    "//host/share/secret.json",
+    "/etc/passwd",
+    "secret.json\x00.json",
+    "secret.txt",
+    "deep",
+    ".",
+    "..",
+    "...",
+    "\ud800",
+    "x" * 5000,
+    "x/" * 5000,
+]
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+async def test_a_name_leads_to_nothing_outside_of_the_servers_folders(saved: Path, tmp_path: Path, name: str) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_bytes(saved.read_bytes())
+    folder = saved.parents[1]
+    (folder / "link.json").symlink_to(secret)
+    (folder / "linked").symlink_to(tmp_path)
+    (folder / "circle.json").symlink_to(folder / "circle.json")
+    name = name.format(outside=tmp_path)
+    with pytest.raises(Refused) as refused:
+        await ports(asked(workflow=name))
+    assert refused.value.status == 422
+    words = str(DiscomfortTestRunner.VALIDATE_INPUTS(name, {}))
+    with pytest.raises(RuntimeError) as caught:
+        DiscomfortTestRunner().expand(name, "9", Prompt())
+    with pytest.raises(ValueError, match="workflow"):
+        DiscomfortTestRunner.IS_CHANGED(name)
+    listed: Any = await workflows(asked())
+    assert listed == ["deep/invert.json"]
+    for said in (str(refused.value), words, str(caught.value)):
+        assert str(tmp_path) not in said.replace(name, "").replace(repr(name), "")
+        assert "workflow" in said
+        assert "needs 'photo'" not in said
+
+
+@pytest.mark.parametrize("name", ["{outside}/secret.json", "{outside}/none.json", "/etc/passwd", "/etc/none"])
+def test_what_is_said_of_a_file_elsewhere_does_not_tell_whether_it_is_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret.json").write_text("{}")
+    name = name.format(outside=tmp_path)
+    words = str(DiscomfortTestRunner.VALIDATE_INPUTS(name, {}))
+    assert words == (
+        f"DiscomfortTestRunner: {name!r} is not a name below the saved workflows or the input folder, "
+        "where workflows must lie"
+    )
+
+
+def test_a_name_may_look_odd(saved: Path, tmp_path: Path) -> None:
+    for name in ("~tilde.json", "..dots.json", "ünïcode.json", "spaces and 'quotes'.json", "a..b/c.json"):
+        path = tmp_path / "input" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(saved.read_bytes())
+        assert "needs 'photo'" in str(DiscomfortTestRunner.VALIDATE_INPUTS(name, {}))
+
+
 def asked(**query: str) -> Any:
     return SimpleNamespace(request=SimpleNamespace(query=query))
