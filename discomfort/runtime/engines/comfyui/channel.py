@@ -7,20 +7,33 @@ our nodes only (HTTP), neither (plain, in `plain.py`).
 from __future__ import annotations
 
 import asyncio
-import io
 import uuid
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from comfy_nodes.registry import CONTEXT_KEY
-from discomfort.runtime.engine import LOADER_CLASS, Crossing, Delivered, EngineError, EngineLost, Prompt, PromptRequest
+from comfy_nodes.tickets import prompt_digest
+from discomfort.runtime.engine import (
+    LOADER_CLASS,
+    SAVER_CLASS,
+    Crossing,
+    Delivered,
+    EngineError,
+    EngineLost,
+    Prompt,
+    PromptRequest,
+)
 from discomfort.runtime.engines.comfyui.transport import Transport
+from discomfort.runtime.engines.comfyui.turns import Targets
 from discomfort.runtime.loop import in_thread
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
     from discomfort.context.context import WorkflowContext
+
+
+_ATTACHMENTS = 3
+"""How often a context is attached for one prompt, where the server loses it."""
 
 
 class Channel(Protocol):
@@ -29,8 +42,11 @@ class Channel(Protocol):
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Return what can be brought from `context` to the server and back; None: everything."""
 
-    async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
-        """Bring the values that loaders name within the server's reach; return the prompt and its `extra_data`."""
+    async def prepare(self, request: PromptRequest) -> Prompt:
+        """Return the prompt as it is sent to the server."""
+
+    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets) -> None:
+        """Let a prepared prompt that will be queued as `prompt_id`, with these targets, read and store its values."""
 
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
         """Return what the prompt's savers stored, given the `ui` answers of its nodes.
@@ -87,12 +103,38 @@ class NodesChannel:
         _, shared = await self._attach(context)
         return None if shared else WIRE
 
-    async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
-        """Attach the request's context, and send the values that its loaders name where memory is not shared."""
-        key, shared = await self._attach(request.context)
+    async def prepare(self, request: PromptRequest) -> Prompt:
+        """Return the prompt as it is."""
+        return request.prompt
+
+    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets) -> None:
+        """Register the prompt with the server's nodes, and send what it reads where memory is not shared.
+
+        Raises:
+            EngineError: the server does not take the values.
+            EngineLost: it lost the context again and again.
+        """
+        ticket = {
+            "prompt_id": prompt_id,
+            "prompt": prompt_digest(request.prompt),
+            "digests": sorted({str(inputs["digest"]) for _, inputs in _nodes(request, LOADER_CLASS)}),
+            "names": [
+                str(inputs["name"])
+                for saver, inputs in _nodes(request, SAVER_CLASS)
+                if targets is None or saver in targets
+            ],
+        }
+        status, answer, key, shared = 0, None, "", False
+        for _ in range(_ATTACHMENTS):
+            key, shared = await self._attach(request.context)
+            status, answer = await self._transport.post_json("/discomfort/tickets", {"key": key, **ticket})
+            if status != 404:
+                break
+            self._attached.pop(key, None)  # the server was restarted, or missed us for too long
+        if status != 200:
+            raise EngineLost(f"ComfyUI at {self._transport.url} did not register a prompt ({status}): {answer}")
         if not shared:
-            await self._send_values(key, request)
-        return request.prompt, {CONTEXT_KEY: key}
+            await self._send_values(key, answer["missing"], request)
 
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
         """Return the digests that savers answered with; fetch the values where memory is not shared."""
@@ -148,11 +190,6 @@ class NodesChannel:
         """Ask the server to attach; return whether it did."""
         request = {"key": key, "client": self._transport.client_id, "handle": handle}
         status, answer = await self._transport.post_json("/discomfort/attach", request)
-        if status == 401:
-            raise EngineError(
-                f"ComfyUI at {self._transport.url} wants the token of its Discomfort nodes: give it as token=…, the "
-                "value of DISCOMFORT_TOKEN in the server's environment"
-            )
         if status not in (200, 409):
             raise EngineLost(f"ComfyUI at {self._transport.url} answered attach with status {status}: {answer}")
         return status == 200
@@ -170,21 +207,11 @@ class NodesChannel:
         except EngineLost:
             return  # a server that is gone holds nothing
 
-    async def _send_values(self, key: str, request: PromptRequest) -> None:
-        """Send the values that loaders name and the server lacks."""
-        wanted = sorted(
-            {str(node["inputs"]["digest"]) for node in request.prompt.values() if node["class_type"] == LOADER_CLASS}
-        )
-        if not wanted:
-            return
-        status, answer = await self._transport.post_json("/discomfort/missing", {"key": key, "digests": wanted})
-        if status != 200:
-            raise EngineLost(f"ComfyUI at {self._transport.url} lost our context: {answer}")
-        for digest in answer["missing"]:
+    async def _send_values(self, key: str, missing: Sequence[str], request: PromptRequest) -> None:
+        """Send the values that the server lacks."""
+        for digest in missing:
             wire = await asyncio.to_thread(_encode, request.context, digest)
-            status, body = await self._transport.request(
-                "PUT", f"/discomfort/values/{key}/{digest}", data=lambda wire=wire: io.BytesIO(wire)
-            )
+            status, body = await self._transport.request("PUT", f"/discomfort/values/{key}/{digest}", body=wire)
             if status != 200:
                 raise EngineError(f"ComfyUI at {self._transport.url} did not take a value ({status}): {_text(body)}")
 
@@ -209,6 +236,13 @@ def give_up(context: WorkflowContext, digests: Iterable[str]) -> None:
     """Undo a `put_value` of each of these values, which nobody will take over."""
     for digest in () if context.closed else digests:
         context.release_value(digest)
+
+
+def _nodes(request: PromptRequest, class_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield id and inputs of a request's nodes of a class."""
+    for node_id, node in request.prompt.items():
+        if node["class_type"] == class_type:
+            yield node_id, node["inputs"]
 
 
 def _encode(context: WorkflowContext, digest: str) -> bytes:

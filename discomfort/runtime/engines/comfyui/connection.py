@@ -6,16 +6,15 @@ import asyncio
 import contextlib
 import copy
 import json
-import os
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 from comfy_nodes.routes import PROTOCOL
-from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
 from discomfort.compiler.catalog import OWN_CLASSES, Catalog
 from discomfort.compiler.checked_catalog import parse_catalog, with_input_lists
 from discomfort.compiler.effects import PORT_CLASS
@@ -32,6 +31,7 @@ from discomfort.runtime.engine import (
     PromptResult,
 )
 from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel, give_up
+from discomfort.runtime.engines.comfyui.credentials import find_credentials
 from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
@@ -60,6 +60,14 @@ class Patience:
     check_seconds: float = 5.0
     answer_seconds: float = 300.0
     silence_seconds: float = 1800.0
+
+
+Admit: TypeAlias = Callable[[], Awaitable[None]]
+"""Lets a prompt that is about to be queued in to our values."""
+
+
+class _Queued(Exception):
+    """A prompt that seemed refused is on the server."""
 
 
 class Connection:
@@ -154,9 +162,8 @@ class Connection:
         channel = self._channel
         assert channel is not None, "open() comes first"
         await self.settle()
-        prompt, extra_data = await channel.prepare(request)
-        if request.extra_pnginfo:
-            extra_data["extra_pnginfo"] = dict(request.extra_pnginfo)
+        prompt = await channel.prepare(request)
+        extra_data = {"extra_pnginfo": dict(request.extra_pnginfo)} if request.extra_pnginfo else {}
         listener = hearing_once(listener)
         if self._validation is not None and not request.validated:
             await self._validation.check(prompt, extra_data, all_targets(request), request.places)
@@ -164,7 +171,8 @@ class Connection:
         try:
             for targets in turns(request):
                 runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
-                await self._finish(runs[-1], prompt, extra_data, targets)
+                admit = partial(channel.admit, request, runs[-1].prompt_id, targets)
+                await self._finish(runs[-1], prompt, extra_data, targets, admit)
         except BaseException as error:
             for run in runs:
                 channel.discard(request, run.ui)
@@ -201,11 +209,19 @@ class Connection:
         return history
 
     async def _finish(
-        self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets = None
+        self,
+        run: PromptRun,
+        prompt: Prompt,
+        extra_data: Mapping[str, Any],
+        targets: Targets = None,
+        admit: Admit | None = None,
     ) -> None:
-        """Submit a prompt and wait for its end; cancelled, take it off the server."""
+        """Submit a prompt and wait for its end; cancelled, take it off the server.
+
+        `admit` lets the prompt in to our values; without, it needs none.
+        """
         self._runs[run.prompt_id] = run
-        submission = asyncio.create_task(self._submit(run, prompt, extra_data, targets))
+        submission = asyncio.create_task(self._submit(run, prompt, extra_data, targets, admit))
         try:
             await asyncio.shield(submission)
             await asyncio.shield(run.finished)
@@ -255,19 +271,41 @@ class Connection:
         if not self._has_nodes:
             return PlainChannel(transport, self.catalog)
         if info["protocol"] != PROTOCOL:
+            older = "the server's" if _number(info["protocol"]) < PROTOCOL else "ours"
             raise EngineError(
                 f"ComfyUI at {transport.url} has Discomfort {info.get('discomfort')} nodes (protocol "
-                f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides"
+                f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides; {older} is "
+                "older, so update that one"
             )
-        transport.token = self._token or os.environ.get(TOKEN_VARIABLE) or read_token(str(info.get("server")))
+        transport.authenticate(find_credentials(transport.url, self._token, str(info.get("server"))), info.get("nonce"))
         self._validation = Validation(transport, self.catalog)
         return NodesChannel(transport, transport.is_local)
 
-    async def _submit(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets) -> None:
+    async def _submit(
+        self,
+        run: PromptRun,
+        prompt: Prompt,
+        extra_data: Mapping[str, Any],
+        targets: Targets,
+        admit: Admit | None,
+    ) -> None:
         """Queue the prompt; where the answer got lost, only when the server does not know the prompt already."""
         payload = submission(self.transport, run.prompt_id, prompt, extra_data, targets)
+
+        async def again() -> None:
+            """Prepare to send the prompt once more: what failed may have used up its admission, or have queued it."""
+            if await self._knows(run):
+                raise _Queued
+            if admit is not None:
+                await admit()
+
+        if admit is not None:
+            await admit()
         try:
-            status, answer = await self.transport.post_json("/prompt", payload)
+            status, answer = await self.transport.post_json("/prompt", payload, again)
+        except _Queued:
+            run.submitted = True
+            return
         except EngineLost:
             await asyncio.sleep(_NOTICE_SECONDS)
             await self.settle()
@@ -281,6 +319,9 @@ class Connection:
         if status != 200:
             kind = EngineError if is_final(status) else EngineLost
             raise kind(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {answer}")
+        if isinstance(answer, dict) and answer.get("prompt_id", run.prompt_id) != run.prompt_id:
+            await self._take_off(str(answer["prompt_id"]))
+            raise EngineError(f"ComfyUI at {self.transport.url} queued the prompt under another id than ours")
         if isinstance(answer, dict) and answer.get("node_errors"):
             # Some outputs were refused, the rest is queued: all or nothing.
             await self._stop_rest(run)
@@ -445,6 +486,10 @@ class Connection:
 def _again(error: EngineError) -> EngineError:
     """Return the same error to be raised: one that is kept would keep every frame in which it was ever raised."""
     return copy.copy(error)
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, (int, float)) else 0
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from discomfort.runtime.engines.comfyui.channel import give_up
 from discomfort.runtime.engines.comfyui.errors import place_of
 from discomfort.runtime.engines.comfyui.pictures import is_picture, picture_of, png_files
 from discomfort.runtime.engines.comfyui.transport import Transport
+from discomfort.runtime.engines.comfyui.turns import Targets
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
@@ -93,7 +94,7 @@ class PlainChannel:
         """Return what can be brought to such a server and back."""
         return PLAIN
 
-    async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
+    async def prepare(self, request: PromptRequest) -> Prompt:
         """Return the prompt without loaders and savers, the images they need uploaded.
 
         Raises:
@@ -112,7 +113,10 @@ class PlainChannel:
         if work.findings:
             raise PromptRejected(tuple(work.findings))
         _relink(work)
-        return work.prompt, {}
+        return work.prompt
+
+    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets) -> None:
+        """Do nothing: such a server holds nothing that a prompt could read."""
 
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
         """Return the values that preview nodes show."""
@@ -168,7 +172,7 @@ class PlainChannel:
                 data.add_field("overwrite", "true")
                 return data
 
-            status, body = await self._transport.request("POST", "/upload/image", data=form)
+            status, body = await self._transport.request("POST", "/upload/image", form=form)
             if status != 200:
                 raise EngineError(f"ComfyUI at {self._transport.url} did not take an image ({status}): {body[:300]!r}")
             self._uploaded.add(name)
