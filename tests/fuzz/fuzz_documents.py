@@ -95,7 +95,7 @@ HOSTILE: tuple[Any, ...] = (
     {"0": 1},
     list(range(300)),
 )
-DEEP = (deep(150, lambda value: [value]), deep(150, lambda value: {"a": value}), deep(700, lambda value: [value]))
+DEEP = (deep(150, lambda value: [value]), deep(150, lambda value: {"a": value}), deep(300, lambda value: [value]))
 
 
 def originals() -> list[dict[str, Any]]:
