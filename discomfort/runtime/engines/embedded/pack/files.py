@@ -30,6 +30,8 @@ UiFile = dict[str, str]
 
 OPAQUE_MASK = (64, 64)
 """The size of the mask, all 0, of an image that cannot hold transparency."""
+LONGEST_NAME = 4096
+"""Characters of the longest path below a folder."""
 OLD_LATENT_SCALE = 1.0 / 0.18215
 """What latents saved without a format version are multiplied by: Stable Diffusion 1's scale factor."""
 
@@ -51,6 +53,8 @@ def annotated_path(name: str) -> Path:
     Raises:
         ValueError: the name leads out of its folder.
     """
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"{name[:40]!r}… has {len(name)} characters; names of files have at most {LONGEST_NAME}")
     folders = current_folders()
     match = re.fullmatch(r"(.*?)\s*\[(input|output|temp)\]", name)
     folder: Path = getattr(folders, match[2]) if match else folders.input
