@@ -20,6 +20,17 @@ def workflow_folders() -> list[Path]:
     return [*(folder for folder in folders if folder.is_dir()), Path(folder_paths.get_input_directory())]
 
 
+def workflow_file(name: str) -> Path:
+    """Return the file of a workflow that is named below those folders.
+
+    Raises:
+        SubWorkflowError: there is none, or the name leads elsewhere.
+    """
+    from discomfort.compiler.subworkflow import find_workflow_below
+
+    return find_workflow_below(name, workflow_folders())
+
+
 def installed_catalog() -> Catalog:
     """Return the node classes of this ComfyUI; each is described, its lists of files too, when it is looked up."""
     from discomfort.compiler.checked_catalog import LiveCatalog

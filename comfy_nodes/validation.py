@@ -11,60 +11,61 @@ import json
 import sys
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from comfy_nodes.anytype import PendingType, TypedSlot
+from comfy_nodes.guard import Answer, Asked, Refused, guarded_route
+from comfy_nodes.registry import prompt_server
 from comfy_nodes.runner import PortInputs
-
-if TYPE_CHECKING:
-    from aiohttp.web import Request, Response
+from comfy_nodes.tickets import TICKETS
 
 LOADER_CLASS = "DiscomfortContextLoader"
 PENDING = ""  # as PENDING of discomfort.runtime.engine, which this module can do without
 
-Answer = tuple[bool, Any, list[str], dict[str, Any]]
+MAX_PROMPT_BYTES = 2**27
+"""How large the body of a question may be: ComfyUI itself takes 100 MiB, unless it is set otherwise."""
+
+Validated: TypeAlias = tuple[bool, Any, list[str], dict[str, Any]]
 """Whether anything can run, or else the error; the output nodes that will; what is wrong with which node."""
 
 
-class Validation:
-    """The route's handler."""
+@guarded_route("POST", "/discomfort/validate", max_bytes=MAX_PROMPT_BYTES)
+async def validate(asked: Asked) -> Answer:
+    """Answer what `POST /prompt` would refuse of the same body: `{"error": … or null, "node_errors": {…}}`."""
+    from aiohttp import web
 
-    def __init__(self, server: Any) -> None:
-        self._server = server
+    try:
+        _, error, _, node_errors = await _answer(asked)
+    except Exception as error:
+        raise Refused(422, f"{type(error).__name__}: {error}") from error
+    text = json.dumps({"error": error, "node_errors": node_errors}, default=str)
+    return web.Response(text=text, content_type="application/json")
 
-    async def validate(self, request: Request) -> Response:
-        """Answer what `POST /prompt` would refuse of the same body: `{"error": … or null, "node_errors": {…}}`."""
-        from aiohttp import web
 
-        body = await request.text()
-        try:
-            _, error, _, node_errors = await self._answer(body)
-        except Exception as error:  # noqa: BLE001 - node classes of other people may raise whatever they like
-            return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=422)
-        text = json.dumps({"error": error, "node_errors": node_errors}, default=str)
-        return web.Response(text=text, content_type="application/json")
+async def _answer(asked: Asked) -> Validated:
+    """Return ComfyUI's own answer.
 
-    async def _answer(self, body: str) -> Answer:
-        """Return ComfyUI's own answer.
+    Handlers that other packs have for prompts may change a prompt so that it becomes valid. They may also do
+    something for each prompt that comes in, so they are asked only about what would be refused without them.
+    """
+    server: Any = prompt_server()
+    answer = await _validated(server, PortInputs.remember(asked.data))
+    ours = (PortInputs.remember, TICKETS.arrive)
+    others = [handler for handler in server.on_prompt_handlers if handler not in ours]
+    if (answer[1] or answer[3]) and others:
+        answer = await _validated(server, server.trigger_on_prompt(json.loads(asked.raw)))
+    return answer
 
-        Handlers that other packs have for prompts may change a prompt so that it becomes valid. They may also do
-        something for each prompt that comes in, so they are asked only about what would be refused without them.
-        """
-        answer = await self._validate(PortInputs.remember(json.loads(body)))
-        others = [handler for handler in self._server.on_prompt_handlers if handler != PortInputs.remember]
-        if (answer[1] or answer[3]) and others:
-            answer = await self._validate(self._server.trigger_on_prompt(json.loads(body)))
-        return answer
 
-    async def _validate(self, message: dict[str, Any]) -> Answer:
-        prompt = message["prompt"]
-        replacements = getattr(self._server, "node_replace_manager", None)  # ComfyUI 0.33 has one, 0.3.64 does not
-        if replacements is not None:
-            replacements.apply_replacements(prompt)
-        _declare_pending_types(prompt)
-        targets = message.get("partial_execution_targets")
-        answer: Answer = await sys.modules["execution"].validate_prompt(str(uuid.uuid4()), prompt, targets)
-        return answer
+async def _validated(server: Any, message: Mapping[str, Any]) -> Validated:
+    prompt = message["prompt"]
+    replacements = getattr(server, "node_replace_manager", None)  # ComfyUI 0.33 has one, 0.3.64 does not
+    if replacements is not None:
+        replacements.apply_replacements(prompt)
+    _declare_pending_types(prompt)
+    targets = message.get("partial_execution_targets")
+    answer: Validated = await sys.modules["execution"].validate_prompt(str(uuid.uuid4()), prompt, targets)
+    return answer
 
 
 def _declare_pending_types(prompt: dict[str, Any]) -> None:

@@ -100,7 +100,7 @@ class Discomfort:
 
         Args:
             workflows: paths or loaded workflows.
-            inputs: values saved into the context first.
+            inputs: values of this run by name; saved into the context together with its results.
             iterations: how often to run the whole; at least 1.
             use_ram: whether results may live in RAM.
             context: where parameters are and results go; without one, a temporary context lives for this call.

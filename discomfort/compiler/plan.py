@@ -16,6 +16,8 @@ from discomfort.compiler.graph import Graph, Input, Json, Node, NodeId, Origin, 
 from discomfort.printable import printable_line
 
 PassBy: TypeAlias = Literal["val", "ref"]
+OutputKind: TypeAlias = Literal["output", "passthru"]
+BindingKind: TypeAlias = Literal["output", "passthru", "context", "carried"]
 PlanType = TypeVar("PlanType", bound="Plan")
 
 PLAN_VERSION = 1
@@ -79,7 +81,7 @@ class PlanOutput:
     type: str
     pass_by: PassBy
     source: Input
-    kind: Literal["output", "passthru"] = "output"
+    kind: OutputKind = "output"
     tags: tuple[str, ...] = ()
     ports: tuple[PortPlace, ...] = ()
 
@@ -95,7 +97,7 @@ class Binding:
     name: str
     reader: str
     writer: str | None
-    kind: Literal["output", "passthru", "context", "carried"]
+    kind: BindingKind
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,8 @@ class Plan:
         """Return the plan that `to_json` wrote.
 
         Raises:
-            ValueError: the data is no plan, or one of another version.
+            ValueError: the data is no plan, one of another version, or one that cannot run (links to nodes that are
+                not there, cycles, parameters that are no inputs): says what is wrong with it.
         """
         from discomfort.compiler.serialise import plan_from_json
 

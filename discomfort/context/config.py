@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.errors import ConfigError
-from discomfort.settings import read_settings, settings_file
+from discomfort.settings import is_usable, read_settings, settings_file
 
 GIB = 1024**3
 DEFAULT_RAM_PERCENT = 50.0
@@ -108,7 +108,7 @@ def _gigabytes(name: str, value: object) -> float:
 
 
 def _directory_name(name: str, value: object) -> None:
-    if isinstance(value, str) and value and "\0" not in value:
+    if isinstance(value, str) and value and is_usable(value):
         path = Path(value)
         if path.is_absolute() or path.name == value != "..":
             return

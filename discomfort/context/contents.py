@@ -121,11 +121,6 @@ class ContentValues(NamedValues):
             return None
         return server_value(self.value_or_opaque(digest))
 
-    def is_pickled(self, unique_id: str) -> bool:
-        """Whether only pickle holds the value of a name, as far as that is known without decoding it."""
-        digest = self._name(unique_id).digest
-        return digest is not None and self.kind_of(digest) == "pickle"
-
     def kind_of(self, digest: str) -> str:
         """What a value is made of, as `Description.kind`, or "server" for one that lies on a server; not decoded.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from discomfort.context import codec, decoding
 from discomfort.context.errors import CorruptValueError, UnknownKeyError, UnreadableValueError, UnresolvableRefError
+from discomfort.context.holds import Holds
 from discomfort.context.journal import Record
 from discomfort.context.opened import OpenContext, Resolver
 from discomfort.context.recipes import Recipe, recipe_value, referenced_digests
@@ -109,16 +110,20 @@ class NamedValues(OpenContext):
         for _ in range(_ATTEMPTS):
             name = self._name(unique_id)
             try:
-                return self._value_of(unique_id, name)
+                return self._read(unique_id, name)
             except UnknownKeyError:
                 if self._name(unique_id) is name:  # else it was saved anew while we looked
                     raise
-            except CorruptValueError as error:
-                raise CorruptValueError(f"{unique_id!r}: {error}") from error
-            except UnreadableValueError as error:
-                error.place = repr(unique_id)
-                raise
         raise UnknownKeyError(f"{unique_id!r} changes faster than it can be read")
+
+    def _read(self, unique_id: str, name: Name) -> Any:
+        try:
+            return self._value_of(unique_id, name)
+        except CorruptValueError as error:
+            raise CorruptValueError(f"{unique_id!r}: {error}") from error
+        except UnreadableValueError as error:
+            error.place = repr(unique_id)
+            raise
 
     def _value_of(self, unique_id: str, name: Name) -> Any:
         if name.value is not MISSING:
@@ -129,17 +134,23 @@ class NamedValues(OpenContext):
                 name.value = value
             return value
         assert name.digest is not None
-        value = self._store.get(name.digest)
-        return self._resolve(unique_id, value) if name.pass_by == "ref" else value
+        return self._resolve(unique_id, name) if name.pass_by == "ref" else self._store.get(name.digest)
 
-    def _resolve(self, unique_id: str, recipe: Recipe) -> Any:
+    def _resolve(self, unique_id: str, name: Name) -> Any:
         if self._resolver is None:
             raise UnresolvableRefError(
                 f"{unique_id!r} is passed by reference: the context holds the workflow that rebuilds it, and nothing "
                 f'here can run it. Change the rule of its type to "val" in pass_by_rules.json to store the value '
                 f"itself, or use context.recipe({unique_id!r}) for the workflow."
             )
-        value = self._resolver(unique_id, recipe)
+        holds = Holds(self)
+        if not holds.keep(name.refs):
+            raise UnknownKeyError(f"{unique_id!r} was replaced while it was read")
+        try:
+            recipe: Recipe = self._store.get(str(name.digest))
+            value = self._resolver(unique_id, recipe)
+        finally:
+            holds.release()
         self.remember_origin(value, recipe)
         return value
 

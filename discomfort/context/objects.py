@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 from collections.abc import Callable
@@ -22,7 +23,7 @@ def pickle_value(value: Any, keep_beside: KeepBeside) -> bytes:
     """
     stream = io.BytesIO()
     try:
-        _pickler(stream, keep_beside).dump(value)
+        _pickler_class()(stream, keep_beside).dump(value)
     except Exception as error:  # __reduce__ of a foreign class may raise anything
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         raise EncodingError(
@@ -59,18 +60,23 @@ class _Unpickler(pickle.Unpickler):
         return self._part(pid)
 
 
-def _pickler(stream: io.BytesIO, keep_beside: KeepBeside) -> pickle.Pickler:
+@functools.cache
+def _pickler_class() -> Callable[[io.BytesIO, KeepBeside], pickle.Pickler]:
+    """Make the class once: a class leads to itself, and one made for each value would hold that value's tensors."""
     try:
         from cloudpickle import Pickler as Base
     except ImportError:
         from pickle import Pickler as Base
 
     class Pickler(Base):  # type: ignore[misc, valid-type, unused-ignore]
-        def persistent_id(self, item: Any) -> int | None:
-            return keep_beside(item)
+        def __init__(self, stream: io.BytesIO, keep_beside: KeepBeside) -> None:
+            super().__init__(stream, protocol=5)
+            self._keep_beside = keep_beside
 
-    pickler: pickle.Pickler = Pickler(stream, protocol=5)
-    return pickler
+        def persistent_id(self, item: Any) -> int | None:
+            return self._keep_beside(item)
+
+    return Pickler
 
 
 def _advice() -> str:

@@ -7,6 +7,7 @@ lose an update. Saves outside of transactions do not wait for them.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from discomfort.context.journal import Record
 from discomfort.context.records import (
     Memo,
     Name,
+    hold_record,
     holder_gone_record,
     memo_gone_record,
     memo_record,
@@ -111,6 +113,10 @@ class Transaction:
                     self.context._commit(self.releases(state))
         finally:
             self.context._gate.release()
+
+    def hold(self, digests: Iterable[str]) -> None:
+        """Keep values that are here until the commit."""
+        self.context._commit([hold_record(digest, 1, self.holder) for digest in digests])
 
     def records(self, state: State) -> list[Record]:
         """What the commit publishes."""

@@ -1,4 +1,4 @@
-"""A plan + a context → a bound run: parameters resolved, recipes spliced in, steps as the engine wants them.
+"""A plan + values → a bound run: parameters resolved, recipes spliced in, steps as the engine wants them.
 
 Binding happens anew for every run, because what a parameter holds differs each time. It reads values and remembers
 nothing; `prompts` makes the prompts of what it returns, and the executor runs them.
@@ -31,7 +31,7 @@ from discomfort.runtime.prompts import SCALARS, BoundRun, add_loader
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog, InputSpec
-    from discomfort.context.context import WorkflowContext
+    from discomfort.context.snapshot import Snapshot
 
 
 class BindError(DiscomfortError, ValueError):
@@ -44,7 +44,7 @@ class BindError(DiscomfortError, ValueError):
 
 def bind(
     plan: Plan,
-    context: WorkflowContext,
+    snapshot: Snapshot,
     catalog: Catalog,
     *,
     stamp: Stamp | None = None,
@@ -52,11 +52,11 @@ def bind(
     digest_of: Callable[[Any], str],
     splitting: Splitting = Splitting.NEVER,
 ) -> BoundRun:
-    """Return `plan` bound to what `context` holds.
+    """Return `plan` bound to the values in `snapshot`.
 
     Args:
         plan: what to run.
-        context: where the values of parameters are.
+        snapshot: the values of parameters.
         catalog: the classes of the engine about to run.
         stamp: tells the content of the files that nodes read (see `keys.Stamp`).
         effects: whether nodes run for their effects are part of the run.
@@ -66,7 +66,7 @@ def bind(
     What is missing, does not fit its port or is too deep for the engine is in the run's `findings`: such a run can be
     checked further, so that all that is wrong is told at once (law L8), but not be made prompts of.
     """
-    binder = _Binder(plan, context, catalog, digest_of)
+    binder = _Binder(plan, snapshot, catalog, digest_of)
     values = binder.resolve_inputs()
     graph = binder.substitute(values)
     outputs = {name: _resolve(output.source, values) for name, output in plan.outputs.items()}
@@ -114,9 +114,9 @@ def _steps(
 class _Binder:
     """Resolves the parameters of one plan and puts their values into its graph."""
 
-    def __init__(self, plan: Plan, context: WorkflowContext, catalog: Catalog, digest_of: Callable[[Any], str]) -> None:
+    def __init__(self, plan: Plan, snapshot: Snapshot, catalog: Catalog, digest_of: Callable[[Any], str]) -> None:
         self._plan = plan
-        self._context = context
+        self._snapshot = snapshot
         self._catalog = catalog
         self._signatures = Signatures(catalog)
         self._digest_of = digest_of
@@ -132,17 +132,16 @@ class _Binder:
 
         One whose value is missing or does not fit stays a parameter, and `findings` says why.
         """
-        stored = set(self._context.list_keys())
         values: dict[str, Input] = {}
         for name, port in self._plan.inputs.items():
             if not port.required:
                 continue
             values[name] = Param(name)
-            if name not in stored:
-                self.findings.append(_missing(port, self._plan.place_of_port(port), stored))
+            if name not in self._snapshot:
+                self.findings.append(_missing(port, self._plan.place_of_port(port), self._snapshot.list_keys()))
                 continue
             try:
-                values[name] = self._resolve_ref(port) if self._is_ref(name) else self._resolve_value(port)
+                values[name] = self._resolve_ref(port) if self._snapshot.is_ref(name) else self._resolve_value(port)
             except BindError as error:
                 self.findings += error.diagnostics
         return values
@@ -212,13 +211,9 @@ class _Binder:
         node_class = self._catalog.get(node.class_type) if node.class_type else None
         return None if node_class is None else self._signatures.inputs(node_class, node.inputs).get(input_name)
 
-    def _is_ref(self, name: str) -> bool:
-        info = self._context.get_storage_info(name)
-        return info is not None and info["pass_by"] == "ref"
-
     def _resolve_ref(self, port: PlanInput) -> Input:
         place = self._plan.place_of_port(port)
-        recipe = read_recipe(self._context.recipe(port.name), port.name, self._catalog, place)
+        recipe = read_recipe(self._snapshot.recipe(port.name), port.name, self._catalog, place)
         self._recipes.append(recipe.graph)
         self.refs.add(port.name)
         for node in recipe.graph.nodes.values():
@@ -227,12 +222,12 @@ class _Binder:
         return splice_recipe(self._nodes, recipe)
 
     def _resolve_value(self, port: PlanInput) -> Input:
-        if self._context.is_pickled(port.name) and not looks_at(port):
-            return self._add_loader(self._context.digest(port.name), port.type, port.name)
+        if self._snapshot.is_pickled(port.name) and not looks_at(port):
+            return self._add_loader(self._snapshot.digest(port.name), port.type, port.name)
         try:
-            stored = self._context.load(port.name)
+            stored = self._snapshot.load(port.name)
         except UnreadableValueError:  # it may be for an engine that can, which the transfer check decides
-            return self._add_loader(self._context.digest(port.name), port.type, port.name)
+            return self._add_loader(self._snapshot.digest(port.name), port.type, port.name)
         value = fit_value(stored, port)
         findings = check_value(value, port, self._plan.place_of_port(port), self._plan.graph, self._catalog)
         if findings:
@@ -241,7 +236,7 @@ class _Binder:
             return Literal(value)
         if isinstance(value, ValueList) and len({constraint.type for constraint in port.constraints}) > 1:
             self._lists[port.name] = value
-        digest = self._context.digest(port.name) if value is stored else self._digest_of(value)
+        digest = self._snapshot.digest(port.name) if value is stored else self._digest_of(value)
         return self._add_loader(digest, port.type, port.name)
 
     def _add_loader(self, digest: str, value_type: str, name: str) -> Link:
@@ -310,7 +305,7 @@ def _resolve(source: Input, values: Mapping[str, Input]) -> Input:
     return values[source.name] if isinstance(source, Param) else source
 
 
-def _missing(port: PlanInput, place: Place, stored: set[str]) -> Diagnostic:
+def _missing(port: PlanInput, place: Place, stored: Iterable[str]) -> Diagnostic:
     near = near_misses(port.name, sorted(stored))
     hint = f"save it first: context.save({port.name!r}, …), or pass inputs={{{port.name!r}: …}}"
     if near:

@@ -1,8 +1,8 @@
 """Drives bound runs on an engine: the one path that every run takes (law R1).
 
-A run is bound, its prompts are cut down to what is not known yet, run, and remembered one by one; its results are
-committed together at the end (law C5). Whatever finished before a failure stays remembered, so that running again
-continues instead of starting over.
+A run is bound to its inputs and one moment of the context, its prompts are cut down to what is not known yet, run, and
+remembered one by one; inputs and results are committed together at the end (law C5). Whatever finished before a failure
+stays remembered, so that running again continues instead of starting over.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.passes.partition import Partition
 from discomfort.compiler.plan import Plan
 from discomfort.compiler.recipe import Recipe
+from discomfort.context.holds import Holds
 from discomfort.runtime.bind import bind, read_recipe
 from discomfort.runtime.crossing import checked_crossing
 from discomfort.runtime.engine import Engine, EngineLost, PromptRequest, PromptResult
@@ -27,6 +28,7 @@ from discomfort.runtime.stepping import RunReport, StepRunner
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
+    from discomfort.context.snapshot import Snapshot
 
 logger = logging.getLogger("discomfort")
 
@@ -52,16 +54,16 @@ class Reference:
 
 
 class Executor:
-    """Runs plans on one engine."""
+    """Runs plans on one engine; all executors of an engine share its `turn`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, turn: asyncio.Lock) -> None:
         self.engine = engine
-        self._turn = asyncio.Lock()
+        self._turn = turn
 
     async def run(
         self,
         plan: Plan,
-        context: WorkflowContext,
+        snapshot: Snapshot,
         *,
         iterations: int = 1,
         use_ram: bool = True,
@@ -69,7 +71,9 @@ class Executor:
         progress: RunProgress,
         extra_pnginfo: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, Any], RunReport]:
-        """Run `plan` `iterations` times on the values in `context`; return the last results by name, and a report.
+        """Run `plan` `iterations` times on the values in `snapshot`; return the last results by name, and a report.
+
+        Each iteration ends with a commit of the snapshot, which then holds what it gave; the next one reads that.
 
         Raises:
             BindError: values are missing, do not fit, or cannot be brought to the engine or back.
@@ -82,7 +86,7 @@ class Executor:
         results: dict[str, Any] = {}
         for _ in range(iterations):
             progress.begin_iteration()
-            one = _OneRun(self, plan, context, use_ram, progress, report, dict(extra_pnginfo or {}))
+            one = _OneRun(self, plan, snapshot, use_ram, progress, report, dict(extra_pnginfo or {}))
             results = await one.finish(effects)
         return results, report
 
@@ -98,7 +102,7 @@ class Executor:
         recipe = read_recipe(stored, unique_id, catalog)
         run = recipe_run(recipe, Partition(0, for_speed=False)(recipe.graph, EffectTable(catalog)).steps, catalog)
         with RunProgress() as progress:
-            steps = StepRunner(self, context, progress, RunReport(), live=recipe.output)
+            steps = StepRunner(self, context, Holds(context), progress, RunReport(), live=recipe.output)
             try:
                 await steps.run(run, steps.left(run))
             finally:
@@ -141,7 +145,7 @@ class _OneRun:
         self,
         executor: Executor,
         plan: Plan,
-        context: WorkflowContext,
+        snapshot: Snapshot,
         use_ram: bool,
         progress: RunProgress,
         report: RunReport,
@@ -149,16 +153,19 @@ class _OneRun:
     ) -> None:
         self._engine = executor.engine
         self._plan = plan
-        self._context = context
+        self._snapshot = snapshot
+        self._context = snapshot.context
         self._here = executor.engine.hands_over_live_objects
-        self._steps = StepRunner(executor, context, progress, report, use_ram, extra_pnginfo, here=self._here)
+        self._steps = StepRunner(
+            executor, snapshot.context, snapshot.part(), progress, report, use_ram, extra_pnginfo, here=self._here
+        )
 
     async def finish(self, effects: EffectsMode) -> dict[str, Any]:
         """Run every step, commit, and return the results by name."""
         try:
             run = bind(
                 self._plan,
-                self._context,
+                self._snapshot,
                 await self._engine.catalog(),
                 stamp=getattr(self._engine, "stamp", None),
                 effects=effects == "run",
@@ -174,14 +181,13 @@ class _OneRun:
             self._steps.release()
 
     def _commit(self, run: BoundRun) -> dict[str, Any]:
-        """Make the results visible together, and return them."""
+        """Make inputs and results visible together, and return the results: those of this run, whatever others save."""
         digests = {**run.known, **{name: self._steps.digests[link] for name, link in run.wanted.items()}}
-        with self._context.transaction():
-            self._steps.remember()
-            for name, digest in digests.items():
-                self._context.save_digest(name, digest)
-            for name, recipe in run.recipes.items():
-                self._context.save(name, recipe.to_json(), pass_by="ref")
+        for name, digest in digests.items():
+            self._snapshot.save_digest(name, digest, self._steps.holds)
+        for name, recipe in run.recipes.items():
+            self._snapshot.save_recipe(name, recipe.to_json())
+        self._snapshot.commit(self._steps.memos())
         results: dict[str, Any] = {}
         for name, output in self._plan.outputs.items():
             if output.kind == "passthru" and name not in digests:
@@ -189,7 +195,7 @@ class _OneRun:
             if name in run.recipes:
                 results[name] = self._reference(name, output.type, run.recipes[name])
             else:
-                results[name] = loaded_result(self._context.load, output)
+                results[name] = loaded_result(self._snapshot.load, output)
         return results
 
     def _reference(self, name: str, type_name: str, recipe: Recipe) -> Reference:

@@ -34,7 +34,7 @@ def check_whole(context: WorkflowContext, acknowledged: int) -> int:
 
 # One import of torch for many kills: a server forks a victim, lets it save for a while, and kills it. A victim reports
 # a count only after its saves have returned: from then on they must survive it. Every other victim gets its time from
-# when it has attached, so that victims get somewhere however busy the machine is.
+# when it has saved once, so that victims get somewhere however busy the machine is.
 FORK_SERVER = """
 import json, os, random, select, signal, sys, time
 import torch
@@ -65,7 +65,12 @@ for number in range(rounds):
         victim(count, writer)
         os._exit(1)
     os.close(writer)
-    data = os.read(reader, 1 << 16) if number % 2 else b""
+    data = b""
+    while number % 2 and data.count(b" ") < 2:
+        part = os.read(reader, 1 << 16)
+        if not part:
+            break  # it failed, which its output shows
+        data += part
     time.sleep(0.004 + delays.random() ** 2 * 0.08)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

@@ -16,6 +16,7 @@ from discomfort.compiler.frontend.layout import Layouts
 from discomfort.compiler.frontend.lower import Lowering
 from discomfort.compiler.frontend.media import embedded_workflow, is_media
 from discomfort.compiler.frontend.models import read_workflow
+from discomfort.compiler.frontend.nesting import problem_of_objects
 from discomfort.compiler.frontend.prompt import is_prompt, read_prompt
 from discomfort.compiler.frontend.source import open_source, parse_json
 from discomfort.compiler.frontend.subgraphs import make_ids_unique
@@ -56,8 +57,13 @@ def load(source: object, catalog: Catalog, options: FrontendOptions, name: str |
 
 def _document(content: bytes | StoredBytes | Mapping[str, Any] | None, findings: Findings) -> Mapping[str, Any] | None:
     """Return the JSON object in the content: parsed, or taken out of a media file."""
-    if content is None or isinstance(content, Mapping):
-        return content
+    if content is None:
+        return None
+    if isinstance(content, Mapping):
+        problem = problem_of_objects(content)
+        if problem is not None:
+            findings.error("DF102", f"this is no workflow: {problem}")
+        return content if problem is None else None
     text = _text(content, findings)
     if text is None:
         return None

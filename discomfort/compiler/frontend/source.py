@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from discomfort.compiler.frontend.contents import FileTooLarge, StoredBytes, open_content, read_limited
 from discomfort.compiler.frontend.findings import Findings
+from discomfort.compiler.frontend.nesting import text_is_too_deep
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ def parse_json(content: bytes, findings: Findings) -> Any:
     else:
         if value is None:
             findings.error("DF103", "a workflow is a JSON object, found null")
-        return value
+        if not text_is_too_deep(content):
+            return value
+        findings.error("DF102", "the JSON is nested too deeply for a workflow")
     return None
 
 

@@ -35,11 +35,12 @@ NODES = HERE / "behaviour_nodes.py"
 
 @dataclass
 class Rig:
-    """An engine, what it ran, and the journal of its nodes."""
+    """An engine, what it ran, the journal of its nodes, and the server that has them, if one does."""
 
     name: str
     engine: Engine
     journal: Path
+    server: ManagedServer | None = None
     results: list[PromptResult] = field(default_factory=list)
     real: bool = False
     """Whether this is a run on a real checkout."""
@@ -162,7 +163,7 @@ def managed(base: Path, path: Path | None, python: str) -> Iterator[Rig]:
     journal = bring_nodes(base, path)
     engine = ComfyUIEngine.managed(server_config(base, path, python))
     run_blocking(engine.start())
-    yield Rig("managed", engine, journal)
+    yield Rig("managed", engine, journal, engine.server)
     run_blocking(engine.close())
 
 
@@ -173,7 +174,7 @@ def attached(base: Path, path: Path | None, python: str) -> Iterator[Rig]:
     try:
         engine = ComfyUIEngine.attached(server.url, server.token)
         run_blocking(engine.start())
-        yield Rig("attached", engine, journal)
+        yield Rig("attached", engine, journal, server)
         run_blocking(engine.close())
     finally:
         asyncio.run(server.stop())

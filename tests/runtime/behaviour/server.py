@@ -61,7 +61,8 @@ class Worker(double.Worker):  # type: ignore[misc]
             vars(sys.modules[name]).update(content)
 
     def execute(self, prompt_id: str, prompt: dict[str, Any], outputs: list[str]) -> tuple[list[Any], Any, str]:
-        return asyncio.run(self._execute(prompt_id, {node: prompt[node] for node in self.order(prompt, outputs)}))
+        with double.executing(prompt_id, ""):
+            return asyncio.run(self._execute(prompt_id, {node: prompt[node] for node in self.order(prompt, outputs)}))
 
     async def _execute(self, prompt_id: str, prompt: dict[str, Any]) -> tuple[list[Any], Any, str]:
         messages: list[Any] = []

@@ -144,15 +144,22 @@ def test_R2_a_remembered_scalar_reaches_a_wildcard_of_another_plan(rig: Rig, con
     assert rig.compile(telling).run(context, engine=rig.engine) == {"told": "int 5"}
 
 
+def inner_workflow(rig: Rig, folder: Path, inner: dict[str, Any]) -> str:
+    """Write a workflow that a node is to run; return what the node is to call it."""
+    on_server = rig.name in ("managed", "attached")  # which take names below their own folders only
+    path = (rig.journal.parents[1] / "input" if on_server else folder) / "inner.json"
+    path.write_text(json.dumps(inner), encoding="utf-8")
+    return path.name if on_server else str(path)
+
+
 @pytest.mark.parametrize("value", [5, 2.75, False, "hello", None])
 def test_R4_a_workflow_that_runs_as_a_node_hands_scalars_to_a_wildcard(
     rig: Rig, context: WorkflowContext, tmp_path: Path, value: Any
 ) -> None:
-    path = tmp_path / "teller.json"
-    path.write_text(json.dumps(TELLER), encoding="utf-8")
+    name = inner_workflow(rig, tmp_path, TELLER)
     given = workflow(
         n1=reads("outer"),
-        n2=("DiscomfortTestRunner", {"workflow": str(path), "given": ["1", 0]}),
+        n2=("DiscomfortTestRunner", {"workflow": name, "given": ["1", 0]}),
         n3=("BehaviourPass", {"value": ["2", 0]}),
         n4=writes("told", ["3", 0]),
     )
@@ -165,10 +172,8 @@ def test_a_primitive_in_a_workflow_that_runs_as_a_node_reaches_a_wildcard(
     inner = workflow(
         n1=("PrimitiveFloat", {"value": 2.75}), n2=("BehaviourTold", {"value": ["1", 0]}), n3=writes("told", ["2", 0])
     )
-    path = tmp_path / "inner.json"
-    path.write_text(json.dumps(inner), encoding="utf-8")
     outer = workflow(
-        n1=("DiscomfortTestRunner", {"workflow": str(path)}),
+        n1=("DiscomfortTestRunner", {"workflow": inner_workflow(rig, tmp_path, inner)}),
         n2=("BehaviourPass", {"value": ["1", 0]}),
         n3=writes("told", ["2", 0]),
     )

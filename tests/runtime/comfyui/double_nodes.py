@@ -446,6 +446,15 @@ class Misbehave(Node):
         raise ValueError("it was asked to fail")
 
 
+class FailForTests(Misbehave):
+    """The name under which a real ComfyUI has such a node in its tests."""
+
+    INPUT_TYPES = required(how="STRING")
+
+    def run(self, how: str) -> tuple[int]:  # type: ignore[override]
+        return super().run(0, how, "")
+
+
 class OutOfMemoryError(Exception):
     pass
 
@@ -468,6 +477,7 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         Count,
         EmptyImage,
         EmptyLatentImage,
+        FailForTests,
         Frames,
         Greeting,
         ImageBatch,

@@ -7,17 +7,17 @@ our nodes only (HTTP), neither (plain, in `plain.py`).
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from comfy_nodes.registry import CONTEXT_KEY
+from comfy_nodes.tickets import prompt_digest
 from discomfort.context.opaque import OpaqueValue, ServerValue, opaque_reason, server_value
 from discomfort.runtime.engine import (
     LOADER_CLASS,
+    SAVER_CLASS,
     Crossing,
     Delivered,
     EngineError,
@@ -27,10 +27,16 @@ from discomfort.runtime.engine import (
     PromptRequest,
 )
 from discomfort.runtime.engines.comfyui.transport import Transport
+from discomfort.runtime.engines.comfyui.turns import Targets
+from discomfort.runtime.loop import in_thread
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
     from discomfort.context.context import WorkflowContext
+
+
+_ATTACHMENTS = 3
+"""How often a context is attached for one prompt, where the server loses it."""
 
 
 class Channel(Protocol):
@@ -39,11 +45,20 @@ class Channel(Protocol):
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Return what can be brought from `context` to the server and back; None: everything."""
 
-    async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
-        """Bring the values that loaders name within the server's reach; return the prompt and its `extra_data`."""
+    async def prepare(self, request: PromptRequest) -> Prompt:
+        """Return the prompt as it is sent to the server."""
+
+    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets) -> None:
+        """Let a prepared prompt that will be queued as `prompt_id`, with these targets, read and store its values."""
 
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
-        """Return what the prompt's savers stored, given the `ui` answers of its nodes."""
+        """Return what the prompt's savers stored, given the `ui` answers of its nodes.
+
+        Each is kept for the caller as `put_value` does; where this fails none is.
+        """
+
+    def discard(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep nothing of what savers stored for a prompt that failed, given the `ui` answers that came."""
 
     def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
         """Return the error of a node of the prompt; of one that stands in for ours with what that means."""
@@ -103,24 +118,64 @@ class NodesChannel:
         key, shared = await self._attach(context)
         return None if shared else WireCrossing(key)
 
-    async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
-        """Attach the request's context, and send the values that its loaders name where memory is not shared."""
-        key, shared = await self._attach(request.context)
+    async def prepare(self, request: PromptRequest) -> Prompt:
+        """Return the prompt as it is."""
+        return request.prompt
+
+    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets) -> None:
+        """Register the prompt with the server's nodes, and send what it reads where memory is not shared.
+
+        Raises:
+            EngineError: the server does not take the values.
+            EngineLost: it lost the context again and again.
+        """
+        ticket = {
+            "prompt_id": prompt_id,
+            "prompt": prompt_digest(request.prompt),
+            "digests": sorted({str(inputs["digest"]) for _, inputs in _nodes(request, LOADER_CLASS)}),
+            "names": [
+                str(inputs["name"])
+                for saver, inputs in _nodes(request, SAVER_CLASS)
+                if targets is None or saver in targets
+            ],
+        }
+        status, answer, key, shared = 0, None, "", False
+        for _ in range(_ATTACHMENTS):
+            key, shared = await self._attach(request.context)
+            status, answer = await self._transport.post_json("/discomfort/tickets", {"key": key, **ticket})
+            if status != 404:
+                break
+            self._attached.pop(key, None)  # the server was restarted, or missed us for too long
+        if status != 200:
+            raise EngineLost(f"ComfyUI at {self._transport.url} did not register a prompt ({status}): {answer}")
         if not shared:
-            await self._send_values(key, request)
-        return request.prompt, {CONTEXT_KEY: key}
+            await self._send_values(key, answer["missing"], request)
 
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
         """Return the digests that savers answered with; fetch the values where memory is not shared."""
         digests = {name: digest for name, node in request.outputs.items() if (digest := _saved(ui.get(node)))}
-        key, shared = await self._attach(request.context)
-        if shared:
-            return {name: Delivered(digest=digest) for name, digest in digests.items()}
-        return {name: await self._fetch_value(key, digest, request.context) for name, digest in digests.items()}
+        fetched: dict[str, Delivered] = {}
+        try:
+            key, shared = await self._attach(request.context)
+            if shared:
+                return {name: Delivered(digest=digest) for name, digest in digests.items()}
+            for name, digest in digests.items():
+                fetched[name] = await self._fetch_value(key, digest, request.context)
+        except BaseException:
+            give_up(request.context, [str(delivered.digest) for delivered in fetched.values()])
+            self.discard(request, ui)
+            raise
+        return fetched
 
     def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
         """Return the error: our own nodes say themselves what is wrong."""
         return error
+
+    def discard(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> None:
+        """Give up what savers stored in the context itself."""
+        if any(shared and known() is request.context for known, shared in self._attached.values()):
+            saved = (_saved(ui.get(node)) for node in request.outputs.values())
+            give_up(request.context, [digest for digest in saved if digest])
 
     async def renew(self) -> None:
         """Attach every context once more, which changes nothing where it is attached already."""
@@ -155,11 +210,6 @@ class NodesChannel:
         """Ask the server to attach; return whether it did."""
         request = {"key": key, "client": self._transport.client_id, "handle": handle}
         status, answer = await self._transport.post_json("/discomfort/attach", request)
-        if status == 401:
-            raise EngineError(
-                f"ComfyUI at {self._transport.url} wants the token of its Discomfort nodes: give it as token=…, the "
-                "value of DISCOMFORT_TOKEN in the server's environment"
-            )
         if status not in (200, 409):
             raise EngineLost(f"ComfyUI at {self._transport.url} answered attach with status {status}: {answer}")
         return status == 200
@@ -177,26 +227,16 @@ class NodesChannel:
         except EngineLost:
             return  # a server that is gone holds nothing
 
-    async def _send_values(self, key: str, request: PromptRequest) -> None:
-        """Send the values that loaders name and the server lacks."""
-        wanted = sorted(
-            {str(node["inputs"]["digest"]) for node in request.prompt.values() if node["class_type"] == LOADER_CLASS}
-        )
-        if not wanted:
-            return
-        status, answer = await self._transport.post_json("/discomfort/missing", {"key": key, "digests": wanted})
-        if status != 200:
-            raise EngineLost(f"ComfyUI at {self._transport.url} lost our context: {answer}")
-        for digest in answer["missing"]:
+    async def _send_values(self, key: str, missing: Sequence[str], request: PromptRequest) -> None:
+        """Send the values that the server lacks."""
+        for digest in missing:
             if request.context.server_value(digest) is not None:
                 raise EngineError(
                     f"{_role(request, digest)} stays on ComfyUI at {self._transport.url}, which does not have it any "
                     "more: run again what made it"
                 )
             wire = await asyncio.to_thread(_encode, request.context, digest)
-            status, body = await self._transport.request(
-                "PUT", f"/discomfort/values/{key}/{digest}", data=lambda wire=wire: io.BytesIO(wire)
-            )
+            status, body = await self._transport.request("PUT", f"/discomfort/values/{key}/{digest}", body=wire)
             if status != 200:
                 raise EngineError(f"ComfyUI at {self._transport.url} did not take a value ({status}): {_text(body)}")
 
@@ -211,14 +251,31 @@ class NodesChannel:
         if context.hold_value(digest):
             return Delivered(digest=digest)
         status, body = await self._transport.request("GET", f"/discomfort/values/{key}/{digest}")
-        if status == 200:
-            value = await asyncio.to_thread(decode_wire, body)
-            await asyncio.to_thread(context.put_value, value)
-            return Delivered(digest=digest)
         kept = _kept_type(body) if status == 422 else None
-        if kept is None:
+        if kept is not None:
+            return Delivered(digest=context.put_value(ServerValue(digest, kept, key)), remembered=False)
+        if status != 200:
             raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
-        return Delivered(digest=context.put_value(ServerValue(digest, kept, key)), remembered=False)
+        value = await asyncio.to_thread(decode_wire, body)
+        try:
+            await in_thread(lambda: context.put_value(value))
+        except asyncio.CancelledError:
+            give_up(context, [digest])
+            raise
+        return Delivered(digest=digest)
+
+
+def give_up(context: WorkflowContext, digests: Iterable[str]) -> None:
+    """Undo a `put_value` of each of these values, which nobody will take over."""
+    for digest in () if context.closed else digests:
+        context.release_value(digest)
+
+
+def _nodes(request: PromptRequest, class_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield id and inputs of a request's nodes of a class."""
+    for node_id, node in request.prompt.items():
+        if node["class_type"] == class_type:
+            yield node_id, node["inputs"]
 
 
 def _encode(context: WorkflowContext, digest: str) -> bytes:
@@ -237,11 +294,7 @@ def _encode(context: WorkflowContext, digest: str) -> bytes:
 
 def _role(request: PromptRequest, digest: str) -> str:
     """Return what a value is to a prompt, in words."""
-    loaders = [
-        node_id
-        for node_id, node in request.prompt.items()
-        if node["class_type"] == LOADER_CLASS and node["inputs"]["digest"] == digest
-    ]
+    loaders = [node_id for node_id, inputs in _nodes(request, LOADER_CLASS) if inputs["digest"] == digest]
     places = [place for node_id in loaders if (place := request.places.get(node_id)) is not None and place.ports]
     return "; ".join(place.ports for place in places) or f"the value with digest {digest}"
 

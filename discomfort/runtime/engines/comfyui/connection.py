@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import json
-import os
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 from comfy_nodes.routes import PROTOCOL
-from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
 from discomfort.compiler.catalog import OWN_CLASSES, Catalog
 from discomfort.compiler.checked_catalog import parse_catalog, with_input_lists
 from discomfort.compiler.effects import PORT_CLASS
@@ -31,7 +31,8 @@ from discomfort.runtime.engine import (
     PromptRequest,
     PromptResult,
 )
-from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
+from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel, give_up
+from discomfort.runtime.engines.comfyui.credentials import find_credentials
 from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
@@ -60,6 +61,14 @@ class Patience:
     check_seconds: float = 5.0
     answer_seconds: float = 300.0
     silence_seconds: float = 1800.0
+
+
+Admit: TypeAlias = Callable[[], Awaitable[None]]
+"""Lets a prompt that is about to be queued in to our values."""
+
+
+class _Queued(Exception):
+    """A prompt that seemed refused is on the server."""
 
 
 class Connection:
@@ -114,7 +123,7 @@ class Connection:
         """
         await self._settled.wait()
         if self.lost is not None:
-            raise self.lost
+            raise _again(self.lost)
 
     async def catalog(self) -> Catalog:
         """Return the server's node classes; asked for once, and again after `forget_catalog`."""
@@ -146,8 +155,8 @@ class Connection:
         try:
             return await self._run(request, listener)
         except EngineLost as error:
-            if self.lost is not None and self.lost is not error:
-                raise self.lost from error  # the reason, rather than which request broke by it
+            if self.lost is not None and str(self.lost) != str(error):
+                raise _again(self.lost) from error  # the reason, rather than which request broke by it
             raise
         except NodeFailed as error:
             assert self._channel is not None, "it brought the prompt there"
@@ -157,9 +166,8 @@ class Connection:
         channel = self._channel
         assert channel is not None, "open() comes first"
         await self.settle()
-        prompt, extra_data = await channel.prepare(request)
-        if request.extra_pnginfo:
-            extra_data["extra_pnginfo"] = dict(request.extra_pnginfo)
+        prompt = await channel.prepare(request)
+        extra_data = {"extra_pnginfo": dict(request.extra_pnginfo)} if request.extra_pnginfo else {}
         listener = hearing_once(listener)
         if self._validation is not None and not request.validated:
             await self._validation.check(prompt, extra_data, all_targets(request), request.places)
@@ -167,14 +175,19 @@ class Connection:
         try:
             for targets in turns(request):
                 runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
-                await self._finish(runs[-1], prompt, extra_data, targets)
-        except PromptRejected as error:
-            error.add_written(name for run in runs for name in written_files(run.ui, run.cached))
+                admit = partial(channel.admit, request, runs[-1].prompt_id, targets)
+                await self._finish(runs[-1], prompt, extra_data, targets, admit)
+        except BaseException as error:
+            for run in runs:
+                channel.discard(request, run.ui)
+            if isinstance(error, PromptRejected):
+                error.add_written(name for run in runs for name in written_files(run.ui, run.cached))
             raise
         ui = {node: shown for run in runs for node, shown in run.ui.items()}
         outputs = await channel.deliver(request, ui)
         missing = sorted(request.outputs.keys() - outputs.keys() - request.optional)
         if missing:
+            give_up(request.context, [one.digest for one in outputs.values() if one.digest is not None])
             raise EngineError(f"the prompt ended without {', '.join(missing)}: a node before it blocked its execution")
         return PromptResult(outputs, ui, *nodes_of(runs))
 
@@ -200,14 +213,23 @@ class Connection:
         return history
 
     async def _finish(
-        self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets = None
+        self,
+        run: PromptRun,
+        prompt: Prompt,
+        extra_data: Mapping[str, Any],
+        targets: Targets = None,
+        admit: Admit | None = None,
     ) -> None:
-        """Submit a prompt and wait for its end; cancelled, take it off the server."""
+        """Submit a prompt and wait for its end; cancelled, take it off the server.
+
+        `admit` lets the prompt in to our values; without, it needs none.
+        """
         self._runs[run.prompt_id] = run
-        submission = asyncio.create_task(self._submit(run, prompt, extra_data, targets))
+        submission = asyncio.create_task(self._submit(run, prompt, extra_data, targets, admit))
         try:
             await asyncio.shield(submission)
             await asyncio.shield(run.finished)
+            run.raise_error()
         except asyncio.CancelledError:
             await self._interrupt(run, submission)
             raise
@@ -215,8 +237,7 @@ class Connection:
             del self._runs[run.prompt_id]
             submission.cancel()
             run.finished.cancel()
-            if not run.finished.cancelled():
-                run.finished.exception()  # seen, though the submission's own error may have been the one to raise
+            del submission  # it holds its error, whose traceback holds this frame
 
     async def close(self, reason: EngineError) -> None:
         """End every run with `reason` and let go of the server. Safe to call twice."""
@@ -254,19 +275,41 @@ class Connection:
         if not self._has_nodes:
             return PlainChannel(transport, self.catalog)
         if info["protocol"] != PROTOCOL:
+            older = "the server's" if _number(info["protocol"]) < PROTOCOL else "ours"
             raise EngineError(
                 f"ComfyUI at {transport.url} has Discomfort {info.get('discomfort')} nodes (protocol "
-                f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides"
+                f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides; {older} is "
+                "older, so update that one"
             )
-        transport.token = self._token or os.environ.get(TOKEN_VARIABLE) or read_token(str(info.get("server")))
+        transport.authenticate(find_credentials(transport.url, self._token, str(info.get("server"))), info.get("nonce"))
         self._validation = Validation(transport, self.catalog)
         return NodesChannel(transport, transport.is_local)
 
-    async def _submit(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets) -> None:
+    async def _submit(
+        self,
+        run: PromptRun,
+        prompt: Prompt,
+        extra_data: Mapping[str, Any],
+        targets: Targets,
+        admit: Admit | None,
+    ) -> None:
         """Queue the prompt; where the answer got lost, only when the server does not know the prompt already."""
         payload = submission(self.transport, run.prompt_id, prompt, extra_data, targets)
+
+        async def again() -> None:
+            """Prepare to send the prompt once more: what failed may have used up its admission, or have queued it."""
+            if await self._knows(run):
+                raise _Queued
+            if admit is not None:
+                await admit()
+
+        if admit is not None:
+            await admit()
         try:
-            status, answer = await self.transport.post_json("/prompt", payload)
+            status, answer = await self.transport.post_json("/prompt", payload, again)
+        except _Queued:
+            run.submitted = True
+            return
         except EngineLost:
             await asyncio.sleep(_NOTICE_SECONDS)
             await self.settle()
@@ -280,6 +323,9 @@ class Connection:
         if status != 200:
             kind = EngineError if is_final(status) else EngineLost
             raise kind(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {answer}")
+        if isinstance(answer, dict) and answer.get("prompt_id", run.prompt_id) != run.prompt_id:
+            await self._take_off(str(answer["prompt_id"]))
+            raise EngineError(f"ComfyUI at {self.transport.url} queued the prompt under another id than ours")
         if isinstance(answer, dict) and answer.get("node_errors"):
             # Some outputs were refused, the rest is queued: all or nothing.
             await self._stop_rest(run)
@@ -438,7 +484,16 @@ class Connection:
             self.lost = error
         self._settled.set()
         for run in list(self._runs.values()):
-            run.lose(error)
+            run.lose(_again(error))
+
+
+def _again(error: EngineError) -> EngineError:
+    """Return the same error to be raised: one that is kept would keep every frame in which it was ever raised."""
+    return copy.copy(error)
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, (int, float)) else 0
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

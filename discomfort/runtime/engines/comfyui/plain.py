@@ -20,6 +20,7 @@ from discomfort.compiler.graph import Input, Literal
 from discomfort.compiler.literals import literal_problem
 from discomfort.compiler.types import Signatures, needs_link
 from discomfort.context.lists import ValueList
+from discomfort.opening import TooManyPixels
 from discomfort.runtime.check import describe
 from discomfort.runtime.engine import (
     LOADER_CLASS,
@@ -32,9 +33,11 @@ from discomfort.runtime.engine import (
     PromptRejected,
     PromptRequest,
 )
+from discomfort.runtime.engines.comfyui.channel import give_up
 from discomfort.runtime.engines.comfyui.errors import place_of
 from discomfort.runtime.engines.comfyui.pictures import is_picture, picture_of, png_files
 from discomfort.runtime.engines.comfyui.transport import Transport
+from discomfort.runtime.engines.comfyui.turns import Targets
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
@@ -130,7 +133,7 @@ class PlainChannel:
         """Return what can be brought to such a server and back."""
         return PLAIN
 
-    async def prepare(self, request: PromptRequest) -> tuple[Prompt, dict[str, Any]]:
+    async def prepare(self, request: PromptRequest) -> Prompt:
         """Return the prompt without loaders and savers, the images they need uploaded.
 
         Raises:
@@ -149,18 +152,28 @@ class PlainChannel:
         _relink(work, request, catalog)
         if work.findings:
             raise PromptRejected(tuple(work.findings))
-        return work.prompt, {}
+        return work.prompt
+
+    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets) -> None:
+        """Do nothing: such a server holds nothing that a prompt could read."""
 
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
         """Return the values that preview nodes show."""
         catalog = await self._catalog()
-        delivered = {}
-        for name, saver in request.outputs.items():
-            if saver in ui:
-                kind = _type_of(request, name, request.prompt[saver]["inputs"]["value"], catalog)
-                value = await self._read(_role(request, saver, name), ui[saver], kind)
-                delivered[name] = Delivered(digest=request.context.put_value(value))
-        return delivered
+        digests: dict[str, str] = {}
+        try:
+            for name, saver in request.outputs.items():
+                if saver in ui:
+                    kind = _type_of(request, name, request.prompt[saver]["inputs"]["value"], catalog)
+                    value = await self._read(_role(request, saver, name), ui[saver], kind)
+                    digests[name] = request.context.put_value(value)
+        except BaseException:
+            give_up(request.context, digests.values())
+            raise
+        return {name: Delivered(digest=digest) for name, digest in digests.items()}
+
+    def discard(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> None:
+        """Do nothing: such a server stores nothing in a context."""
 
     def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
         """Return what to say of a preview node that failed in the place of a saver: it got what is not a picture."""
@@ -210,7 +223,7 @@ class PlainChannel:
                 data.add_field("overwrite", "true")
                 return data
 
-            status, body = await self._transport.request("POST", "/upload/image", data=form)
+            status, body = await self._transport.request("POST", "/upload/image", form=form)
             if status != 200:
                 raise EngineError(f"ComfyUI at {self._transport.url} did not take an image ({status}): {body[:300]!r}")
             self._uploaded.add(name)
@@ -228,7 +241,9 @@ class PlainChannel:
                 return values[0] if len(values) == 1 else ValueList(values)
             files = [await self._download(image) for image in shown["images"]]
             return await asyncio.to_thread(picture_of, files, kind == "MASK")
-        except (KeyError, ValueError) as error:
+        except TooManyPixels as error:
+            raise EngineError(f"what ComfyUI showed of {name} cannot be read: {error}") from error
+        except (KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
             raise EngineError(f"what ComfyUI showed of {name} is not of the type {kind}: {error}") from error
 
     async def _download(self, image: Mapping[str, Any]) -> bytes:

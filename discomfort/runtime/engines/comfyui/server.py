@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import comfy_nodes
 from comfy_nodes.tokens import TOKEN_VARIABLE
 from discomfort.runtime.engine import EngineError
 from discomfort.runtime.engines.comfyui.config import ServerConfig
+from discomfort.runtime.loop import in_thread
 
 _GUARD = Path(__file__).with_name("guard.py")
 _FAREWELL = b"."
@@ -83,7 +83,7 @@ class ManagedServer:
             await self.stop()
             self.port = self._choose_port(attempt)
             try:
-                await _to_the_end(self._spawn)
+                await in_thread(self._spawn)
                 if await self._wait_until_ready():
                     return
             except BaseException:
@@ -191,16 +191,6 @@ async def _system_stats(session: Any, url: str) -> dict[str, Any] | None:
     except (aiohttp.ClientError, asyncio.TimeoutError, ValueError):
         return None
     return data if isinstance(data, dict) else None
-
-
-async def _to_the_end(work: Callable[[], None]) -> None:
-    """Run `work` in a thread; when cancelled wait for it all the same, so that what it made can be taken back."""
-    thread = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        await asyncio.shield(thread)
-    except asyncio.CancelledError:
-        await asyncio.gather(thread, return_exceptions=True)
-        raise
 
 
 async def _stop(guard: subprocess.Popen[bytes] | None, server: int | None, grace: float, folder: Path | None) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from discomfort.compiler.catalog import Catalog, default_catalog, own_catalog
 from discomfort.compiler.checked_catalog import usable_entries
 from discomfort.compiler.graph import Literal, Node
+from discomfort.context.config import GIB
 from discomfort.runtime.engine import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
 from discomfort.runtime.engines.embedded import patterns
 from discomfort.runtime.engines.embedded.bridge import Bridge
@@ -44,14 +45,19 @@ class EmbeddedEngine:
     pipelined = False
     splitting = Splitting.NEVER
 
-    def __init__(self, folders: Folders | None = None) -> None:
-        """Use `folders` for the files that nodes read and write; default: those in use where `run` is called."""
+    def __init__(self, folders: Folders | None = None, max_cache_gb: float | None = None) -> None:
+        """Make an engine.
+
+        Args:
+            folders: for the files that nodes read and write; default: those in use where `run` is called.
+            max_cache_gb: how much the results kept between runs may take, in GiB; see `ResultCache`.
+        """
         self._folders = folders
         self._registered: dict[str, Any] = {}
         self._classes: Mapping[str, Any] | None = None
         self._supplier: Supplier = EMBEDDED
         self._pack: ModuleType | None = None
-        self._cache = ResultCache()
+        self._cache = ResultCache(max_bytes=None if max_cache_gb is None else int(max_cache_gb * GIB))
         self._instances: Instances = {}
         self._pool: ThreadPoolExecutor | None = None
         self._described: dict[str, Any] = {}
@@ -172,8 +178,11 @@ class EmbeddedEngine:
         from discomfort.runtime.engines.embedded import natives, pack
 
         self._pack = pack
-        own = natives.native_classes(self._read_catalog, lambda: self._classes or {})
+        own = natives.native_classes(self._read_catalog, self._known_classes)
         self._classes = {**pack.NODE_CLASS_MAPPINGS, **self._registered, **own}
+
+    def _known_classes(self) -> Mapping[str, Any]:
+        return self._classes or {}
 
     def _read_catalog(self) -> Catalog:
         """Describe what may have changed; the same catalog is returned while nothing has."""

@@ -77,6 +77,7 @@ def run_prompt(
     with paused_collector():
         order, outputs = _read(request, graph)
         _validate(request, graph, order, bridge, supplier)
+    cache.begin_prompt()
     run = Run(request, graph, cache, instances, bridge)
     try:
         run.execute(order, outputs)

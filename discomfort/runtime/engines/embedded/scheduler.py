@@ -64,7 +64,6 @@ class Run:
         self._expanded: dict[str, list[Answer]] = {}
         self._asked: dict[str, set[str]] = {}
         self._blocked: list[tuple[str, str]] = []
-        self._current = Current(self)
         self._hidden: dict[str, Any] = {
             "PROMPT": request.prompt,
             "DYNPROMPT": DynamicPrompt(graph),
@@ -102,18 +101,19 @@ class Run:
             NodeFailed: a node raised, or was blocked with a message; everything that finished is in the cache.
             Interrupted: the run was cancelled.
         """
-        current.set(self._current)
+        running = Current(self)  # not kept here: a run that leads to itself would outlive its prompt, with all values
+        current.set(running)
         with paused_collector():
             self._look_up(order)
             self._require(outputs)
             sequence = StartSequence(n.id for n in order if n.definition.output_node and n.id not in self.results)
         with BriefPause() as pause:
-            self._run_all(pause, sequence)
+            self._run_all(running, pause, sequence)
         if self._blocked:
             node_id, message = self._blocked[0]
             raise self._fail(node_id, ExecutionBlocked(f"Execution Blocked: {message}"))
 
-    def _run_all(self, pause: BriefPause, sequence: StartSequence) -> None:
+    def _run_all(self, running: Current, pause: BriefPause, sequence: StartSequence) -> None:
         bridge, ready, nodes = self._bridge, self._ready, self.graph.nodes
         while self._unfinished:
             if bridge.cancelled:
@@ -126,7 +126,7 @@ class Run:
                     if (follower := sequence.follower()) is not None:
                         ready.appendleft(follower)
                 pause.before(node.definition.name)
-                self._run(node)
+                self._run(node, running)
             elif self._in_flight:
                 self._take_finished()
             elif (held := sequence.give_way()) is not None:
@@ -199,10 +199,10 @@ class Run:
         if not missing:
             self._ready.append(node_id)
 
-    def _run(self, node: PromptNode) -> None:
+    def _run(self, node: PromptNode, running: Current) -> None:
         node_id = node.id
         key = self._keys[node_id]
-        running, definition = self._current, node.definition
+        definition = node.definition
         running.node = node_id
         try:
             if node_id in self._expanded:
@@ -230,7 +230,7 @@ class Run:
                 return
             if self._bridge.listener is not None:
                 self._started(node_id)
-            self._call(node, lists)
+            self._call(node, lists, running)
         except BaseException as error:  # noqa: BLE001 — whatever a node raises is its failure, `sys.exit()` included
             self._end(node_id, error)
 
@@ -278,7 +278,7 @@ class Run:
             instance = self._instances[node.id] = node_class()
         return instance
 
-    def _call(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> None:
+    def _call(self, node: PromptNode, lists: Mapping[str, Sequence[Any]], running: Current) -> None:
         definition = node.definition
         function = getattr(self._instance(node), definition.function)
         returned: list[Any] = []
@@ -288,7 +288,7 @@ class Run:
                 returned.append(invoke.blocked_values(definition, self._pass_on(node, blocker)))
                 continue
             self.check_interrupted()
-            self._current.call = index
+            running.call = index
             returned.append(function(**arguments))
         self._called(node, returned)
 
@@ -299,7 +299,8 @@ class Run:
         """Take what the calls of a node returned; asynchronous ones go on on the event loop."""
         if CoroutineType in map(type, returned):
             self._in_flight += 1
-            self._bridge.start(node.id, _gather(Current(self, node.id), returned))
+            parts = [answer for answer in returned if type(answer) is CoroutineType]
+            self._bridge.start(node.id, _gather(Current(self, node.id), returned), parts)
         else:
             self._answered(node, returned)
 
@@ -320,6 +321,8 @@ class Run:
             self._answered(self.graph.nodes[node_id], result_of(task))
         except BaseException as error:  # noqa: BLE001 — as above
             self._end(node_id, error)
+        finally:
+            del task  # it holds its error, whose traceback holds this frame
 
     def _answered(self, node: PromptNode, returned: Sequence[Any]) -> None:
         answers = [invoke.read_answer(node.definition, value) for value in returned]

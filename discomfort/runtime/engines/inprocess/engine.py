@@ -32,15 +32,21 @@ class InProcessEngine(EmbeddedEngine):
 
     name = "inprocess"
 
-    def __init__(self, path: str | os.PathLike[str], arguments: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        arguments: Sequence[str] | None = None,
+        max_cache_gb: float | None = None,
+    ) -> None:
         """Name the checkout; it is imported when the engine starts.
 
         Args:
             path: the folder with ComfyUI's `main.py`.
             arguments: ComfyUI's command line (`--lowvram`, `--base-directory`…); None means none, and `--cpu` where
                 torch sees no accelerator.
+            max_cache_gb: as for `EmbeddedEngine`.
         """
-        super().__init__()
+        super().__init__(max_cache_gb=max_cache_gb)
         self._path = Path(path)
         self._supplier = Supplier(
             f"the ComfyUI at {path}", "install the custom node that brings it there; the log says which failed to load"
@@ -92,7 +98,7 @@ class InProcessEngine(EmbeddedEngine):
 
     def _load(self) -> None:
         calls = Calls(load_checkout(self._path, self._arguments))
-        own = natives.native_classes(self._read_catalog, lambda: self._classes or {})
+        own = natives.native_classes(self._read_catalog, self._known_classes)
         self._classes = _Classes(calls, {**self._registered, **own})
         self._calls, self._listener = calls, _Listener(calls)
         self._supplier = self._supplier._replace(checks_combos=_checks_combos(calls.checkout))

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from discomfort.runtime.engines.embedded.pack.protocol import node
 from discomfort.runtime.engines.embedded.pack.resampling import resample, resample_image
+from discomfort.runtime.engines.embedded.pack.sizes import require_tensor
 
 
 def _soft_light(lower: Tensor, upper: Tensor) -> Tensor:
@@ -49,6 +50,7 @@ def repeat_to_batch(values: Tensor, batch: int) -> Tensor:
     """Repeat or cut [batch, ...] to `batch`."""
     count = values.shape[0]
     if count < batch:
+        require_tensor((batch + count, *values.shape[1:]), values.element_size(), "repeating")
         values = values.repeat(-(-batch // count), *[1] * (values.ndim - 1))
     return values[:batch]
 

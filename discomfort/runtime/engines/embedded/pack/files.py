@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from discomfort.opening import opened_picture
 from discomfort.runtime.engines.embedded.folders import current_folders
 from discomfort.runtime.engines.embedded.pack import safetensors_file
 from discomfort.runtime.engines.embedded.pack.masks import as_batch
@@ -29,6 +30,8 @@ UiFile = dict[str, str]
 
 OPAQUE_MASK = (64, 64)
 """The size of the mask, all 0, of an image that cannot hold transparency."""
+LONGEST_NAME = 4096
+"""Characters of the longest path below a folder."""
 OLD_LATENT_SCALE = 1.0 / 0.18215
 """What latents saved without a format version are multiplied by: Stable Diffusion 1's scale factor."""
 
@@ -50,6 +53,8 @@ def annotated_path(name: str) -> Path:
     Raises:
         ValueError: the name leads out of its folder.
     """
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"{name[:40]!r}… has {len(name)} characters; names of files have at most {LONGEST_NAME}")
     folders = current_folders()
     match = re.fullmatch(r"(.*?)\s*\[(input|output|temp)\]", name)
     folder: Path = getattr(folders, match[2]) if match else folders.input
@@ -95,7 +100,7 @@ def read_image(path: Path) -> tuple[Tensor, Tensor]:
     Frames of another size than the first are left out. A file that cannot hold transparency has masks of 64×64 zeros.
     """
     images, masks = list[Tensor](), list[Tensor]()
-    with Image.open(path) as picture:
+    with opened_picture(path, str(path)) as picture:
         opaque = not _has_mask(picture)
         for frame in ImageSequence.Iterator(picture):
             image, mask = _frame_tensors(ImageOps.exif_transpose(frame), opaque)

@@ -63,7 +63,7 @@ def _feather(rows: int, columns: int, size: int, sides: tuple[bool, bool, bool, 
     left, right, top, bottom = sides
     ramp_x, ramp_y = torch.ones(columns), torch.ones(rows)
     for ramp, near, far in ((ramp_x, left, right), (ramp_y, top, bottom)):
-        for step in range(size):
+        for step in range(min(size, 2 * len(ramp))):  # further steps are beyond both ends
             if near:
                 ramp[step : step + 1] *= (step + 1) / size
             if far:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from discomfort.runtime.engines.embedded.hooks import raise_if_interrupted
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 CHANNELS = ("red", "green", "blue", "alpha")
@@ -92,6 +93,7 @@ def grow_mask(mask: Tensor, expand: int, tapered_corners: bool) -> tuple[Tensor]
     """Grow a mask by so many pixels, or shrink it where `expand` is negative."""
     grown = as_batch(mask).unsqueeze(1)
     for _ in range(min(abs(expand), sum(grown.shape[-2:]))):
+        raise_if_interrupted()
         grown = _spread(grown, tapered_corners) if expand > 0 else -_spread(-grown, tapered_corners)
     return (grown.squeeze(1),)
 

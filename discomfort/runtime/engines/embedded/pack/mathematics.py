@@ -11,9 +11,12 @@ from typing import Any
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 MAX_BITS = 1_000_000
-"""The most binary digits that `**` may give; beyond it a result could take minutes and gigabytes."""
+"""The most binary digits of a whole number; with more of them a result could take minutes and gigabytes."""
 MAX_SHIFT = 10_000
 MAX_TEXT = 100_000
+"""The most characters or items of a text or list on the way to a number."""
+MAX_EXPRESSION = 10_000
+"""The most characters of an expression; Python 3.10 itself crashes on one that is much longer."""
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
@@ -28,7 +31,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "max": max,
     "min": min,
     "pow": lambda base, exponent: _power(base, exponent),
-    "round": round,
+    "round": lambda number, ndigits=None: _round(number, ndigits),
     "sin": math.sin,
     "sqrt": math.sqrt,
     "sum": lambda *terms: sum(terms[0] if len(terms) == 1 and isinstance(terms[0], list) else terms),
@@ -47,25 +50,54 @@ def _shift(shift: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def limited(value: Any, places: Any) -> Any:
         if abs(places) > MAX_SHIFT:
             raise ValueError(f"a shift by {places} places would be too large to compute")
+        if _bits(value) > MAX_BITS:
+            raise ValueError(f"shifting {_bits(value)} binary digits would be too large to compute")
         return shift(value, places)
 
     return limited
 
 
+def _bits(*numbers: Any) -> int:
+    return sum(number.bit_length() for number in numbers if isinstance(number, int))
+
+
 def _multiply(left: Any, right: Any) -> Any:
-    for text, times in ((left, right), (right, left)):
-        if isinstance(text, str) and isinstance(times, int) and len(text) * times > MAX_TEXT:
-            raise ValueError(f"a text of {len(text) * times} characters would be too large to compute")
+    for items, times in ((left, right), (right, left)):
+        if isinstance(items, _SEQUENCES) and isinstance(times, int) and len(items) * times > MAX_TEXT:
+            raise ValueError(f"{len(items) * times} characters or items would be too large to compute")
+    if _bits(left, right) > MAX_BITS:
+        raise ValueError(f"a product of {_bits(left, right)} binary digits would be too large to compute")
     return left * right
 
 
+_SEQUENCES = (str, bytes, list, tuple)
+
+
+def _add(left: Any, right: Any) -> Any:
+    if isinstance(left, _SEQUENCES) and isinstance(right, _SEQUENCES) and len(left) + len(right) > MAX_TEXT:
+        raise ValueError(f"{len(left) + len(right)} characters or items would be too large to compute")
+    return left + right
+
+
+def _modulo(left: Any, right: Any) -> Any:
+    if isinstance(left, (str, bytes)):  # `"%999999999d" % 1` is a text of gigabytes
+        raise ValueError("expressions format no text")
+    return left % right
+
+
+def _round(number: Any, digits: Any = None) -> Any:
+    if isinstance(digits, int) and abs(digits) > MAX_SHIFT:
+        raise ValueError(f"rounding to {digits} digits would be too large to compute")
+    return round(number, digits)
+
+
 BINARY: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
+    ast.Add: _add,
     ast.Sub: operator.sub,
     ast.Mult: _multiply,
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
+    ast.Mod: _modulo,
     ast.Pow: _power,
     ast.LShift: _shift(operator.lshift),
     ast.RShift: _shift(operator.rshift),
@@ -163,6 +195,8 @@ def _first_expression(text: str) -> ast.expr:
     """Read the first statement: an expression, or the right side of an assignment."""
     if not text.strip():
         raise ValueError("Expression cannot be empty.")
+    if len(text) > MAX_EXPRESSION:
+        raise ValueError(f"the expression has {len(text)} characters; at most {MAX_EXPRESSION} are allowed")
     statement = ast.parse(text.strip()).body[0]
     if isinstance(statement, ast.Expr | ast.Assign):
         return statement.value

@@ -7,6 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from discomfort.runtime.engines.embedded.pack.sizes import require_tensor
+
 
 def crop_to_aspect(samples: Tensor, width: int, height: int) -> Tensor:
     """Cut the middle out of [..., height, width] so that it has the proportions of `width` to `height`."""
@@ -82,6 +84,7 @@ def resample(samples: Tensor, width: int, height: int, method: str, crop: str = 
         method: nearest-exact, bilinear, area, bicubic, lanczos or bislerp.
         crop: "center" cuts the middle out first so that proportions stay, "disabled" stretches.
     """
+    require_tensor((*samples.shape[:-2], height, width), 12, "resampling")
     if samples.ndim > 4:
         frames = samples.movedim(1, -3)
         flat = frames.reshape(-1, *frames.shape[-3:])
