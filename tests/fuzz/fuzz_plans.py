@@ -34,11 +34,14 @@ def try_document(document: Any) -> None:
         json.dumps(finding.to_json())
     json.dumps(emit_prompt(loaded.graph))
     is_valid_document(document)
-    for use in (lambda: stitch([document], False, False), lambda: discover_ports(document)):
-        try:
-            use()
-        except CompileError as error:
-            str(error).encode()
+    try:
+        stitch([document], False, False)
+    except CompileError as error:
+        str(error).encode()
+    try:
+        discover_ports(document)
+    except CompileError as error:
+        str(error).encode()
     try:
         plan = compile([document], catalog=default_catalog())
     except CompileError as error:
