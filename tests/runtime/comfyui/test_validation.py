@@ -86,10 +86,10 @@ class Rig:
         paths: list[str] = []
         post = transport.post_json
 
-        async def spy(path: str, payload: Any, *rest: Any) -> Any:
+        async def spy(path: str, payload: Any, *rest: Any, **options: Any) -> Any:
             if path != "/discomfort/tickets":  # each prompt has one
                 paths.append(path)
-            return await post(path, payload, *rest)
+            return await post(path, payload, *rest, **options)
 
         monkeypatch.setattr(transport, "post_json", spy)
         return paths
@@ -338,8 +338,8 @@ def test_a_server_that_does_not_answer_such_questions_is_an_error(
     transport = run_blocking(rig.engine.connected()).transport
     post = transport.post_json
 
-    async def older(path: str, payload: Any, *rest: Any) -> Any:
-        return (404, None) if path == "/discomfort/validate" else await post(path, payload, *rest)
+    async def older(path: str, payload: Any, *rest: Any, **options: Any) -> Any:
+        return (404, None) if path == "/discomfort/validate" else await post(path, payload, *rest, **options)
 
     monkeypatch.setattr(transport, "post_json", older)
     with pytest.raises(EngineError, match=r"did not validate the prompt \(status 404\)"):
