@@ -11,6 +11,7 @@ from xxhash import xxh3_128_hexdigest
 
 from discomfort.compiler.keys import literal_token
 from discomfort.runtime.engines.embedded.prompt import PromptNode
+from discomfort.runtime.engines.embedded.sizes import bytes_of
 
 MAX_ENTRIES = 4096
 MAX_BYTES = 4 << 30
@@ -38,8 +39,7 @@ class NodeResult:
                 if type(value) in _SMALL:
                     continue
                 for part in value.values() if type(value) is dict else (value,):
-                    size = getattr(part, "nbytes", 0)
-                    total += size if type(size) is int else 0
+                    total += bytes_of(part)
         return total
 
 

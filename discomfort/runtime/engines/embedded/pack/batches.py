@@ -32,7 +32,7 @@ def image_batch(image1: Tensor, image2: Tensor) -> tuple[Tensor]:
 
 @node("BatchImagesNode")
 def batch_images(images: dict[str, Tensor]) -> tuple[Tensor]:
-    """Join any number of batches; all are made as large as the first and get as many channels as the richest."""
+    """Join any number of batches, all made as large as the first; those with fewer channels than the richest get alpha."""
     parts = in_order(images)
     height, width = parts[0].shape[1:3]
     channels = max(image.shape[-1] for image in parts)
@@ -40,7 +40,7 @@ def batch_images(images: dict[str, Tensor]) -> tuple[Tensor]:
     for image in parts:
         if image.shape[1:3] != (height, width):
             image = resample_image(image, width, height, "bilinear", "center")
-        joined.append(torch.nn.functional.pad(image, (0, channels - image.shape[-1]), value=1.0))
+        joined.append(torch.nn.functional.pad(image, (0, int(image.shape[-1] < channels)), value=1.0))
     return (torch.cat(joined),)
 
 

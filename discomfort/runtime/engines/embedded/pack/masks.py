@@ -69,12 +69,12 @@ def feather_mask(mask: Tensor, left: int, top: int, right: int, bottom: int) -> 
         (bottom, height, 1, 1),
     ):
         count = min(size, limit)
-        if count:
-            ramp = torch.arange(1, count + 1, dtype=torch.float32) / count
+        if count > 0:
+            ramp = torch.arange(1, count + 1, dtype=torch.float64) / count
             positions = limit - 1 - torch.arange(count) if far else torch.arange(count)
-            factors = torch.ones(limit)
+            factors = torch.ones(limit, dtype=torch.float64)
             factors[positions] = ramp
-            result = result * (factors if axis == 2 else factors.unsqueeze(-1))
+            result = (result * (factors if axis == 2 else factors.unsqueeze(-1))).to(mask.dtype)
     return (result,)
 
 

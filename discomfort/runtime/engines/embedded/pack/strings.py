@@ -39,7 +39,8 @@ def case_converter(string: str, mode: str) -> tuple[str]:
 @node("StringTrim")
 def string_trim(string: str, mode: str) -> tuple[str]:
     """Take white space away at the ends."""
-    return ({"Both": str.strip, "Left": str.lstrip, "Right": str.rstrip}[mode](string),)
+    trim = {"Both": str.strip, "Left": str.lstrip, "Right": str.rstrip}.get(mode)
+    return (string if trim is None else trim(string),)
 
 
 @node("StringReplace")
