@@ -51,14 +51,18 @@ def _plain(ui: Any) -> Any:
 
 
 def described(files: dict[str, bytes]) -> dict[str, Any]:
-    """Return files by name as what a reader finds in them."""
-    result = {}
+    """Return files by name as what a reader finds in them; those whose names differ by chance alone in one list."""
+    result: dict[str, list[Any]] = {}
     for name, content in files.items():
         arrays = Arrays()
         told = describe_file(content, "." + name.rpartition(".")[2], arrays)
         values = {key: torch.from_numpy(np.array(array)) for key, array in arrays.arrays.items()}
-        result[normalized(name)] = {"described": normalized(told), "arrays": values}
-    return result
+        result.setdefault(normalized(name), []).append({"described": normalized(told), "arrays": values})
+    return {name: sorted(same, key=_content) for name, same in result.items()}
+
+
+def _content(file: dict[str, Any]) -> str:
+    return repr([values.tolist() for values in file["arrays"].values()])
 
 
 def _compare(real: Any, ours: Any, place: str, found: list[str]) -> None:

@@ -90,6 +90,8 @@ def _spread(mask: Tensor, tapered: bool) -> Tensor:
 @node("GrowMask")
 def grow_mask(mask: Tensor, expand: int, tapered_corners: bool) -> tuple[Tensor]:
     """Grow a mask by so many pixels, or shrink it where `expand` is negative."""
+    if mask.dtype == torch.bfloat16 or (mask.dtype == torch.float16 and expand):
+        raise TypeError(f"GrowMask computes with numpy and SciPy in ComfyUI, which cannot with {mask.dtype}")
     grown = as_batch(mask).unsqueeze(1)
     for _ in range(min(abs(expand), sum(grown.shape[-2:]))):
         grown = _spread(grown, tapered_corners) if expand > 0 else -_spread(-grown, tapered_corners)

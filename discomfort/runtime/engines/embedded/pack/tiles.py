@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from discomfort.runtime.engines.embedded.pack.batches import singles
+from discomfort.runtime.engines.embedded.pack.files import to_picture
 from discomfort.runtime.engines.embedded.pack.protocol import node
-from discomfort.runtime.engines.embedded.pack.resampling import resample_image
 
 
 LEAST_WEIGHT = 1e-5
@@ -39,9 +41,10 @@ def split_image_to_tile_list(image: Tensor, tile_width: int, tile_height: int, o
     )
 
 
-def _fading(size: int) -> Tensor:
-    """Return weights along one side of a tile: half a sine wave, 1 in the middle."""
-    return torch.sin(torch.linspace(0, math.pi, size)).clamp(min=LEAST_WEIGHT)
+def _fading(size: int, like: Tensor) -> Tensor:
+    """Return weights along one side of a tile: half a sine wave, 1 in the middle, with the rounding of `like`."""
+    place = torch.linspace(0, 1, size, dtype=like.dtype, device=like.device)
+    return torch.sin(place * math.pi).clamp(min=LEAST_WEIGHT)
 
 
 @node("ImageMergeTileList")
@@ -56,7 +59,7 @@ def image_merge_tile_list(
     total, weights = first.new_zeros(batch, height, width, channels), first.new_zeros(batch, height, width, 1)
     weight = first.new_ones(tile_height, tile_width, 1)
     if overlap[0]:
-        weight = _fading(tile_height).to(first).reshape(-1, 1, 1) * _fading(tile_width).to(first).reshape(1, -1, 1)
+        weight = _fading(tile_height, first).reshape(-1, 1, 1) * _fading(tile_width, first).reshape(1, -1, 1)
     for (y, x), tile in zip(places, image_list, strict=False):
         inside = tile[:, : min(tile_height, height - y), : min(tile_width, width - x)]
         rows, columns = inside.shape[1:3]
@@ -69,12 +72,13 @@ def image_merge_tile_list(
 def image_grid(
     images: list[Tensor], columns: list[int], cell_width: list[int], cell_height: list[int], padding: list[int]
 ) -> tuple[Tensor]:
-    """Lay images out in a table; each is stretched to its cell."""
+    """Lay images out in a table, in RGB; each is stretched to its cell."""
     pictures = [picture for image in images for picture in singles(image)]
     width, height, gap = cell_width[0], cell_height[0], padding[0]
     rows = -(-len(pictures) // columns[0])
     grid = torch.zeros(1, rows * height + (rows - 1) * gap, columns[0] * width + (columns[0] - 1) * gap, 3)
     for number, picture in enumerate(pictures):
         y, x = number // columns[0] * (height + gap), number % columns[0] * (width + gap)
-        grid[:, y : y + height, x : x + width] = resample_image(picture, width, height, "lanczos")
+        cell = to_picture(picture[0]).resize((width, height), Image.Resampling.LANCZOS).convert("RGB")
+        grid[0, y : y + height, x : x + width] = torch.from_numpy(np.asarray(cell).astype(np.float32) / 255.0)
     return (grid,)
