@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -284,3 +285,16 @@ def test_IS_CHANGED_that_lacks_an_input_counts_as_changed(lab: Lab) -> None:
     lab.run(nodes)
     lab.run(nodes)
     assert lab.calls == ["Partial", "Show"] * 2
+
+
+@pytest.mark.parametrize("kind", ["to_sparse", "to_sparse_csr", "to_mkldnn"])
+def test_tensors_without_a_plain_storage_are_kept_and_counted(lab: Lab, kind: str) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR")
+        value = getattr(torch.eye(8), kind)()
+    lab.add("Odd", lambda: ({"samples": value}, value), returns=("LATENT", "*"))
+    nodes = prompt(o=("Odd", {}), out=show("o", 1))
+    for _ in range(2):
+        assert lab.shown(nodes)[0] is value
+    assert lab.calls == ["Odd", "Show"]
+    assert NodeResult([[value]]).measure() > 0
