@@ -156,7 +156,7 @@ TICKETS = Tickets()
 
 def watch_arrivals() -> None:
     """See prompts as their clients send them; does nothing in a process that is not a ComfyUI server."""
-    server = prompt_server()
+    server: Any = prompt_server()
     handlers = getattr(server, "on_prompt_handlers", None)
     if isinstance(handlers, list):
         handlers.insert(0, TICKETS.arrive)  # before handlers of other packs, which may change the prompt

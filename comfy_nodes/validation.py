@@ -53,7 +53,8 @@ async def _answer(asked: Asked) -> Validated:
     ours = (PortInputs.remember, TICKETS.arrive)
     others = [handler for handler in server.on_prompt_handlers if handler not in ours]
     if (answer[1] or answer[3]) and others:
-        answer = await _validated(server, server.trigger_on_prompt(json.loads(asked.raw)))
+        message = {**json.loads(asked.raw), "prompt_id": str(uuid.uuid4())}  # no ticket is used up by a question
+        answer = await _validated(server, server.trigger_on_prompt(message))
     return answer
 
 

@@ -156,7 +156,7 @@ def stitch(sources: Sequence[Any], delete_input_ports: bool, delete_output_ports
     ports, _ = editor_ports(load_workflow(canvas.document(), catalog)) if unwanted else ([], [])
     for port in ports:
         if port.mode in unwanted:
-            canvas.remove(_number(port.node))
+            canvas.remove(int(port.node))  # the canvas has numbered it
     return {
         "stitched_workflow": canvas.document(),
         "inputs": {} if delete_input_ports else found["inputs"],

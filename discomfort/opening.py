@@ -37,13 +37,29 @@ def opened_picture(source: str | os.PathLike[str] | BinaryIO, name: str) -> Iter
         raise TooManyPixels(f"{name} {_too_many(str(error))}") from error
 
 
+def check_pixels(width: int, height: int, name: str) -> None:
+    """Refuse a picture that another reader is about to decode where Pillow would refuse it, too.
+
+    Raises:
+        TooManyPixels: it has more pixels than Pillow opens.
+    """
+    from PIL import Image
+
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and width * height > 2 * limit:  # Pillow warns at one limit, and refuses at two
+        raise TooManyPixels(f"{name} {_too_large(width * height, 2 * limit)}")
+
+
 def _too_many(words: str) -> str:
     """Return Pillow's message in plain words; as it is, should a version of it word it otherwise."""
     numbers = re.findall(r"[0-9]+", words)
     if len(numbers) != 2:
         return f"is too large a picture: {words}"
-    size, limit = (f"{int(number):,}" for number in numbers)
+    return _too_large(*map(int, numbers))
+
+
+def _too_large(size: int, limit: int) -> str:
     return (
-        f"is a picture of {size} pixels, and Pillow opens at most {limit}: a small file may claim so many to fill up "
-        "the memory; if you trust it, raise PIL.Image.MAX_IMAGE_PIXELS"
+        f"is a picture of {size:,} pixels, and Pillow opens at most {limit:,}: a small file may claim so many to fill "
+        "up the memory; if you trust it, raise PIL.Image.MAX_IMAGE_PIXELS"
     )

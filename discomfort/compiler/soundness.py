@@ -8,6 +8,7 @@ from discomfort.compiler.graph import Graph, Link, NodeId, Param
 from discomfort.compiler.passes.rewrite import producers_first
 from discomfort.compiler.plan import Plan
 from discomfort.compiler.verify import verify
+from discomfort.printable import printable_line
 
 SHOWN_PROBLEMS = 10
 
@@ -86,4 +87,5 @@ def _parameter_problems(plan: Plan) -> Iterator[str]:
 def _require(what: str, problems: list[str]) -> None:
     if problems:
         more = [f"and {len(problems) - SHOWN_PROBLEMS} more"] if len(problems) > SHOWN_PROBLEMS else []
-        raise ValueError("\n  ".join([f"{what}:", *problems[:SHOWN_PROBLEMS], *more]))
+        shown = map(printable_line, problems[:SHOWN_PROBLEMS])
+        raise ValueError("\n  ".join([f"{what}:", *shown, *more]))

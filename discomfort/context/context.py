@@ -18,6 +18,7 @@ from discomfort.context.errors import (
     EncodingError,
 )
 from discomfort.context.files import available_ram, free_bytes
+from discomfort.context.opened import leave
 
 
 class WorkflowContext(ContentValues):
@@ -195,6 +196,8 @@ class WorkflowContext(ContentValues):
         Values loaded before stay valid.
         """
         if self._finalizer.alive:
+            if self._owner is None:
+                leave(self._index, self._store, self._member, wait=True)
             self._finalizer()
 
     def __enter__(self) -> WorkflowContext:

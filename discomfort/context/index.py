@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.context.errors import ContextClosedError, folder_deleted
-from discomfort.context.files import is_full, lock_exclusive, unlock
+from discomfort.context.files import is_full, lock_exclusive, try_lock_exclusive, unlock
 from discomfort.context.journal import CLOSED, END, Journal, Record, commit_of, frame
 from discomfort.context.records import VALUE, Blob, memo_gone_record, value_record
 from discomfort.context.state import State
@@ -18,6 +18,8 @@ from discomfort.context.state import State
 _REWRITE_BYTES = 4 << 20
 _LOOK_NS = 100_000  # deleting a folder takes longer, and looking for it longer than a small save takes otherwise
 _MEMO_SHARE = 16
+_TRIES = 20
+_PAUSE = 0.005
 
 
 class Index:
@@ -67,14 +69,19 @@ class Index:
         return self._journal.seen
 
     @contextmanager
-    def writing(self) -> Iterator[State]:
-        """Hold the index: nobody else commits meanwhile. Use `commit` inside. May be nested."""
+    def writing(self, wait: bool = True) -> Iterator[State]:
+        """Hold the index: nobody else commits meanwhile. Use `commit` inside. May be nested.
+
+        Raises:
+            BlockingIOError: another one holds it, even after a moment, and `wait` is False.
+            ContextClosedError: as `read`.
+        """
         with self._mutex:
             self._check_open()
             if self._held:
                 yield self._state
                 return
-            lock_exclusive(self._journal.lock_fd)
+            self._lock(wait)
             self._held = True
             try:
                 if self._words[0] != self._seen:
@@ -83,6 +90,17 @@ class Index:
             finally:
                 self._held = False
                 unlock(self._journal.lock_fd)
+
+    def _lock(self, wait: bool) -> None:
+        lock_fd = self._journal.lock_fd
+        if wait:
+            lock_exclusive(lock_fd)
+            return
+        for _ in range(_TRIES):
+            if try_lock_exclusive(lock_fd):
+                return
+            time.sleep(_PAUSE)
+        raise BlockingIOError("another one holds the index")
 
     def commit(self, records: Iterable[Record]) -> list[Blob]:
         """Publish records together, inside `writing`. Returns the blobs to which nothing refers any more."""

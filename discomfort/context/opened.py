@@ -123,7 +123,8 @@ def _close(
     if owner is not None and pid == os.getpid():
         index.publish_closed()
     else:
-        _leave(index, store, member)
+        # Not for long: this may be the collector, in the middle of what another context of this thread commits.
+        leave(index, store, member, wait=False)
     index.close(f"context {run.run_id!r} was shut down")
     segments.close()
     gate.close()
@@ -133,8 +134,8 @@ def _close(
         os.close(owner)
 
 
-def _leave(index: Index, store: Store, member: Member) -> None:
+def leave(index: Index, store: Store, member: Member, wait: bool) -> None:
     """Hold nothing any more; what was put for somebody else to name stays."""
-    # The run may be over, and the disk too full to say it: then the others find out by the file that `member` locks.
-    with suppress(ContextClosedError, OSError), index.writing() as state:
+    # The run may be over, or the disk too full to say it: then the others find out by the file that `member` locks.
+    with suppress(ContextClosedError, OSError), index.writing(wait) as state:
         store.free(index.commit(state.holders.left_by(member.name)))

@@ -18,6 +18,7 @@ from hypothesis import settings
 
 from comfy_nodes import guard as guard_module
 from comfy_nodes.hosts import AllowedHosts
+from comfy_nodes.proofs import body_digest
 from comfy_nodes.registry import REGISTRY
 from comfy_nodes.tickets import TICKETS, prompt_digest
 from discomfort.context.context import WorkflowContext
@@ -68,7 +69,7 @@ async def test_who_does_not_know_the_token_gets_nothing(method: str, path: str) 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 async def test_a_request_is_answered_once_and_its_body_is_the_one_that_was_meant(method: str, path: str) -> None:
     async with routes_client() as client:
-        proof = client.prover.header(method, filled(path), guard_module.body_digest(b"{}"))
+        proof = client.prover.header(method, filled(path), body_digest(b"{}"))
         status, answer = await client.ask(method, filled(path), b'{"x":1}', **{"Discomfort-Proof": proof})
         assert (status, answer["error"]) == (400, "the body is not the one that the proof was made for")
         status, answer = await client.ask(method, filled(path), b"{}", **{"Discomfort-Proof": proof})
@@ -179,7 +180,7 @@ def some_body(chance: random.Random) -> dict[str, Any]:
 async def test_no_body_makes_a_route_fail() -> None:
     chance = random.Random(12)
     async with routes_client() as client:
-        for _ in range(settings.default.max_examples * 15):
+        for _ in range(settings().max_examples * 15):
             (method, path), body = chance.choice(GUARDED), some_body(chance)
             status, answer = await client.send(method, filled(path), json.dumps(body).encode())
             assert status < 500, (method, path, body, answer)

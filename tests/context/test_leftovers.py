@@ -295,3 +295,13 @@ def test_a_deleted_context_folder_is_a_clear_error(config: Path, which: str, del
     context.shutdown()
     assert not Path(handle["disk"]).exists()
     assert not Path(handle["ram"]).exists()
+
+
+def test_collecting_an_attached_context_does_not_wait_for_another_of_the_same_thread(context: WorkflowContext) -> None:
+    other = WorkflowContext.attach(context.handle())
+    digest = other.put_value(tensor(1))
+    with context._index.writing():
+        del other
+    assert context.has_value(digest)
+    attach(context)
+    assert not context.has_value(digest)

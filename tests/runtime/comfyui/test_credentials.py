@@ -101,11 +101,11 @@ def names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 async def attach(url: str, context: WorkflowContext, token: str | None = None) -> str:
-    """Run something on a server; return what went wrong."""
+    """Attach a context to a server; return what went wrong."""
     engine = ComfyUIEngine.attached(url, token, patience=PATIENCE)
     try:
         with pytest.raises(EngineError) as caught:
-            await engine.run(addition(context, 1))
+            await engine.crossing(context)
         return str(caught.value)
     finally:
         await engine.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from discomfort.runtime.engine import NodeFailed
 from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+from discomfort.runtime.engines.embedded.sizes import pieces_of
 from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, Prompt, node_class, prompt, show
 
 
@@ -284,3 +286,16 @@ def test_IS_CHANGED_that_lacks_an_input_counts_as_changed(lab: Lab) -> None:
     lab.run(nodes)
     lab.run(nodes)
     assert lab.calls == ["Partial", "Show"] * 2
+
+
+@pytest.mark.parametrize("kind", ["to_sparse", "to_sparse_csr", "to_mkldnn"])
+def test_tensors_without_a_plain_storage_are_kept_and_counted(lab: Lab, kind: str) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR")
+        value = getattr(torch.eye(8), kind)()
+    lab.add("Odd", lambda: ({"samples": value}, value), returns=("LATENT", "*"))
+    nodes = prompt(o=("Odd", {}), out=show("o", 1))
+    for _ in range(2):
+        assert lab.shown(nodes)[0] is value
+    assert lab.calls == ["Odd", "Show"]
+    assert sum(piece.nbytes for piece in pieces_of([[value]])) > 0

@@ -139,17 +139,16 @@ class NodesChannel:
                 if targets is None or saver in targets
             ],
         }
-        status, answer, key, shared = 0, None, "", False
         for _ in range(_ATTACHMENTS):
             key, shared = await self._attach(request.context)
             status, answer = await self._transport.post_json("/discomfort/tickets", {"key": key, **ticket})
             if status != 404:
                 break
             self._attached.pop(key, None)  # the server was restarted, or missed us for too long
-        if status != 200:
+        if status != 200 or not isinstance(answer, dict):
             raise EngineLost(f"ComfyUI at {self._transport.url} did not register a prompt ({status}): {answer}")
         if not shared:
-            await self._send_values(key, answer["missing"], request)
+            await self._send_values(key, answer.get("missing") or (), request)
 
     async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
         """Return the digests that savers answered with; fetch the values where memory is not shared."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,7 +13,6 @@ from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias
 
-from comfy_nodes.routes import PROTOCOL
 from discomfort.compiler.catalog import OWN_CLASSES, Catalog
 from discomfort.compiler.checked_catalog import parse_catalog, with_input_lists
 from discomfort.compiler.effects import PORT_CLASS
@@ -32,10 +30,11 @@ from discomfort.runtime.engine import (
     PromptResult,
 )
 from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel, give_up
-from discomfort.runtime.engines.comfyui.credentials import find_credentials
 from discomfort.runtime.engines.comfyui.errors import rejection
+from discomfort.runtime.engines.comfyui.greeting import greet_nodes
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
+from discomfort.runtime.engines.comfyui.server_queue import PROBE_SECONDS, read_queue, take_off
 from discomfort.runtime.engines.comfyui.transport import Transport, Unanswered, is_final
 from discomfort.runtime.engines.comfyui.turns import Targets, all_targets, hearing_once, nodes_of, turns
 from discomfort.runtime.engines.comfyui.validation import Validation, submission
@@ -43,8 +42,6 @@ from discomfort.runtime.loop import within
 from discomfort.runtime.written import written_files
 
 _FAREWELL_SECONDS = 3.0
-_TAKE_OFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
-_PROBE_SECONDS = 20.0
 _NOTICE_SECONDS = 0.05  # a server that dies breaks its connections one by one
 
 
@@ -111,7 +108,12 @@ class Connection:
             EngineLost: it cannot be reached.
         """
         await self.transport.open()
-        self._channel = await self._choose_channel()
+        self._has_nodes = await greet_nodes(self.transport, self._token)
+        if self._has_nodes:
+            self._validation = Validation(self.transport, self.catalog)
+            self._channel = NodesChannel(self.transport, self.transport.is_local)
+        else:
+            self._channel = PlainChannel(self.transport, self.catalog)
         self._settled.set()
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._watch())]
 
@@ -267,24 +269,6 @@ class Connection:
             raise EngineLost(str(error)) from error
         return Catalog({PORT_CLASS: OWN_CLASSES[PORT_CLASS]}).merged(with_input_lists(catalog))
 
-    async def _choose_channel(self) -> Channel:
-        transport = self.transport
-        status, body = await transport.request("GET", "/discomfort/info")
-        info = _json_object(body) if status == 200 else {}
-        self._has_nodes = "protocol" in info
-        if not self._has_nodes:
-            return PlainChannel(transport, self.catalog)
-        if info["protocol"] != PROTOCOL:
-            older = "the server's" if _number(info["protocol"]) < PROTOCOL else "ours"
-            raise EngineError(
-                f"ComfyUI at {transport.url} has Discomfort {info.get('discomfort')} nodes (protocol "
-                f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides; {older} is "
-                "older, so update that one"
-            )
-        transport.authenticate(find_credentials(transport.url, self._token, str(info.get("server"))), info.get("nonce"))
-        self._validation = Validation(transport, self.catalog)
-        return NodesChannel(transport, transport.is_local)
-
     async def _submit(
         self,
         run: PromptRun,
@@ -324,7 +308,7 @@ class Connection:
             kind = EngineError if is_final(status) else EngineLost
             raise kind(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {answer}")
         if isinstance(answer, dict) and answer.get("prompt_id", run.prompt_id) != run.prompt_id:
-            await self._take_off(str(answer["prompt_id"]))
+            await take_off(self.transport, str(answer["prompt_id"]))
             raise EngineError(f"ComfyUI at {self.transport.url} queued the prompt under another id than ours")
         if isinstance(answer, dict) and answer.get("node_errors"):
             # Some outputs were refused, the rest is queued: all or nothing.
@@ -333,67 +317,35 @@ class Connection:
 
     async def _stop_rest(self, run: PromptRun) -> None:
         """Take off what the server runs of a prompt that it refused in part; learn what that wrote until then."""
-        await self._take_off(run.prompt_id)
+        await take_off(self.transport, run.prompt_id)
         deadline = time.monotonic() + self._patience.retry_seconds
-        while run.prompt_id in {*chain(*await self._queue())} and time.monotonic() < deadline:
+        while run.prompt_id in {*chain(*await read_queue(self.transport))} and time.monotonic() < deadline:
             await asyncio.sleep(_NOTICE_SECONDS)
-        history = await self.transport.get_json(f"/history/{run.prompt_id}", _PROBE_SECONDS)
+        history = await self.transport.get_json(f"/history/{run.prompt_id}", PROBE_SECONDS)
         if run.prompt_id in history:
             run.recall(history[run.prompt_id])
 
     async def _knows(self, run: PromptRun) -> bool:
         """Return whether the server has the prompt: queued, running, or done, and then finish it from the history."""
-        running, pending = await self._queue()
+        running, pending = await read_queue(self.transport)
         if run.prompt_id in running or run.prompt_id in pending:
             return True
-        history = await self.transport.get_json(f"/history/{run.prompt_id}", _PROBE_SECONDS)
+        history = await self.transport.get_json(f"/history/{run.prompt_id}", PROBE_SECONDS)
         if run.prompt_id not in history:
             return run.finished.done()
         run.recall(history[run.prompt_id])
         return True
 
-    async def _queue(self) -> tuple[list[str], list[str]]:
-        """Return the ids of running and of waiting prompts."""
-        queue = await self.transport.get_json("/queue", _PROBE_SECONDS)
-        running, pending = ([str(item[1]) for item in queue[name]] for name in ("queue_running", "queue_pending"))
-        return running, pending
-
     async def _interrupt(self, run: PromptRun, submission: asyncio.Task[None]) -> None:
         """Take a cancelled run off the server, however far it got; give up after a few seconds."""
 
-        async def take_off() -> None:
+        async def remove() -> None:
             await asyncio.wait({submission})
             if not run.finished.done():
-                await self._take_off(run.prompt_id)
+                await take_off(self.transport, run.prompt_id)
 
         with contextlib.suppress(EngineError, asyncio.TimeoutError):
-            await within(_FAREWELL_SECONDS, take_off())
-
-    async def _take_off(self, prompt_id: str) -> None:
-        """Take a prompt off the server, again while it is still there.
-
-        ComfyUI forgets an interruption that comes after it took the prompt from the queue and before it begins with it.
-        """
-        for pause in _TAKE_OFF_SECONDS:
-            await self._ask_off(prompt_id)
-            await asyncio.sleep(pause)
-            running, pending = await self._queue()
-            if prompt_id not in running and prompt_id not in pending:
-                return
-
-    async def _ask_off(self, prompt_id: str) -> None:
-        """Take a prompt out of the server's queue, or interrupt it where it runs.
-
-        Servers with a jobs API do that in one step; on older ones another prompt may begin between the look and the
-        interruption, which names the prompt for that reason.
-        """
-        status, answer = await self.transport.post_json(f"/api/jobs/{prompt_id}/cancel", {})
-        if status == 200 and isinstance(answer, dict) and "cancelled" in answer:
-            return
-        await self.transport.post_json("/queue", {"delete": [prompt_id]})
-        running, _ = await self._queue()
-        if prompt_id in running:
-            await self.transport.post_json("/interrupt", {"prompt_id": prompt_id})
+            await within(_FAREWELL_SECONDS, remove())
 
     def _hear(self, kind: str, data: Mapping[str, Any]) -> None:
         run = self._runs.get(str(data.get("prompt_id")))
@@ -461,11 +413,11 @@ class Connection:
         if not self._is_running():
             raise EngineLost(f"ComfyUI at {self.transport.url} ended while it was in use")
         if self._has_nodes:
-            info = await self.transport.get_json("/discomfort/info", _PROBE_SECONDS)
+            info = await self.transport.get_json("/discomfort/info", PROBE_SECONDS)
             if info.get("worker_alive") is False:
                 raise EngineLost(self._stuck("the thread that runs its prompts has died"))
         await self._catch_up(PromptInterrupted("somebody took the prompt out of the server's queue"))
-        running, pending = await self._queue()
+        running, pending = await read_queue(self.transport)
         if self._seen_running != set(running):
             self._seen_running, self._queue_moved = set(running), time.monotonic()
         silence = time.monotonic() - max(heard, self._queue_moved)
@@ -490,15 +442,3 @@ class Connection:
 def _again(error: EngineError) -> EngineError:
     """Return the same error to be raised: one that is kept would keep every frame in which it was ever raised."""
     return copy.copy(error)
-
-
-def _number(value: Any) -> float:
-    return value if isinstance(value, (int, float)) else 0
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}

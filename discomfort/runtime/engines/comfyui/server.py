@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import comfy_nodes
+from comfy_nodes.hosts import HOSTS_VARIABLE
 from comfy_nodes.tokens import TOKEN_VARIABLE
 from discomfort.runtime.engine import EngineError
 from discomfort.runtime.engines.comfyui.config import ServerConfig
@@ -120,7 +121,13 @@ class ManagedServer:
         main = str(self.config.path / "main.py")
         command = [self.config.python, *self.config.python_options, main, *self._arguments(self._folder)]
         log = self._folder / "server.log"
-        environment = {**os.environ, TOKEN_VARIABLE: self.token, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+        environment = {
+            **os.environ,
+            TOKEN_VARIABLE: self.token,
+            HOSTS_VARIABLE: f"{os.environ.get(HOSTS_VARIABLE, '')} {self.config.host}",  # the name by which we reach it
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8",
+        }
         guard_command = [sys.executable or self.config.python, "-I", "-S", str(_GUARD), str(self.config.grace)]
         try:
             with log.open("ab") as stream:

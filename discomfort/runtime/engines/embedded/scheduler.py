@@ -24,7 +24,7 @@ from discomfort.runtime.engine import (
     PromptRequest,
 )
 from discomfort.runtime.engines.embedded import invoke
-from discomfort.runtime.engines.embedded.blocker import ExecutionBlocked, ExecutionBlocker
+from discomfort.runtime.engines.embedded.blocker import ExecutionBlocked, ExecutionBlocker, own_blocker
 from discomfort.runtime.engines.embedded.bridge import Bridge, result_of
 from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache, change_token, result_key
 from discomfort.runtime.engines.embedded.collection import BriefPause
@@ -219,7 +219,7 @@ class Run:
                 running.call = 0
                 returned = getattr(self._instance(node), definition.function)(**arguments)
                 if type(returned) is tuple and len(returned) == len(definition.output_types):
-                    self._finish(node, NodeResult([[value] for value in returned]))
+                    self._finish(node, NodeResult([[own_blocker(value)] for value in returned]))
                 else:
                     self._called(node, [returned])
                 return

@@ -102,8 +102,9 @@ def image_composite_masked(
 @node("JoinImageWithAlpha")
 def join_image_with_alpha(image: Tensor, alpha: Tensor) -> tuple[Tensor]:
     """Add 1 - `alpha` (made as large as the image) as fourth channel."""
-    batch = max(image.shape[0], alpha.shape[0])
-    opacity = 1.0 - resample(alpha.unsqueeze(1), image.shape[2], image.shape[1], "bilinear").movedim(1, -1)
+    batch = max(image.shape[0], alpha.shape[0])  # of a mask without batch its height, as in ComfyUI
+    opacity = 1.0 - resample(alpha.reshape(-1, 1, *alpha.shape[-2:]), image.shape[2], image.shape[1], "bilinear")
+    opacity = opacity.movedim(1, -1).to(image.dtype)
     return (torch.cat([repeat_to_batch(image[..., :3], batch), repeat_to_batch(opacity, batch)], dim=-1),)
 
 

@@ -85,14 +85,14 @@ def image_quantize(image: Tensor, colors: int, dither: str) -> tuple[Tensor]:
             method = Image.Dither.FLOYDSTEINBERG if dither == "floyd-steinberg" else Image.Dither.NONE
             indexed = picture.quantize(colors=colors, palette=palette, dither=method)
         quantized.append(torch.from_numpy(np.asarray(indexed.convert("RGB")).astype(np.float32)) / 255)
-    return (torch.stack(quantized),)
+    return (torch.stack(quantized).to(image.dtype),)
 
 
 @node("ImageAddNoise")
 def image_add_noise(image: Tensor, seed: int, strength: float) -> tuple[Tensor]:
     """Add normal noise times `strength`; the generator is torch's on the CPU."""
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    noise = torch.randn(image.shape, generator=generator)
+    noise = torch.randn(image.shape, generator=generator).to(image)
     return ((image + strength * noise).clamp(0, 1),)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from discomfort.runtime.engines.embedded.pack.files import preview
+from discomfort.runtime.engines.embedded.pack.files import check_picture, preview
 from discomfort.runtime.engines.embedded.pack.protocol import node
 from discomfort.runtime.engines.embedded.pack.resampling import resample_image
 
@@ -65,21 +65,29 @@ def image_pad_for_outpaint(
     return padded, mask.unsqueeze(0)
 
 
+def flipped(values: Tensor, flip_method: str, rows: int, columns: int) -> Tensor:
+    """Mirror a tensor along the dimension of its rows ("x-axis…") or columns ("y-axis…")."""
+    if flip_method.startswith("x"):
+        return values.flip(rows)
+    return values.flip(columns) if flip_method.startswith("y") else values
+
+
 @node("ImageFlip")
 def image_flip(image: Tensor, flip_method: str) -> tuple[Tensor]:
     """Mirror an image; "x-axis" turns it upside down."""
-    return (image.flip(1 if flip_method.startswith("x") else 2),)
+    return (flipped(image, flip_method, 1, 2),)
 
 
 @node("ImageRotate")
 def image_rotate(image: Tensor, rotation: str) -> tuple[Tensor]:
     """Turn an image clockwise in steps of 90 degrees."""
-    return (torch.rot90(image, k=QUARTER_TURNS[rotation], dims=(2, 1)),)
+    return (torch.rot90(image, k=QUARTER_TURNS.get(rotation, 0), dims=(2, 1)),)
 
 
 def in_eight_bits(image: Tensor) -> Tensor:
-    """Cut values down to the steps that 8 bits a channel can hold."""
-    return (image.clamp(0, 1) * 255).floor() / 255
+    """Cut values down to the steps that 8 bits a channel can hold, as on the way through pictures; gives float32."""
+    check_picture(image)
+    return (image * 255).clamp(0, 255).floor().float() / 255
 
 
 @node("CenterCropImages")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from discomfort.runtime.engines.embedded.pack.files import check_picture
 from discomfort.runtime.engines.embedded.pack.protocol import node
 from discomfort.runtime.engines.embedded.pack.resampling import (
     missing_size,
@@ -185,7 +186,8 @@ def _cover(input: Tensor, width: int, height: int, method: str) -> Tensor:
 
 
 def _resize_with_pillow(image: Tensor, width: int, height: int) -> Tensor:
-    return resample_image(image, width, height, "lanczos")
+    check_picture(image)
+    return resample_image(image, width, height, "lanczos").float()
 
 
 @node("ResizeImagesByShorterEdge")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from discomfort.runtime.engines.embedded.pack.batches import batch_range, singles
 from discomfort.runtime.engines.embedded.pack.compositing import paste, repeat_to_batch
-from discomfort.runtime.engines.embedded.pack.geometry import QUARTER_TURNS
+from discomfort.runtime.engines.embedded.pack.geometry import QUARTER_TURNS, flipped
 from discomfort.runtime.engines.embedded.pack.protocol import in_order, node
 from discomfort.runtime.engines.embedded.pack.resampling import missing_size, resample
 
@@ -78,13 +78,13 @@ def latent_composite(
     """Lay one latent over another; `x`, `y` and `feather` (towards inner sides) are pixels."""
     x, y, feather = x // UNIT, y // UNIT, feather // UNIT
     result, above = samples_to["samples"].clone(), samples_from["samples"]
-    height, width = result.shape[-2:]
-    above = above[..., : max(0, height - y), : max(0, width - x)]
-    rows, columns = above.shape[-2:]
+    height, width = result.shape[2:4]  # of video these are time and height, as in ComfyUI
+    above = above[:, :, : max(0, height - y), : max(0, width - x)]
+    rows, columns = above.shape[2:4]
     sides = (x != 0, x + columns < width, y != 0, y + rows < height)
     weight = _feather(rows, columns, feather, sides)
-    below = result[..., y : y + rows, x : x + columns]
-    result[..., y : y + rows, x : x + columns] = above * weight + below * (1 - weight)
+    below = result[:, :, y : y + rows, x : x + columns]
+    result[:, :, y : y + rows, x : x + columns] = above * weight + below * (1 - weight)
     return ({**samples_to, "samples": result},)
 
 
@@ -102,6 +102,8 @@ def latent_blend(samples1: Latent, samples2: Latent, blend_factor: float) -> tup
     """Mix two latents: `blend_factor` of the first, the rest of the second (made as large)."""
     first, second = samples1["samples"], samples2["samples"]
     if first.shape[1:] != second.shape[1:]:
+        if second.ndim != 4:
+            raise ValueError("LatentBlend takes videos of one size only")
         second = resample(second, first.shape[-1], first.shape[-2], "bicubic", "center")
     return ({**samples1, "samples": first * blend_factor + second * (1 - blend_factor)},)
 
@@ -147,13 +149,13 @@ def latent_interpolate(samples1: Latent, samples2: Latent, ratio: float) -> tupl
 @node("LatentFlip")
 def latent_flip(samples: Latent, flip_method: str) -> tuple[Latent]:
     """Mirror a latent; "x-axis" turns it upside down."""
-    return ({**samples, "samples": samples["samples"].flip(2 if flip_method.startswith("x") else 3)},)
+    return ({**samples, "samples": flipped(samples["samples"], flip_method, 2, 3)},)
 
 
 @node("LatentRotate")
 def latent_rotate(samples: Latent, rotation: str) -> tuple[Latent]:
     """Turn a latent clockwise in steps of 90 degrees."""
-    return ({**samples, "samples": torch.rot90(samples["samples"], k=QUARTER_TURNS[rotation], dims=(3, 2))},)
+    return ({**samples, "samples": torch.rot90(samples["samples"], k=QUARTER_TURNS.get(rotation, 0), dims=(3, 2))},)
 
 
 @node("LatentCrop")
@@ -228,8 +230,10 @@ def batch_latents(latents: dict[str, Latent]) -> tuple[Latent]:
 @node("LatentBatchSeedBehavior")
 def latent_batch_seed_behavior(samples: Latent, seed_behavior: str) -> tuple[Latent]:
     """Give every latent of a batch its own noise ("random") or all of them the first one's ("fixed")."""
-    result = {key: value for key, value in samples.items() if key != "batch_index"}
-    if seed_behavior == "fixed":
+    result = dict(samples)
+    if seed_behavior == "random":
+        result.pop("batch_index", None)
+    elif seed_behavior == "fixed":
         first = batch_index(samples)[0]
         result["batch_index"] = [first] * samples["samples"].shape[0]
     return (result,)
@@ -319,7 +323,7 @@ def _singles(latent: Latent, first: int) -> list[Latent]:
 def replace_video_latent_frames(destination: Latent, index: int, source: Latent | None = None) -> tuple[Latent]:
     """Put the frames of `source` into `destination` from frame `index` on; what does not fit changes nothing.
 
-    An index before the first frame counts from the end once more, as in ComfyUI.
+    An index before the first frame counts from the end once more, as in ComfyUI; all else is that of `source`.
     """
     if source is None:
         return (destination,)
@@ -329,7 +333,7 @@ def replace_video_latent_frames(destination: Latent, index: int, source: Latent 
         return (destination,)
     result = frames.clone()
     result[:, :, start : start + new.shape[2]] = new
-    return ({**destination, "samples": result},)
+    return ({**source, "samples": result},)
 
 
 @node("TrimVideoLatent")

@@ -70,12 +70,12 @@ def feather_mask(mask: Tensor, left: int, top: int, right: int, bottom: int) -> 
         (bottom, height, 1, 1),
     ):
         count = min(size, limit)
-        if count:
-            ramp = torch.arange(1, count + 1, dtype=torch.float32) / count
+        if count > 0:
+            ramp = torch.arange(1, count + 1, dtype=torch.float64) / count
             positions = limit - 1 - torch.arange(count) if far else torch.arange(count)
-            factors = torch.ones(limit)
+            factors = torch.ones(limit, dtype=torch.float64)
             factors[positions] = ramp
-            result = result * (factors if axis == 2 else factors.unsqueeze(-1))
+            result = (result * (factors if axis == 2 else factors.unsqueeze(-1))).to(mask.dtype)
     return (result,)
 
 
@@ -91,6 +91,8 @@ def _spread(mask: Tensor, tapered: bool) -> Tensor:
 @node("GrowMask")
 def grow_mask(mask: Tensor, expand: int, tapered_corners: bool) -> tuple[Tensor]:
     """Grow a mask by so many pixels, or shrink it where `expand` is negative."""
+    if mask.dtype == torch.bfloat16 or (mask.dtype == torch.float16 and expand):
+        raise TypeError(f"GrowMask computes with numpy and SciPy in ComfyUI, which cannot with {mask.dtype}")
     grown = as_batch(mask).unsqueeze(1)
     for _ in range(min(abs(expand), sum(grown.shape[-2:]))):
         raise_if_interrupted()

@@ -38,6 +38,15 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tan": math.tan,
 }
 NUMBER_ATTRIBUTES = ("real", "imag", "numerator", "denominator")
+METHODS: dict[type, frozenset[str]] = {
+    int: frozenset({"as_integer_ratio", "bit_count", "bit_length", "conjugate", "is_integer"}),
+    float: frozenset({"as_integer_ratio", "conjugate", "hex", "is_integer"}),
+    list: frozenset({"copy", "count", "index", "pop"}),
+    tuple: frozenset({"count", "index"}),
+    str: frozenset({"count", "endswith", "find", "index", "lower", "lstrip", "rfind", "rindex", "rstrip", "split"})
+    | frozenset({"startswith", "strip", "upper", "isalnum", "isalpha", "isdecimal", "isdigit", "isnumeric"}),
+}
+"""The methods that expressions may call, by the class of the value: those whose results cannot outgrow it."""
 
 
 def _power(base: Any, exponent: Any) -> Any:
@@ -144,7 +153,12 @@ class Evaluator:
     def _subscript(self, tree: ast.Subscript) -> Any:
         return self.evaluate(tree.value)[self.evaluate(tree.slice)]
 
+    def _slice(self, tree: ast.Slice) -> Any:
+        return slice(*(None if part is None else self.evaluate(part) for part in (tree.lower, tree.upper, tree.step)))
+
     def _name(self, tree: ast.Name) -> Any:
+        if tree.id in FUNCTIONS:
+            return FUNCTIONS[tree.id]
         if tree.id not in self.names:
             known = ", ".join(sorted(self.names)) or "none"
             raise ValueError(f"{tree.id!r} is not defined; there are {known}")
@@ -185,20 +199,32 @@ class Evaluator:
         return getattr(self.evaluate(tree.value), tree.attr)
 
     def _call(self, tree: ast.Call) -> Any:
-        if not isinstance(tree.func, ast.Name) or tree.func.id not in FUNCTIONS:
-            raise ValueError(f"{ast.unparse(tree.func)!r} is no function; there are {', '.join(FUNCTIONS)}")
+        function = self._method(tree.func) if isinstance(tree.func, ast.Attribute) else self._function(tree.func)
         named = {keyword.arg: self.evaluate(keyword.value) for keyword in tree.keywords if keyword.arg}
-        return FUNCTIONS[tree.func.id](*map(self.evaluate, tree.args), **named)
+        return function(*map(self.evaluate, tree.args), **named)
+
+    def _function(self, tree: ast.expr) -> Callable[..., Any]:
+        if not isinstance(tree, ast.Name) or tree.id not in FUNCTIONS:
+            raise ValueError(f"{ast.unparse(tree)!r} is no function; there are {', '.join(FUNCTIONS)}")
+        return FUNCTIONS[tree.id]
+
+    def _method(self, tree: ast.Attribute) -> Callable[..., Any]:
+        value = self.evaluate(tree.value)
+        for kind in type(value).__mro__:
+            if tree.attr in METHODS.get(kind, ()):
+                method: Callable[..., Any] = getattr(value, tree.attr)
+                return method
+        raise ValueError(f"{ast.unparse(tree)!r} is not a method that expressions may call")
 
 
 def _first_expression(text: str) -> ast.expr:
-    """Read the first statement: an expression, or the right side of an assignment."""
+    """Read the first statement: an expression, or the right side of an assignment, augmented or not."""
     if not text.strip():
         raise ValueError("Expression cannot be empty.")
     if len(text) > MAX_EXPRESSION:
         raise ValueError(f"the expression has {len(text)} characters; at most {MAX_EXPRESSION} are allowed")
     statement = ast.parse(text.strip()).body[0]
-    if isinstance(statement, ast.Expr | ast.Assign):
+    if isinstance(statement, ast.Expr | ast.Assign | ast.AugAssign):
         return statement.value
     raise ValueError(f"{text!r} is no expression")
 

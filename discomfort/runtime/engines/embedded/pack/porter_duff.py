@@ -57,8 +57,6 @@ def porter_duff_image_composite(
 
     The shortest batch of the four says how many images come out.
     """
-    if source.shape[-1] != 3 or destination.shape[-1] != 3:
-        raise ValueError("PorterDuffImageComposite takes images with 3 channels")
     height, width = destination.shape[1:3]
     batch = min(len(source), len(source_alpha), len(destination), len(destination_alpha))
     if source.shape[1:3] != (height, width):

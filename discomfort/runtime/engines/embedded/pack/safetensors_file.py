@@ -47,7 +47,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
     """Write tensors and text metadata to `path`."""
     header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     payload = b""
-    for name in sorted(tensors):
+    for name in sorted(tensors, key=lambda name: (-tensors[name].element_size(), name)):  # as the library does
         data = _to_bytes(tensors[name])
         shape, end = list(tensors[name].shape), len(payload) + len(data)
         header[name] = {"dtype": NAMES[tensors[name].dtype], "shape": shape, "data_offsets": [len(payload), end]}

@@ -100,7 +100,7 @@ def extend_intermediate_sigmas(
         parts.append(current.unsqueeze(0))
         if end_at_sigma <= current <= highest:
             parts.append(current + (following - current) * _spaced(steps, spacing))
-    return (torch.cat([*parts, sigmas[-1:]]),)
+    return (torch.cat([*parts, sigmas[-1:]]).float(),)
 
 
 @node("ManualSigmas")

@@ -36,14 +36,16 @@ def string_length(string: str) -> tuple[int]:
 @node("CaseConverter")
 def case_converter(string: str, mode: str) -> tuple[str]:
     """Change upper and lower case."""
-    convert = {"UPPERCASE": str.upper, "lowercase": str.lower, "Capitalize": str.capitalize, "Title Case": str.title}
-    return (convert[mode](string),)
+    conversions = {"UPPERCASE": str.upper, "lowercase": str.lower, "Capitalize": str.capitalize, "Title Case": str.title}
+    convert = conversions.get(mode)
+    return (string if convert is None else convert(string),)
 
 
 @node("StringTrim")
 def string_trim(string: str, mode: str) -> tuple[str]:
     """Take white space away at the ends."""
-    return ({"Both": str.strip, "Left": str.lstrip, "Right": str.rstrip}[mode](string),)
+    trim = {"Both": str.strip, "Left": str.lstrip, "Right": str.rstrip}.get(mode)
+    return (string if trim is None else trim(string),)
 
 
 @node("StringReplace")

@@ -14,11 +14,11 @@ Latent = dict[str, Any]
 
 
 class PixelSpaceVAE:
-    """A VAE whose latents are the pixels themselves, in -1 to 1."""
+    """A VAE whose latents are the pixels themselves, in -1 to 1; it computes in float32."""
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Turn [batch, height, width, channel] in 0 to 1 into samples [batch, channel, height, width] in -1 to 1."""
-        return pixels[..., :3].movedim(-1, 1) * 2.0 - 1.0
+        return pixels[..., :3].float().movedim(-1, 1) * 2.0 - 1.0
 
     def decode(self, samples: Tensor) -> Tensor:
         """Turn samples [batch, channel, height, width] into pixels [batch, height, width, channel], kept in 0 to 1.
@@ -27,7 +27,7 @@ class PixelSpaceVAE:
         """
         if samples.ndim == 5:
             samples = samples[:, :, 0]
-        return ((samples + 1.0) / 2.0).clamp(0, 1).movedim(1, -1)
+        return ((samples.float() + 1.0) / 2.0).clamp(0, 1).movedim(1, -1)
 
 
 @node("VAELoader")
@@ -59,8 +59,12 @@ def vae_decode_tiled(
     temporal_size: int = 64,
     temporal_overlap: int = 8,
 ) -> tuple[Tensor]:
-    """Decode a latent to an image; tiles make no difference where every pixel stands for itself."""
-    return (vae.decode(samples["samples"]),)
+    """Decode a latent to an image, of video all frames; tiles make no difference where a pixel depends on no other."""
+    latent = samples["samples"]
+    if latent.shape[1] != 3:
+        raise ValueError(f"VAEDecodeTiled takes latents with 3 channels; this one has {latent.shape[1]}")
+    frames = latent.movedim(2, 1).flatten(0, 1) if latent.ndim == 5 else latent
+    return (vae.decode(frames),)
 
 
 @node("VAEEncodeForInpaint")
