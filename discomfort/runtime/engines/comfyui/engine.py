@@ -94,8 +94,8 @@ class ComfyUIEngine:
 
         Args:
             url: such as `http://127.0.0.1:8188`.
-            token: DISCOMFORT_TOKEN of the server's environment; default: that of ours, or what a server of the same
-                user on the same machine left for us.
+            token: DISCOMFORT_TOKEN of the server's environment; default: what a server of the same user on the same
+                machine left for us, or our own DISCOMFORT_TOKEN for this machine and DISCOMFORT_TOKEN_HOSTS.
             patience: how long to wait for what.
         """
         return cls(url=url if "://" in url else f"http://{url}", token=token, patience=patience)
