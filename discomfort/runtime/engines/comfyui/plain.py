@@ -21,13 +21,11 @@ from discomfort.runtime.engine import (
     LOADER_CLASS,
     SAVER_CLASS,
     Crossing,
-    Delivered,
     EngineError,
     Prompt,
     PromptRejected,
     PromptRequest,
 )
-from discomfort.runtime.engines.comfyui.channel import give_up
 from discomfort.runtime.engines.comfyui.errors import place_of
 from discomfort.runtime.engines.comfyui.pictures import is_picture, picture_of, png_files
 from discomfort.runtime.engines.comfyui.transport import Transport
@@ -115,25 +113,21 @@ class PlainChannel:
         _relink(work)
         return work.prompt
 
-    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets) -> None:
+    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets, letterbox: str) -> None:
         """Do nothing: such a server holds nothing that a prompt could read."""
 
-    async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
-        """Return the values that preview nodes show."""
+    async def deliver(
+        self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]], letterbox: str
+    ) -> dict[str, str]:
+        """Store the values that preview nodes show, and return their digests."""
         catalog = await self._catalog()
         digests: dict[str, str] = {}
-        try:
-            for name, saver in request.outputs.items():
-                if saver in ui:
-                    kind = _type_of(request, name, request.prompt[saver]["inputs"]["value"], catalog)
-                    digests[name] = request.context.put_value(await self._read(name, ui[saver], kind))
-        except BaseException:
-            give_up(request.context, digests.values())
-            raise
-        return {name: Delivered(digest=digest) for name, digest in digests.items()}
-
-    def discard(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> None:
-        """Do nothing: such a server stores nothing in a context."""
+        for name, saver in request.outputs.items():
+            if saver in ui:
+                kind = _type_of(request, name, request.prompt[saver]["inputs"]["value"], catalog)
+                value = await self._read(name, ui[saver], kind)
+                digests[name] = request.context.put_value(value, letterbox=letterbox)
+        return digests
 
     async def renew(self) -> None:
         """Upload images again when they are needed: a server that was restarted may have another input folder."""
