@@ -125,7 +125,7 @@ class DiscomfortContextSaver:
             ticket = TICKETS.of_running_prompt()
             if name[0] not in ticket.names:
                 raise LookupError(f"the prompt was not registered to store {name[0]!r}")
-            digest = REGISTRY.store(ticket.key, value[0] if len(value) == 1 else values_type()(value))
+            digest = REGISTRY.store(ticket.key, value[0] if len(value) == 1 else values_type()(value), ticket.letterbox)
         except LookupError as error:
             raise RuntimeError(
                 f"DiscomfortContextSaver: {error}. Prompts with this node run through Discomfort.run() or "

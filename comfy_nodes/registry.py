@@ -97,13 +97,20 @@ class Registry:
             raise LookupError("the Discomfort context of this prompt is no longer attached to this ComfyUI server")
         return attachment.context
 
-    def store(self, key: str, value: Any) -> str:
-        """Store a value in the context attached as `key` and return its digest; it is held there.
+    def store(self, key: str, value: Any, letterbox: str = "") -> str:
+        """Store a value in the context attached as `key` and return its digest.
+
+        It is kept there in the letterbox of the client that owns the context, or, where we do, among the last
+        HELD_VALUES.
 
         Raises:
-            LookupError: no context is attached as `key`.
+            LookupError: no context is attached as `key`, or the client does not want the value any more.
         """
-        digest = self.context(key).put_value(value)
+        context = self.context(key)
+        with self._lock:
+            attachment = self._attachments.get(key)
+            ours = attachment is not None and attachment.held is not None
+        digest = context.put_value(value, letterbox=None if ours or not letterbox else letterbox)
         self._hold(key, digest)
         return digest
 

@@ -91,14 +91,16 @@ async def detach(asked: Asked) -> Answer:
 async def register(asked: Asked) -> Answer:
     """Register a prompt that is about to be queued, and answer which values it needs that its context lacks.
 
-    `{"key": …, "prompt_id": …, "prompt": digest, "digests": [what it reads], "names": [under which it stores]}`
+    `{"key": …, "prompt_id": …, "prompt": digest, "digests": [what it reads], "names": [under which it stores],
+    "letterbox": where the context keeps what it stores}`
     """
     key, digests = asked.text("key", KEY), asked.texts("digests", DIGEST, limit=2**18)
     names = asked.texts("names", r"(?s:.{0,4096})", limit=2**16)
     try:
         REGISTRY.context(key)  # raises where it is not attached, also for a prompt that reads nothing
         missing = [digest for digest in digests if not REGISTRY.holds(key, digest)]
-        ticket = Ticket(key, asked.text("prompt", r"[0-9a-f]{64}"), frozenset(digests), frozenset(names))
+        prompt, letterbox = asked.text("prompt", r"[0-9a-f]{64}"), asked.text("letterbox", r"[0-9a-f.]{0,64}")
+        ticket = Ticket(key, prompt, frozenset(digests), frozenset(names), letterbox)
         TICKETS.register(asked.text("prompt_id", UUID), ticket)
     except LookupError as error:
         raise Refused(404, str(error)) from error

@@ -45,14 +45,16 @@ def prompt_digest(prompt: Any) -> str:
 class Ticket:
     """What one prompt may do: read the values `digests` of the context `key` and store results under `names` in it.
 
-    `prompt` is the digest of the prompt, `seen` when its client was last heard of (seconds, monotonic). `problem` is
-    why the ticket is not good; it is empty once the prompt has arrived. `run` is the server's number of its run.
+    Results are kept in the context's `letterbox`, for as long as the client wants them. `prompt` is the digest of the
+    prompt, `seen` when its client was last heard of (seconds, monotonic). `problem` is why the ticket is not good; it
+    is empty once the prompt has arrived. `run` is the server's number of its run.
     """
 
     key: str
     prompt: str
     digests: Collection[str]
     names: Collection[str]
+    letterbox: str = ""
     seen: float = field(default_factory=time.monotonic)
     has_arrived: bool = False
     problem: str = "the prompt has not arrived yet"

@@ -9,6 +9,7 @@ from discomfort.context import codec, summary
 from discomfort.context.decoding import SERVER
 from discomfort.context.errors import UnknownKeyError, UnreadableValueError
 from discomfort.context.files import is_full
+from discomfort.context.journal import Record
 from discomfort.context.names import NamedValues
 from discomfort.context.opaque import ServerValue, opaque_value, server_value
 from discomfort.context.recipes import memo_of
@@ -58,22 +59,32 @@ class ContentValues(NamedValues):
                     state.names[unique_id].value = name.value
         return self._as_blob(unique_id)
 
-    def put_value(self, value: Any, *, use_ram: bool = True) -> str:
+    def put_value(self, value: Any, *, use_ram: bool = True, letterbox: str | None = None) -> str:
         """Store a value without a name and return its digest.
 
         It stays until `save_digest` or a recipe takes it over, and then for as long as anything refers to it;
-        `release_value` gives up one that nothing took over, and so does the death of this process.
-        """
-        owner = self._member.name
-        return self._store.put(codec.encode(value), use_ram, lambda digest: [put_record(digest, 1, owner)])
+        `release_value` gives up one that nothing took over, and so does the death of this process. In a `letterbox`
+        it stays for as long as whoever asked for it wants (see `Holds.letterbox`).
 
-    def hold_value(self, digest: str) -> bool:
+        Raises:
+            UnknownKeyError: nobody waits for what comes into this letterbox (any more).
+        """
+        return self._store.put(codec.encode(value), use_ram, lambda digest: self._put_records(digest, letterbox))
+
+    def hold_value(self, digest: str, *, letterbox: str | None = None) -> bool:
         """Keep a value that is here as `put_value` would; False where it is not here (any more)."""
         with self._index.writing() as state:
             if digest not in state.blobs:
                 return False
-            self._index.commit([put_record(digest, 1, self._member.name)])
+            self._index.commit(self._put_records(digest, letterbox))
             return True
+
+    def _put_records(self, digest: str, letterbox: str | None) -> list[Record]:
+        if letterbox is None:
+            return [put_record(digest, 1, self._member.name)]
+        if letterbox not in self._index.read().holders.holds:
+            raise UnknownKeyError("the run that asked for this value has ended")
+        return [hold_record(digest, 1, letterbox)]
 
     def release_value(self, digest: str) -> None:
         """Undo one `put_value` or `hold_value` that nothing has taken over; harmless where something has."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from discomfort.context import codec
 from discomfort.context.codec import Encoded
 from discomfort.context.journal import Record
-from discomfort.context.records import hold_record, holder_gone_record, put_record
+from discomfort.context.records import hold_record, holder_gone_record, holder_record, put_record
 
 if TYPE_CHECKING:
     from discomfort.context.opened import OpenContext
@@ -73,6 +73,19 @@ class Holds:
             self._context._index.commit([hold_record(digest, 1, self._holder), *left])
         self._count([digest], 1)
         return True
+
+    def letterbox(self) -> str:
+        """Return a name under which other processes may `put_value` for this work, until `release`."""
+        assert not self._is_part, "what is put there ends with the whole"
+        self._context._commit([holder_record(self._holder)])
+        return self._holder
+
+    def hand_over(self, digests: Iterable[str]) -> None:
+        """Leave values that are kept here, or in the `letterbox`, to the caller as `put_value` does, and `release`."""
+        owner = self._context._member.name
+        records = [put_record(digest, 1, owner) for digest in digests]
+        self._context._commit([*records, holder_gone_record(self._holder)])
+        self._held = {}
 
     def move(self, digest: str, to: Holds) -> bool:
         """Leave one `put` or `keep` of a value to another part of the same work; False where there is none here."""

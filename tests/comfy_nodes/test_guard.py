@@ -151,7 +151,19 @@ TEXTS = [
     "x" * 9999,
 ]
 NUMBERS = [0, -1, 1, 2**31, 10**30, 1.5, -0.0, float("nan"), float("inf"), 1e308]
-NAMES = ["key", "client", "handle", "digests", "names", "prompt", "prompt_id", "files", "targets", "classes"]
+NAMES = [
+    "key",
+    "client",
+    "handle",
+    "digests",
+    "names",
+    "prompt",
+    "prompt_id",
+    "letterbox",
+    "files",
+    "targets",
+    "classes",
+]
 HANDLE = ["run_id", "disk", "ram", "capacity", "token"]
 
 
@@ -212,7 +224,7 @@ async def test_a_value_goes_in_and_out_and_a_wrong_one_is_refused() -> None:
     async with routes_client() as client:
         await attached(client)
         path = f"/discomfort/values/{KEY}/{digest}"
-        ticket = {"prompt_id": str(uuid.uuid4()), "prompt": prompt_digest({}), "names": []}
+        ticket = {"prompt_id": str(uuid.uuid4()), "prompt": prompt_digest({}), "names": [], "letterbox": ""}
         asked = {"key": KEY, "digests": [digest], **ticket}
         assert await client.post("/discomfort/tickets", asked) == (200, {"missing": [digest]})
         assert (await client.send("PUT", path, wire[:-1]))[0] == 400
@@ -237,7 +249,7 @@ async def test_another_clients_prompt_id_is_not_to_be_had() -> None:
         other = "f" * 32
         await attached(client)
         await attached(client, other)
-        ticket = {"prompt_id": str(uuid.uuid4()), "prompt": "0" * 64, "names": [], "digests": []}
+        ticket = {"prompt_id": str(uuid.uuid4()), "prompt": "0" * 64, "names": [], "digests": [], "letterbox": ""}
         assert (await client.post("/discomfort/tickets", {"key": KEY, **ticket}))[0] == 200
         assert (await client.post("/discomfort/tickets", {"key": other, **ticket}))[0] == 409
         await client.post("/discomfort/detach", {"key": other})

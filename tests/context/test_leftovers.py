@@ -15,6 +15,7 @@ import torch
 from discomfort.context import housekeeping
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import ContextClosedError, ContextError
+from discomfort.context.holds import Holds
 from tests.context.conftest import Launch
 
 MIB = 1 << 20
@@ -175,6 +176,43 @@ def test_what_was_put_for_another_process_outlives_the_one_that_put_it(context: 
     assert context.get_usage()["held_values_count"] == 0
     context.delete("named")
     assert not context.has_value(digest)
+
+
+LETTERBOX = "context.put_value(torch.ones(1 << 18), letterbox=sys.argv[2]); stop()"
+
+
+def test_what_another_process_put_into_a_letterbox_outlives_it(context: WorkflowContext, launch: Launch) -> None:
+    work = Holds(context)
+    process = launch(START + LETTERBOX, json.dumps(context.handle()), work.letterbox())
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    process.wait()
+    attach(context)
+    (digest,) = context._index.read().blobs
+    work.hand_over([digest])
+    attach(context)
+    assert torch.equal(context.get_value(digest), torch.ones(1 << 18))
+    context.release_value(digest)
+    assert context.get_usage()["held_values_count"] == 0
+    assert not context.has_value(digest)
+
+
+def test_nothing_comes_into_a_letterbox_that_nobody_empties(context: WorkflowContext) -> None:
+    other = WorkflowContext.attach(context.handle())
+    work = Holds(context)
+    name = work.letterbox()
+    digest = other.put_value(tensor(1), letterbox=name)
+    assert other.hold_value(digest, letterbox=name)
+    assert context.get_usage()["held_values_count"] == 1
+    work.release()
+    assert not context.has_value(digest)
+    for late in (lambda: other.put_value(tensor(1), letterbox=name), lambda: context.put_value(7, letterbox="")):
+        with pytest.raises(LookupError, match="the run that asked for this value has ended"):
+            late()
+    assert len(context._index.read().blobs) == 0
+    assert blob_files(context) == []
+    other.shutdown()
 
 
 def test_C6_full_disk_first_takes_back_what_killed_processes_left(

@@ -10,7 +10,7 @@ import asyncio
 import json
 import uuid
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from comfy_nodes.tickets import prompt_digest
@@ -28,7 +28,6 @@ from discomfort.runtime.engine import (
 )
 from discomfort.runtime.engines.comfyui.transport import Transport
 from discomfort.runtime.engines.comfyui.turns import Targets
-from discomfort.runtime.loop import in_thread
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
@@ -48,17 +47,16 @@ class Channel(Protocol):
     async def prepare(self, request: PromptRequest) -> Prompt:
         """Return the prompt as it is sent to the server."""
 
-    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets) -> None:
+    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets, letterbox: str) -> None:
         """Let a prepared prompt that will be queued as `prompt_id`, with these targets, read and store its values."""
 
-    async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
-        """Return what the prompt's savers stored, given the `ui` answers of its nodes.
+    async def deliver(
+        self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]], letterbox: str
+    ) -> dict[str, Delivered]:
+        """Return what the prompt's savers stored, by its digests, given the `ui` answers of its nodes.
 
-        Each is kept for the caller as `put_value` does; where this fails none is.
+        The values are in the letterbox of the request's context then.
         """
-
-    def discard(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keep nothing of what savers stored for a prompt that failed, given the `ui` answers that came."""
 
     def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
         """Return the error of a node of the prompt; of one that stands in for ours with what that means."""
@@ -122,7 +120,7 @@ class NodesChannel:
         """Return the prompt as it is."""
         return request.prompt
 
-    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets) -> None:
+    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets, letterbox: str) -> None:
         """Register the prompt with the server's nodes, and send what it reads where memory is not shared.
 
         Raises:
@@ -138,6 +136,7 @@ class NodesChannel:
                 for saver, inputs in _nodes(request, SAVER_CLASS)
                 if targets is None or saver in targets
             ],
+            "letterbox": letterbox,
         }
         for _ in range(_ATTACHMENTS):
             key, shared = await self._attach(request.context)
@@ -150,31 +149,21 @@ class NodesChannel:
         if not shared:
             await self._send_values(key, answer.get("missing") or (), request)
 
-    async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
+    async def deliver(
+        self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]], letterbox: str
+    ) -> dict[str, Delivered]:
         """Return the digests that savers answered with; fetch the values where memory is not shared."""
         digests = {name: digest for name, node in request.outputs.items() if (digest := _saved(ui.get(node)))}
-        fetched: dict[str, Delivered] = {}
-        try:
-            key, shared = await self._attach(request.context)
-            if shared:
-                return {name: Delivered(digest=digest) for name, digest in digests.items()}
-            for name, digest in digests.items():
-                fetched[name] = await self._fetch_value(key, digest, request.context)
-        except BaseException:
-            give_up(request.context, [str(delivered.digest) for delivered in fetched.values()])
-            self.discard(request, ui)
-            raise
-        return fetched
+        key, shared = await self._attach(request.context)
+        if shared:
+            return {name: Delivered(digest=digest) for name, digest in digests.items()}
+        return {
+            name: await self._fetch_value(key, digest, request.context, letterbox) for name, digest in digests.items()
+        }
 
     def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
         """Return the error: our own nodes say themselves what is wrong."""
         return error
-
-    def discard(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> None:
-        """Give up what savers stored in the context itself."""
-        if any(shared and known() is request.context for known, shared in self._attached.values()):
-            saved = (_saved(ui.get(node)) for node in request.outputs.values())
-            give_up(request.context, [digest for digest in saved if digest])
 
     async def renew(self) -> None:
         """Attach every context once more, which changes nothing where it is attached already."""
@@ -239,35 +228,26 @@ class NodesChannel:
             if status != 200:
                 raise EngineError(f"ComfyUI at {self._transport.url} did not take a value ({status}): {_text(body)}")
 
-    async def _fetch_value(self, key: str, digest: str, context: WorkflowContext) -> Delivered:
-        """Bring a value that a saver stored on the server into our context, and hold it there as the saver would.
+    async def _fetch_value(self, key: str, digest: str, context: WorkflowContext, letterbox: str) -> Delivered:
+        """Bring a value that a saver stored on the server into our context.
 
         One that only pickle could carry stays on the server; what stands in for it here is named by the digest that
         the server's loaders know it by, too.
         """
         from discomfort.context.wire import decode_wire
 
-        if context.hold_value(digest):
+        if context.hold_value(digest, letterbox=letterbox):
             return Delivered(digest=digest)
         status, body = await self._transport.request("GET", f"/discomfort/values/{key}/{digest}")
         kept = _kept_type(body) if status == 422 else None
         if kept is not None:
-            return Delivered(digest=context.put_value(ServerValue(digest, kept, key)), remembered=False)
+            stand_in = context.put_value(ServerValue(digest, kept, key), letterbox=letterbox)
+            return Delivered(digest=stand_in, remembered=False)
         if status != 200:
             raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
         value = await asyncio.to_thread(decode_wire, body)
-        try:
-            await in_thread(lambda: context.put_value(value))
-        except asyncio.CancelledError:
-            give_up(context, [digest])
-            raise
+        await asyncio.to_thread(lambda: context.put_value(value, letterbox=letterbox))
         return Delivered(digest=digest)
-
-
-def give_up(context: WorkflowContext, digests: Iterable[str]) -> None:
-    """Undo a `put_value` of each of these values, which nobody will take over."""
-    for digest in () if context.closed else digests:
-        context.release_value(digest)
 
 
 def _nodes(request: PromptRequest, class_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

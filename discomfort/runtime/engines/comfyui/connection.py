@@ -17,6 +17,7 @@ from discomfort.compiler.catalog import OWN_CLASSES, Catalog
 from discomfort.compiler.checked_catalog import parse_catalog, with_input_lists
 from discomfort.compiler.effects import PORT_CLASS
 from discomfort.context.context import WorkflowContext
+from discomfort.context.holds import Holds
 from discomfort.runtime.engine import (
     Crossing,
     EngineError,
@@ -29,7 +30,7 @@ from discomfort.runtime.engine import (
     PromptRequest,
     PromptResult,
 )
-from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel, give_up
+from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
 from discomfort.runtime.engines.comfyui.errors import rejection
 from discomfort.runtime.engines.comfyui.greeting import greet_nodes
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
@@ -173,24 +174,25 @@ class Connection:
         listener = hearing_once(listener)
         if self._validation is not None and not request.validated:
             await self._validation.check(prompt, extra_data, all_targets(request), request.places)
+        results = Holds(request.context)
+        letterbox = results.letterbox()
         runs: list[PromptRun] = []
         try:
             for targets in turns(request):
                 runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
-                admit = partial(channel.admit, request, runs[-1].prompt_id, targets)
+                admit = partial(channel.admit, request, runs[-1].prompt_id, targets, letterbox)
                 await self._finish(runs[-1], prompt, extra_data, targets, admit)
-        except BaseException as error:
-            for run in runs:
-                channel.discard(request, run.ui)
-            if isinstance(error, PromptRejected):
-                error.add_written(name for run in runs for name in written_files(run.ui, run.cached))
+            ui = {node: shown for run in runs for node, shown in run.ui.items()}
+            outputs = await channel.deliver(request, ui, letterbox)
+            missing = ", ".join(sorted(request.outputs.keys() - outputs.keys() - request.optional))
+            if missing:
+                raise EngineError(f"the prompt ended without {missing}: a node before it blocked its execution")
+            results.hand_over([one.digest for one in outputs.values() if one.digest is not None])
+        except PromptRejected as error:
+            error.add_written(name for run in runs for name in written_files(run.ui, run.cached))
             raise
-        ui = {node: shown for run in runs for node, shown in run.ui.items()}
-        outputs = await channel.deliver(request, ui)
-        missing = sorted(request.outputs.keys() - outputs.keys() - request.optional)
-        if missing:
-            give_up(request.context, [one.digest for one in outputs.values() if one.digest is not None])
-            raise EngineError(f"the prompt ended without {', '.join(missing)}: a node before it blocked its execution")
+        finally:
+            results.release()  # also of what the server still stores for a prompt that was interrupted
         return PromptResult(outputs, ui, *nodes_of(runs))
 
     async def run_as_it_is(self, prompt: Prompt, extra_data: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,6 @@ from discomfort.runtime.engine import (
     PromptRejected,
     PromptRequest,
 )
-from discomfort.runtime.engines.comfyui.channel import give_up
 from discomfort.runtime.engines.comfyui.errors import place_of
 from discomfort.runtime.engines.comfyui.pictures import is_picture, picture_of, png_files
 from discomfort.runtime.engines.comfyui.transport import Transport
@@ -154,26 +153,21 @@ class PlainChannel:
             raise PromptRejected(tuple(work.findings))
         return work.prompt
 
-    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets) -> None:
+    async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets, letterbox: str) -> None:
         """Do nothing: such a server holds nothing that a prompt could read."""
 
-    async def deliver(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> dict[str, Delivered]:
-        """Return the values that preview nodes show."""
+    async def deliver(
+        self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]], letterbox: str
+    ) -> dict[str, Delivered]:
+        """Store the values that preview nodes show, and return their digests."""
         catalog = await self._catalog()
         digests: dict[str, str] = {}
-        try:
-            for name, saver in request.outputs.items():
-                if saver in ui:
-                    kind = _type_of(request, name, request.prompt[saver]["inputs"]["value"], catalog)
-                    value = await self._read(_role(request, saver, name), ui[saver], kind)
-                    digests[name] = request.context.put_value(value)
-        except BaseException:
-            give_up(request.context, digests.values())
-            raise
+        for name, saver in request.outputs.items():
+            if saver in ui:
+                kind = _type_of(request, name, request.prompt[saver]["inputs"]["value"], catalog)
+                value = await self._read(_role(request, saver, name), ui[saver], kind)
+                digests[name] = request.context.put_value(value, letterbox=letterbox)
         return {name: Delivered(digest=digest) for name, digest in digests.items()}
-
-    def discard(self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]]) -> None:
-        """Do nothing: such a server stores nothing in a context."""
 
     def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
         """Return what to say of a preview node that failed in the place of a saver: it got what is not a picture."""
