@@ -26,6 +26,18 @@ def is_usable(text: str) -> bool:
         return False
 
 
+LARGEST_SETTINGS = 4 * 1024 * 1024
+"""Bytes of the largest settings file."""
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    with Path(path).open("rb") as file:
+        content = file.read(LARGEST_SETTINGS + 1)
+    if len(content) > LARGEST_SETTINGS:
+        raise ConfigError(f"{path}: larger than {LARGEST_SETTINGS >> 20} MiB, which no settings are")
+    return content
+
+
 def read_settings(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     """Read a JSON object with comments.
 
@@ -34,7 +46,9 @@ def read_settings(path: str | os.PathLike[str]) -> Mapping[str, Any]:
         ConfigError: it does not hold a JSON object; the message says where.
     """
     try:
-        settings = loads_jsonc(Path(path).read_text(encoding="utf-8-sig"))
+        settings = loads_jsonc(_read(path).decode("utf-8-sig"))
+    except ConfigError:
+        raise
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
     except UnicodeDecodeError as error:

@@ -110,7 +110,7 @@ def read_inputs(texts: Sequence[str]) -> dict[str, Any]:
                 values[name] = read_value(value)
             except (OSError, ValueError) as error:
                 values[name] = None
-                wrong.append(str(error))
+                wrong.append(f"{name}: {error}")
     if wrong:
         raise typer.BadParameter("; ".join(wrong), param_hint="-i / --input")
     return values
@@ -122,19 +122,26 @@ def read_value(text: str) -> Any:
     Raises:
         OSError, ValueError: the file cannot be read; its name is in the message.
     """
+    from discomfort.compiler.frontend.contents import read_limited
+
     if not text.startswith("@"):
         try:
             return json.loads(text)
         except json.JSONDecodeError:
             return text
+        except RecursionError as error:
+            raise ValueError("the JSON is nested too deeply") from error
     path = Path(text[1:])
     if path.suffix.lower() in IMAGES:
         from discomfort.tools import WorkflowTools
 
         return WorkflowTools().open_image_as_tensor(path)
     try:
-        content = path.read_text(encoding="utf-8-sig")
-        return json.loads(content) if path.suffix.lower() == ".json" else content
+        with path.open("rb") as file:
+            content = read_limited(file).decode("utf-8-sig")
+        return json.loads(content) if path.suffix.lower() == ".json" else content.replace("\r\n", "\n")
+    except RecursionError as error:
+        raise ValueError(f"{path}: the JSON is nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -70,8 +70,8 @@ def _check(answer: object, source: str) -> tuple[Catalog, dict[str, Problem]]:
     problems = _problems(answer)
     if problems and len(problems) == len(answer):
         name, (path, message) = next(iter(problems.items()))
-        what = f"its {len(answer)} entries are" if len(answer) > 1 else "its entry is"
-        raise ValueError(f"{source}: {what} not node classes; {str(name)[:40]!r}{path}: {message}")
+        what = f"its {len(answer)} entries are not node classes" if len(answer) > 1 else "its entry is not a node class"
+        raise ValueError(f"{source}: {what}; {str(name)[:40]!r}{path}: {message}")
     return _without(answer, problems, source), problems
 
 

@@ -1,4 +1,4 @@
-"""Random damage to real workflows, through everything that reads them: `python -m tests.fuzz.fuzz_documents --cases 5000`.
+"""Random damage to real workflows, through all that reads them: `python -m tests.fuzz.fuzz_documents --cases 5000`.
 
 Whatever comes out is fine, as long as it is a result or an error that is meant for people. Prints each case that raises
 something else or takes too long, with the seed that makes it again.

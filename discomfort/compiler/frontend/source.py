@@ -52,6 +52,9 @@ def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
 
 def _standard_input(name: str) -> tuple[Source, Findings]:
     findings = Findings("<stdin>")
+    if sys.stdin is None:  # closed by who started the program
+        findings.error("DF101", "the workflow cannot be read: there is no standard input")
+        return Source(name, "<stdin>", None), findings
     try:
         return Source(name, "<stdin>", read_limited(sys.stdin.buffer)), findings
     except (FileTooLarge, OSError) as error:

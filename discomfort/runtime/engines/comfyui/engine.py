@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import urllib.parse
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -97,8 +98,18 @@ class ComfyUIEngine:
             token: DISCOMFORT_TOKEN of the server's environment; default: what a server of the same user on the same
                 machine left for us, or our own DISCOMFORT_TOKEN for this machine and DISCOMFORT_TOKEN_HOSTS.
             patience: how long to wait for what.
+
+        Raises:
+            EngineError: the address is not one.
         """
-        return cls(url=url if "://" in url else f"http://{url}", token=token, patience=patience)
+        address = url if "://" in url else f"http://{url}"
+        try:
+            named = bool(urllib.parse.urlsplit(address).hostname) and urllib.parse.urlsplit(address).port != 0
+        except ValueError as error:
+            raise EngineError(f"{url!r} is not an address: {error}") from error
+        if not named:
+            raise EngineError(f"{url!r} is not an address; write it as http://127.0.0.1:8188")
+        return cls(url=address, token=token, patience=patience)
 
     @classmethod
     def from_config(cls, config_path: str | os.PathLike[str] | None = None) -> ComfyUIEngine:
