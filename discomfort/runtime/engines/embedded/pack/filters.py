@@ -111,7 +111,7 @@ def _erode(channels: Tensor, size: int) -> Tensor:
 @node("Morphology")
 def morphology(image: Tensor, operation: str, kernel_size: int) -> tuple[Tensor]:
     """Apply a morphological operation with a square of `kernel_size` pixels."""
-    channels = image.movedim(-1, 1)
+    channels = image.movedim(-1, 1).to(torch.promote_types(image.dtype, torch.float32))
     if operation == "erode":
         result = _erode(channels, kernel_size)
     elif operation == "dilate":

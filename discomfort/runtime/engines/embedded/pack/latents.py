@@ -129,8 +129,11 @@ def latent_multiply(samples: Latent, multiplier: float) -> tuple[Latent]:
 
 
 def _direction(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """Return channel vectors of length 1 (0 for zero vectors) and the lengths they had."""
-    length = torch.linalg.vector_norm(samples, dim=1, keepdim=True)
+    """Return channel vectors of length 1 (0 for zero vectors) and the lengths they had, without a channel dimension.
+
+    As in ComfyUI, a batch's lengths are taken for channels, which works where there are as many or one channel.
+    """
+    length = torch.linalg.vector_norm(samples, dim=1)
     return torch.nan_to_num(samples / length), length
 
 
@@ -138,8 +141,6 @@ def _direction(samples: Tensor) -> tuple[Tensor, Tensor]:
 def latent_interpolate(samples1: Latent, samples2: Latent, ratio: float) -> tuple[Latent]:
     """Mix directions and lengths of two latents' channel vectors: `ratio` of the first, the rest of the second."""
     first = samples1["samples"]
-    if first.shape[0] > 1:
-        raise ValueError("LatentInterpolate takes one latent at a time; ComfyUI's own node fails on batches too")
     unit1, length1 = _direction(first)
     unit2, length2 = _direction(fit(samples2["samples"], first))
     direction, _ = _direction(unit1 * ratio + unit2 * (1.0 - ratio))
