@@ -74,18 +74,18 @@ def paste(
         source = functional.interpolate(source, size=(height, width), mode="bilinear")
     source = repeat_to_batch(source, destination.shape[0])
     rows, columns = source.shape[-2:]
-    left = max(-columns * unit, min(x, width * unit)) // unit
-    top = max(-rows * unit, min(y, height * unit)) // unit
+    x, y = max(-columns * unit, min(x, width * unit)), max(-rows * unit, min(y, height * unit))
+    left, top = x // unit, y // unit
     if mask is None:
         weight = torch.ones_like(source[:, :1])
     else:
         weight = functional.interpolate(mask.reshape(-1, 1, *mask.shape[-2:]), size=(rows, columns), mode="bilinear")
         weight = repeat_to_batch(weight, source.shape[0])
-    rows, columns = min(rows, height - top), min(columns, width - left)
+    seen = (slice(None), slice(None), slice(height - top + min(0, y)), slice(width - left + min(0, x)))
+    source, weight = source[seen], weight[seen]
     result = destination.clone()
     below = result[..., top : top + rows, left : left + columns]
-    weight = weight[..., :rows, :columns]
-    result[..., top : top + rows, left : left + columns] = source[..., :rows, :columns] * weight + below * (1 - weight)
+    result[..., top : top + rows, left : left + columns] = source * weight + below * (1 - weight)
     return result
 
 

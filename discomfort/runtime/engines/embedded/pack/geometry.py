@@ -147,6 +147,8 @@ def image_stitch(
             width = int(height * (image2.shape[2] / image2.shape[1]))
         else:
             height = int(width / (image2.shape[2] / image2.shape[1]))
+        if image2.shape[-1] == 1:
+            raise ValueError("ImageStitch cannot match the size of images with one channel")
         image2 = resample_image(image2, width, height, "lanczos")
     else:
         size = max(image1.shape[across], image2.shape[across])
@@ -159,6 +161,10 @@ def image_stitch(
     if spacing_width > 0:
         shape = list(parts[0].shape)
         shape[3 - across] = spacing_width + spacing_width % 2
-        color = torch.tensor([*SPACING_COLORS[spacing_color], 1.0])[:channels]
+        color = torch.zeros(max(channels, 3))
+        color[:3] = torch.tensor(SPACING_COLORS[spacing_color])
+        if channels == 4:
+            color[3] = 1.0
+        color = color[:channels]
         parts.insert(1, color.expand(shape))
     return (torch.cat(parts, dim=3 - across),)

@@ -79,10 +79,10 @@ def latent_composite(
     x, y, feather = x // UNIT, y // UNIT, feather // UNIT
     result, above = samples_to["samples"].clone(), samples_from["samples"]
     height, width = result.shape[2:4]  # of video these are time and height, as in ComfyUI
-    above = above[:, :, : max(0, height - y), : max(0, width - x)]
+    above = above[:, :, : height - y, : width - x]
     rows, columns = above.shape[2:4]
     sides = (x != 0, x + columns < width, y != 0, y + rows < height)
-    weight = _feather(rows, columns, feather, sides)
+    weight = _feather(rows, columns, feather, sides).reshape(rows, columns, *[1] * (above.ndim - 4))
     below = result[:, :, y : y + rows, x : x + columns]
     result[:, :, y : y + rows, x : x + columns] = above * weight + below * (1 - weight)
     return ({**samples_to, "samples": result},)
@@ -101,10 +101,10 @@ def latent_composite_masked(
 def latent_blend(samples1: Latent, samples2: Latent, blend_factor: float) -> tuple[Latent]:
     """Mix two latents: `blend_factor` of the first, the rest of the second (made as large)."""
     first, second = samples1["samples"], samples2["samples"]
-    if first.shape[1:] != second.shape[1:]:
+    if first.shape != second.shape:
         if second.ndim != 4:
             raise ValueError("LatentBlend takes videos of one size only")
-        second = resample(second, first.shape[-1], first.shape[-2], "bicubic", "center")
+        second = resample(second, first.shape[3], first.shape[2], "bicubic", "center")
     return ({**samples1, "samples": first * blend_factor + second * (1 - blend_factor)},)
 
 
@@ -129,8 +129,11 @@ def latent_multiply(samples: Latent, multiplier: float) -> tuple[Latent]:
 
 
 def _direction(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """Return channel vectors of length 1 (0 for zero vectors) and the lengths they had."""
-    length = torch.linalg.vector_norm(samples, dim=1, keepdim=True)
+    """Return channel vectors of length 1 (0 for zero vectors) and the lengths they had, without a channel dimension.
+
+    As in ComfyUI, a batch's lengths are taken for channels, which works where there are as many or one channel.
+    """
+    length = torch.linalg.vector_norm(samples, dim=1)
     return torch.nan_to_num(samples / length), length
 
 
@@ -138,8 +141,6 @@ def _direction(samples: Tensor) -> tuple[Tensor, Tensor]:
 def latent_interpolate(samples1: Latent, samples2: Latent, ratio: float) -> tuple[Latent]:
     """Mix directions and lengths of two latents' channel vectors: `ratio` of the first, the rest of the second."""
     first = samples1["samples"]
-    if first.shape[0] > 1:
-        raise ValueError("LatentInterpolate takes one latent at a time; ComfyUI's own node fails on batches too")
     unit1, length1 = _direction(first)
     unit2, length2 = _direction(fit(samples2["samples"], first))
     direction, _ = _direction(unit1 * ratio + unit2 * (1.0 - ratio))
@@ -248,8 +249,9 @@ def latent_from_batch(samples: Latent, batch_index: int, length: int) -> tuple[L
     if "noise_mask" in samples:
         mask = samples["noise_mask"]
         result["noise_mask"] = mask.clone() if mask.shape[0] == 1 else repeat_to_batch(mask, old.shape[0])[part].clone()
-    indices = samples.get("batch_index") or list(range(old.shape[0]))
-    return ({**result, "batch_index": indices[part]},)
+    known = samples.get("batch_index")
+    indices = list(range(part.start, part.stop)) if known is None else known[part]
+    return ({**result, "batch_index": indices},)
 
 
 @node("RepeatLatentBatch")

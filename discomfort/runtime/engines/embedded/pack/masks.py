@@ -47,14 +47,17 @@ def _combine(below: Tensor, above: Tensor, operation: str) -> Tensor:
     return logical[operation].float()
 
 
+OPERATIONS = ("multiply", "add", "subtract", "and", "or", "xor")
+
+
 @node("MaskComposite")
 def mask_composite(destination: Tensor, source: Tensor, x: int, y: int, operation: str) -> tuple[Tensor]:
     """Combine `source` with the part of `destination` that it covers with its corner at `x`, `y`."""
     result, above = as_batch(destination).clone(), as_batch(source)
-    rows, columns = min(above.shape[1], result.shape[1] - y), min(above.shape[2], result.shape[2] - x)
-    if rows > 0 and columns > 0:
-        below = result[:, y : y + rows, x : x + columns]
-        result[:, y : y + rows, x : x + columns] = _combine(below, above[:, :rows, :columns], operation)
+    bottom, right = min(y + above.shape[1], result.shape[1]), min(x + above.shape[2], result.shape[2])
+    if operation in OPERATIONS:
+        below = result[:, y:bottom, x:right]
+        result[:, y:bottom, x:right] = _combine(below, above[:, : bottom - y, : right - x], operation)
     return (result.clamp(0, 1),)
 
 

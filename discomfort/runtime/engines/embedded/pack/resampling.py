@@ -44,7 +44,7 @@ def _slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
     cosine = (start_unit * end_unit).sum(dim=-1, keepdim=True)
     angle = torch.acos(cosine)
     sine = torch.sin(angle)
-    unit = (torch.sin((1.0 - weight) * angle) * start_unit + torch.sin(weight * angle) * end_unit) / sine
+    unit = torch.sin((1.0 - weight) * angle) / sine * start_unit + torch.sin(weight * angle) / sine * end_unit
     mixed = unit * (start_norm * (1.0 - weight) + end_norm * weight)
     mixed = torch.where(cosine > 1 - 1e-5, start, mixed)
     return torch.where(cosine < 1e-5 - 1, start * (1.0 - weight) + end * weight, mixed)
@@ -55,8 +55,8 @@ def _neighbours(old: int, new: int) -> tuple[Tensor, Tensor, Tensor]:
 
     The right index and the weight are sampled bilinearly like values are, so that both stay at the edges.
     """
-    position = (torch.arange(new, dtype=torch.float32) + 0.5) * (old / new) - 0.5
-    position = position.clamp(0, old - 1)
+    places = torch.arange(old, dtype=torch.float32).reshape(1, 1, 1, old)
+    position = torch.nn.functional.interpolate(places, size=(1, new), mode="bilinear").flatten()
     left = position.floor()
     return left.long(), (left + 1).clamp(max=old - 1).long(), position - left
 
