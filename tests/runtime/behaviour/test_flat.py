@@ -60,7 +60,7 @@ def values(rig: Rig, context: WorkflowContext) -> Once:
     plan = rig.compile(INVERTER, PASSER)
 
     def once(number: int) -> None:
-        given = {"samples": picture(number + 50_000), "more": [1, 2.5, "text"]}
+        given: dict[str, Any] = {"samples": picture(number + 50_000), "more": [1, 2.5, "text"]}
         results = plan.run(context, inputs={"image": picture(number), "given": given}, engine=rig.engine)
         assert torch.equal(results["negative"], 1 - picture(number))
         assert torch.equal(results["got"]["samples"], given["samples"])

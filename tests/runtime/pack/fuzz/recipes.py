@@ -118,7 +118,7 @@ def grown(draw: Draw, name: str, options: Options) -> dict[str, Any]:
         count = len(keys) if template["min"] or draw.chance(0.9) else 0
         inner = next(iter(template["input"]["required"].values()))
     else:
-        ((prefix, inner),) = template["input"]["required"].items()
+        ((_, inner),) = template["input"]["required"].items()
         keys = [f"{template['prefix']}{number}" for number in range(count)]
         if draw.chance(0.2):
             draw.random.shuffle(keys)
@@ -144,8 +144,8 @@ def box(draw: Draw) -> Any:
 
 
 NUMBERS = (
-    "1", "-3", " 4.5 ", "1e3", "", "abc", "0x10", "1_000", "inf", "nan", "٣", "+7", "--1", "1e400", "9" * 25, "-0", ".5",
-    "1,5", "²", "True", float("nan"), float("inf"), 10**25, -0.0, 2.5, -2.5, 1e300, False,
+    "1", "-3", " 4.5 ", "1e3", "", "abc", "0x10", "1_000", "inf", "nan", "٣", "+7", "--1", "1e400", "9" * 25, "-0",
+    ".5", "1,5", "²", "True", float("nan"), float("inf"), 10**25, -0.0, 2.5, -2.5, 1e300, False,
 )  # fmt: skip
 DICTIONARIES: tuple[Any, ...] = (
     {}, {"a": 1}, {"ü": [1, 2.5, None]}, {"deep": {"b": True}}, {1: 2}, {"n": float("nan")}, {"s": {1}}, {"t": (1, 2)},
@@ -181,7 +181,8 @@ FORMATS = (
     "{a.real}", "{a:x}", "{a!s:>5}", "{a:{b}}", "text", "{a[key]}", "{a.__class__}", "{a:,}", "{a:%}", "{values}",
 )  # fmt: skip
 JSON_TEXTS = (
-    '{"a": 1}', '{"a": null}', '{"a": true}', '{"a": [1, 2.5]}', '{"a": {"b": "ü"}}', '{"a": ""}', "[1]", "1", "null", "",
+    '{"a": 1}', '{"a": null}', '{"a": true}', '{"a": [1, 2.5]}', '{"a": {"b": "ü"}}', '{"a": ""}', "[1]", "1", "null",
+    "",
     "{", '{"a": 1e400}', '{"a": NaN}', '{"a": 1, "a": 2}', '"a"', '{"b": 1}', ' {"a": "x"} ', "{'a': 1}", '{"": 5}',
     '{"a": 0}', '{"a": false}', "true", '["a"]',
 )  # fmt: skip
@@ -205,8 +206,12 @@ SIGMA_TEXTS = (
 
 
 def split_tiles(draw: Draw) -> dict[str, Any]:
-    size = lambda: draw.integer(30, 170)  # noqa: E731
-    tile = lambda: draw.integer(64, 90) if draw.chance(0.8) else link(draw.integer(3, 63))  # noqa: E731
+    def size() -> int:
+        return draw.integer(30, 170)
+
+    def tile() -> Any:
+        return draw.integer(64, 90) if draw.chance(0.8) else link(draw.integer(3, 63))
+
     shape = (draw.pick((1, 1, 2)), size(), size(), draw.base_channels)
     return {
         "image": link(draw.tensor(*shape)),
@@ -225,10 +230,10 @@ def merge_tiles(draw: Draw) -> dict[str, Any]:
         stride = max(round(tile / 4), tile - overlap)
         many = 1 if size <= tile else -(-(size - tile) // stride) + 1
         count = many if not count else count * many
-    tile = (min(rows, height), min(columns, width))
+    shape = (min(rows, height), min(columns, width))
     count = min(40, max(1, count + (draw.pick((-1, 1)) if draw.chance(0.1) else 0)))
     batch, channels = draw.pick((1, 1, 2)), draw.base_channels
-    tiles = [draw.tensor(batch, *tile, channels) for _ in range(count)]
+    tiles = [draw.tensor(batch, *shape, channels) for _ in range(count)]
     if draw.chance(0.1):
         tiles[-1] = draw.tensor(batch, draw.integer(20, 90), draw.integer(20, 90), channels)
     sizes = {"final_width": width, "final_height": height, "overlap": overlap}

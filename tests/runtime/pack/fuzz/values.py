@@ -1,9 +1,9 @@
-"""Random values as workflows pass them around: images, masks, latents, schedules, numbers and texts, odd ones included."""
+"""Random values as workflows pass them around: images, masks, latents, schedules, numbers, texts, odd ones too."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -13,7 +13,8 @@ Item = TypeVar("Item")
 
 DTYPES = (torch.float16, torch.float64, torch.bfloat16)
 TEXTS = (
-    "", " ", "a", "hello world", "Grüße, Welt 123", "ǅ ß İ ﬁ", "line one\nline two\r\nline three", "\t tab \u00a0 nbsp ",
+    "", " ", "a", "hello world", "Grüße, Welt 123", "ǅ ß İ ﬁ", "line one\nline two\r\nline three",
+    "\t tab \u00a0 nbsp ",
     "😀👍🏽", "a,b;c", "{a} {{b}} }", "C:\\path\\new", "%d %s %%", "aaaaaaaa", "The Quick brown FOX", "o'neill's", "0",
     "١٢٣", "a\u0301", "x" * 300, "\x00\x1f", "ab12cd345", '"quoted"', "null", "ﬀ Σίσυφος",
 )  # fmt: skip
@@ -145,21 +146,20 @@ class Draw:
 
     def anything(self) -> Any:
         """Return a value of any kind."""
-        return self.pick(
-            (
-                lambda: self.integer(-5, 5),
-                lambda: self.number(-3, 3),
-                lambda: self.chance(0.5),
-                lambda: None,
-                self.text,
-                lambda: [self.integer(0, 3), self.text(), None, [True]],
-                lambda: {"key": self.text(), "nested": {"ü": [1, 2.5]}},
-                lambda: self.pick(([], {}, (), 0, 0.0, "", float("nan"), float("inf"), 10**30, -(2**63), 1e300)),
-                lambda: (1, "two"),
-                lambda: self.tensor(1),
-                lambda: self.tensor(2, 3),
-                self.latent,
-                lambda: {1: "one", None: 2},
-                lambda: {"set": {1}},
-            )
-        )()
+        makers: tuple[Callable[[], Any], ...] = (
+            lambda: self.integer(-5, 5),
+            lambda: self.number(-3, 3),
+            lambda: self.chance(0.5),
+            lambda: None,
+            self.text,
+            lambda: [self.integer(0, 3), self.text(), None, [True]],
+            lambda: {"key": self.text(), "nested": {"ü": [1, 2.5]}},
+            lambda: self.pick(([], {}, (), 0, 0.0, "", float("nan"), float("inf"), 10**30, -(2**63), 1e300)),
+            lambda: (1, "two"),
+            lambda: self.tensor(1),
+            lambda: self.tensor(2, 3),
+            self.latent,
+            lambda: {1: "one", None: 2},
+            lambda: {"set": {1}},
+        )
+        return self.pick(makers)()

@@ -1,4 +1,4 @@
-"""Reading image files: with FFmpeg where PyAV is installed, as ComfyUI 0.33.0 does, else with Pillow, as 0.3.64 does."""
+"""Reading image files: with FFmpeg where PyAV is installed, as ComfyUI 0.33.0 does, else with Pillow, as 0.3.64."""
 
 from __future__ import annotations
 
