@@ -45,7 +45,7 @@ class Worker(double.Worker):  # type: ignore[misc]
         classes |= {name: pack.NODE_CLASS_MAPPINGS[name] for name in CORE}
         super().__init__(server, classes)
         self._stand_in(double.double_nodes.BASE)
-        self.engine = Engine()
+        self.engine = Engine(max_cache_gb=0.001)  # a server's cache keeps what its last prompts used
         self.engine.register(classes)
 
     def _stand_in(self, base: Path) -> None:

@@ -1,11 +1,13 @@
 """Law R11 on every engine: a thousand runs hold no more than ten, here and in the server.
 
-By default 120 runs a case; `-m slow` makes 3,000, on a real ComfyUI with `--comfyui PATH`.
+By default 60 runs a case; `-m slow -s` makes 3,000, or as many as DISCOMFORT_TEST_RUNS says, and prints what is held
+before and after. With `--comfyui PATH` they are on a real ComfyUI.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,9 +24,9 @@ from tests.footprint import Footprint, assert_flat, footprint, no_collector, val
 from tests.runtime.behaviour.conftest import Rig
 from tests.runtime.programs import reads, workflow, writes
 
-RUNS = 120
-MANY_RUNS = 3000
-WARM = 40
+RUNS = 60
+MANY_RUNS = int(os.environ.get("DISCOMFORT_TEST_RUNS", "3000"))
+WARM = 30
 
 INVERTER = workflow(n1=reads("image"), n2=("ImageInvert", {"image": ["1", 0]}), n3=writes("negative", ["2", 0]))
 TURNER = workflow(n1=reads("image"), n2=("ImageInvert", {"image": ["1", 0]}), n3=writes("image", ["2", 0]))
@@ -144,6 +146,8 @@ def assert_runs_leave_nothing(rig: Rig, context: WorkflowContext, temporary: Pat
         before, server_before = meter.read()
         run_many(rig, once, range(WARM, WARM + runs), context)
         after, server_after = meter.read()
+    print(f"{rig.name}, {name}, after {WARM} runs and {runs} more:\n  {before}\n  {after}")
+    print(f"  server {server_before}\n  server {server_after}")
     assert_flat(before, after, runs)
     if server_before is not None and server_after is not None:
         assert_flat(server_before, server_after, runs, "in the server")
@@ -156,10 +160,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "iterations"])
 def test_R11_runs_leave_nothing(rig: Rig, context: WorkflowContext, temporary: Path, name: str) -> None:
-    runs = RUNS if name != "runs_that_are_cancelled" else RUNS // 3
-    assert_runs_leave_nothing(rig, context, temporary, name, runs)
+    assert_runs_leave_nothing(rig, context, temporary, name, RUNS)
 
 
 @pytest.mark.slow

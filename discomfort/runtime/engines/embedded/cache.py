@@ -19,6 +19,10 @@ SHARE_OF_RAM = 4
 """Values may take this part, a quarter, of the RAM that is free when the first is kept, and models as much again."""
 
 
+MAX_MAPPED = 32
+"""How many results may keep memory of contexts mapped; each such mapping takes a file descriptor."""
+
+
 class NodeResult:
     """What one node gave: each output as the list of its values, and what it shows (`ui`)."""
 
@@ -48,6 +52,8 @@ class ResultCache:
         self._users: dict[Piece, int] = {}
         self._bytes = {False: 0, True: 0}
         self._prompt = 0
+        self._loaded: list[tuple[int, int]] = []
+        self._mapped: OrderedDict[str, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._results)
@@ -60,12 +66,20 @@ class ResultCache:
     def begin_prompt(self) -> None:
         """Note that another prompt runs from here on."""
         self._prompt += 1
+        self._loaded.clear()
+
+    def note_loaded(self, value: Any) -> None:
+        """Note that the running prompt has a value from a context, whose memory may be mapped."""
+        found = pieces_of([[value]])
+        self._loaded += [(one.place, one.place + one.nbytes) for one in found if one.kind in ("cpu", "array")]
 
     def get(self, key: str) -> NodeResult | None:
         """Return the result under `key`, and count it as used."""
         kept = self._results.get(key)
         if kept is not None:
             self._results.move_to_end(key)
+            if key in self._mapped:
+                self._mapped.move_to_end(key)
             kept.prompt = self._prompt
         return kept
 
@@ -81,6 +95,10 @@ class ResultCache:
             users = self._users.get(piece, 0)
             self._users[piece] = users + 1
             self._bytes[piece.live] += 0 if users else piece.nbytes
+        if self._loaded and any(start <= piece.place < end for piece in pieces for start, end in self._loaded):
+            self._mapped[key] = None
+        if len(self._mapped) > MAX_MAPPED:
+            self.drop(next(iter(self._mapped)))
         if len(results) > self._max_entries:
             self.drop(next(iter(results)))
         if pieces:
@@ -90,6 +108,7 @@ class ResultCache:
     def drop(self, key: str) -> None:
         """Forget the result under `key`, where there is one."""
         result = self._results.pop(key, None)
+        self._mapped.pop(key, None)
         for piece in result.pieces if result is not None else ():
             self._users[piece] -= 1
             if not self._users[piece]:
@@ -99,6 +118,7 @@ class ResultCache:
     def clear(self) -> None:
         """Let everything go."""
         self._results.clear()
+        self._mapped.clear()
         self._users.clear()
         self._bytes = {False: 0, True: 0}
 

@@ -85,4 +85,4 @@ def context_value(digest: str) -> Any:
     running = current.get()
     if running is None:
         raise RuntimeError("context values can only be read by a node that is running")
-    return running.run.request.context.get_value(digest)
+    return running.run.load(digest)

@@ -90,6 +90,12 @@ class Run:
         if self._bridge.listener is not None:
             self._bridge.emit(NodeProgress(self.graph.origin(node), value, maximum))
 
+    def load(self, digest: str) -> Any:
+        """Return the value with this content digest from the context of the run."""
+        value = self.request.context.get_value(digest)
+        self._cache.note_loaded(value)
+        return value
+
     def deliver(self, name: str, value: Any) -> None:
         """Take what a saver hands over."""
         self.delivered[name] = value
