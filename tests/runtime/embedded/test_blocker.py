@@ -96,7 +96,9 @@ def test_an_output_that_never_arrived_is_an_error(lab: Lab) -> None:
         lab.run(nodes, {"result": "save"})
 
 
-@pytest.mark.parametrize("made", [comfyui_blocker, lambda message: type("Sub", (type(comfyui_blocker()),), {})(message)])
+@pytest.mark.parametrize(
+    "made", [comfyui_blocker, lambda message: type("Sub", (type(comfyui_blocker()),), {})(message)]
+)
 def test_the_blocker_of_comfyui_is_recognised_by_its_name(lab: Lab, made: Any) -> None:
     lab.add("Stop", lambda: (made(None), 1), returns=("INT", "INT"))
     lab.add("StopAll", lambda: made(None), returns=("INT", "INT"))

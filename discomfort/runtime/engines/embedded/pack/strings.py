@@ -36,7 +36,12 @@ def string_length(string: str) -> tuple[int]:
 @node("CaseConverter")
 def case_converter(string: str, mode: str) -> tuple[str]:
     """Change upper and lower case."""
-    conversions = {"UPPERCASE": str.upper, "lowercase": str.lower, "Capitalize": str.capitalize, "Title Case": str.title}
+    conversions = {
+        "UPPERCASE": str.upper,
+        "lowercase": str.lower,
+        "Capitalize": str.capitalize,
+        "Title Case": str.title,
+    }
     convert = conversions.get(mode)
     return (string if convert is None else convert(string),)
 
