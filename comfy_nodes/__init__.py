@@ -7,7 +7,7 @@ and the node that misses it says what to install.
 
 from __future__ import annotations
 
-from comfy_nodes import editor_routes, validation  # noqa: F401  (their routes are declared by being imported)
+from comfy_nodes import editor_routes, fingerprints, validation  # noqa: F401  (their routes are declared by being imported)
 from comfy_nodes.exchange import DiscomfortContextLoader, DiscomfortContextSaver
 from comfy_nodes.port import DiscomfortPort
 from comfy_nodes.routes import add_routes

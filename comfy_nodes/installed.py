@@ -57,11 +57,13 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
         self._classes = classes
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
+        from discomfort.node_origin import python_module
+
         node_class = self._classes[name]
         describe = getattr(node_class, "GET_NODE_INFO_V1", None)
         if describe is not None:
             described: dict[str, Any] = describe()
-            return described
+            return {**described, "python_module": python_module(node_class)}
         types = list(node_class.RETURN_TYPES)
         names = list(getattr(node_class, "RETURN_NAMES", None) or types)
         return {
@@ -72,7 +74,7 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
             "output_node": bool(getattr(node_class, "OUTPUT_NODE", False)),
             "is_input_list": bool(getattr(node_class, "INPUT_IS_LIST", False)),
             "display_name": name,
-            "python_module": getattr(node_class, "RELATIVE_PYTHON_MODULE", "nodes"),
+            "python_module": python_module(node_class),
         }
 
     def __contains__(self, name: object) -> bool:

@@ -28,10 +28,12 @@ class NamedValues(OpenContext):
             unique_id: any string.
             data: the value; for pass_by="ref" the workflow that rebuilds it.
             use_ram: keep it in RAM while there is room; False forces disk.
-            pass_by: "val" stores the value, "ref" the recipe. An object that came out of a ref is stored as its recipe.
+            pass_by: "val" stores the value, "ref" the recipe. An object that came out of a ref is stored as its recipe;
+                a tensor or a container that has been changed since as the value that it is now.
 
         Raises:
-            EncodingError: the value cannot be stored; a TypeError.
+            EncodingError: the value cannot be stored, or is a model that came out of a ref and has been changed since;
+                a TypeError.
             OSError: neither RAM nor disk has room; earlier values are intact.
         """
         if use_ram and pass_by == "val" and type(unique_id) is str and ACTIVE.get() is None:
@@ -49,7 +51,7 @@ class NamedValues(OpenContext):
         if pass_by not in ("val", "ref"):
             raise ValueError(f'pass_by must be "val" or "ref", not {pass_by!r}')
         unique_id = str(unique_id)
-        origin = self._origins.recipe_of(data)
+        origin = self._origins.recipe_to_save(unique_id, data)
         if origin is not None:
             self._save_recipe(unique_id, origin)
         elif pass_by == "ref":
@@ -96,6 +98,9 @@ class NamedValues(OpenContext):
 
     def load(self, unique_id: str) -> Any:
         """The value of a name. Loading a ref runs its recipe, where something here can.
+
+        What a ref gives may be changed where it is made of tensors and plain containers; other objects (a model) are
+        shared with the engine, which uses them for further runs.
 
         Raises:
             UnknownKeyError: there is none; a KeyError that names near misses.

@@ -99,7 +99,7 @@ class Snapshot:
         """
         if not isinstance(unique_id, str):
             raise TypeError(f"unique_id must be a string, not {unique_id!r}")
-        origin = self.context._origins.recipe_of(data)
+        origin = self.context._origins.recipe_to_save(unique_id, data)
         if origin is not None:
             self.save_recipe(unique_id, origin)
             return

@@ -15,7 +15,6 @@ from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError, Place, 
 from discomfort.compiler.effects import LOADER_CLASS, PORT_CLASS, Effect, EffectTable
 from discomfort.compiler.emit import plain_value
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Param, Step, ancestors, restricted
-from discomfort.compiler.keys import Stamp, node_keys
 from discomfort.compiler.passes.order import order_nodes
 from discomfort.compiler.passes.partition import Partition
 from discomfort.compiler.plan import Plan, PlanInput, PlanOutput
@@ -47,7 +46,6 @@ def bind(
     snapshot: Snapshot,
     catalog: Catalog,
     *,
-    stamp: Stamp | None = None,
     effects: bool = True,
     digest_of: Callable[[Any], str],
     splitting: Splitting = Splitting.NEVER,
@@ -58,10 +56,11 @@ def bind(
         plan: what to run.
         snapshot: the values of parameters.
         catalog: the classes of the engine about to run.
-        stamp: tells the content of the files that nodes read (see `keys.Stamp`).
         effects: whether nodes run for their effects are part of the run.
         digest_of: stores a value and returns its digest.
         splitting: when several prompts are better than one on the engine about to run.
+
+    The run has no keys yet: see `sources.with_keys`.
 
     What is missing, does not fit its port or is too deep for the engine is in the run's `findings`: such a run can be
     checked further, so that all that is wrong is told at once (law L8), but not be made prompts of.
@@ -79,12 +78,11 @@ def bind(
     steps, too_deep = _steps(needed, table, splitting, binder.spliced, plan.place_of)
     needed = replace(needed, steps=steps)
     findings = (*binder.findings, *too_deep)
-    keys = node_keys(needed, needed.nodes, {}, table, stamp)
     recipes = (
         {} if findings else {name: slice_recipe(needed, link, plan.outputs[name].type) for name, link in refs.items()}
     )
     return BoundRun(
-        needed, wanted, known, recipes, keys, Signatures(catalog), binder.loaded_by, binder.refs, findings=findings
+        needed, wanted, known, recipes, {}, Signatures(catalog), binder.loaded_by, binder.refs, findings=findings
     )
 
 

@@ -7,7 +7,7 @@ through `DiscomfortContextSaver` nodes, one for each name in `PromptRequest.outp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
@@ -17,6 +17,9 @@ from discomfort.printable import printable_line
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.effects import EffectTable
+    from discomfort.compiler.graph import Node, NodeId
+    from discomfort.compiler.keys import Source
     from discomfort.context.context import WorkflowContext
 
 LOADER_CLASS = "DiscomfortContextLoader"
@@ -73,7 +76,7 @@ class PromptRequest:
     `outputs` to ComfyUI's types, where not every type can come back; `sequence` has nodes with effects in groups, each
     to be done before the next begins, for engines that do not keep the order of the prompt; `undecided` has nodes whose
     class cannot check its inputs yet, since an earlier prompt computes one of them; `validated`: `Engine.validate` has
-    just accepted exactly this prompt.
+    just accepted exactly this prompt; `sources` is what the engine said of nodes that depend on more than their inputs.
     """
 
     prompt: Prompt
@@ -87,6 +90,7 @@ class PromptRequest:
     sequence: Sequence[Sequence[str]] = ()
     undecided: frozenset[str] = frozenset()
     validated: bool = False
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +107,17 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class PromptResult:
-    """What a prompt gave: outputs by name, each output node's `ui` answer, which nodes ran and which were cached."""
+    """What a prompt gave: outputs by name, each output node's `ui` answer, which nodes ran and which were cached.
+
+    `passing` are the names of outputs that must not be remembered: a node changed one of its inputs in place, or a file
+    changed while it was read.
+    """
 
     outputs: Mapping[str, Delivered]
     ui: Mapping[str, Mapping[str, Any]]
     executed: tuple[str, ...]
     cached: tuple[str, ...]
+    passing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +215,23 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Let everything go: processes, sockets, caches. What runs ends with an EngineError. Safe to call twice."""
+
+
+@runtime_checkable
+class SourceReader(Protocol):
+    """An engine that says what results depend on beside inputs; those of others are remembered where nothing does."""
+
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs, files and code; nodes that depend on nothing are left out.
+
+        Files that are new are read to their end, which takes a while for large models.
+        """
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Take note that nodes may have read something else than what was said of them.
+
+        An engine's own cache may then hold results under keys that are not theirs.
+        """
 
 
 class EngineError(DiscomfortError, RuntimeError):

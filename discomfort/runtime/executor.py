@@ -18,12 +18,14 @@ from discomfort.compiler.passes.partition import Partition
 from discomfort.compiler.plan import Plan
 from discomfort.compiler.recipe import Recipe
 from discomfort.context.holds import Holds
+from discomfort.context.private_copy import private_copy
 from discomfort.runtime.bind import bind, read_recipe
 from discomfort.runtime.crossing import checked_crossing
 from discomfort.runtime.engine import Engine, EngineLost, PromptRequest, PromptResult
 from discomfort.runtime.progress import RunProgress
 from discomfort.runtime.prompts import BoundRun, recipe_run
 from discomfort.runtime.results import loaded_result
+from discomfort.runtime.sources import with_keys
 from discomfort.runtime.stepping import RunReport, StepRunner
 
 if TYPE_CHECKING:
@@ -93,6 +95,8 @@ class Executor:
     async def build(self, unique_id: str, stored: Mapping[str, Any], context: WorkflowContext) -> Any:
         """Return the live object that a stored recipe makes; the engine must hand over live objects.
 
+        Tensors and plain containers are copies, so that the caller may change them; objects such as models are shared.
+
         Raises:
             BindError: what is stored under `unique_id` is no recipe that can run.
             EngineError: see `Engine.run`.
@@ -107,7 +111,7 @@ class Executor:
                 await steps.run(run, steps.left(run))
             finally:
                 steps.release()
-        return steps.live_value
+        return private_copy(steps.live_value)
 
     async def validate(self, requests: Sequence[PromptRequest]) -> None:
         """Check all prompts of a program before the first of them runs; see `Engine.validate`."""
@@ -167,11 +171,11 @@ class _OneRun:
                 self._plan,
                 self._snapshot,
                 await self._engine.catalog(),
-                stamp=getattr(self._engine, "stamp", None),
                 effects=effects == "run",
                 digest_of=self._steps.store,
                 splitting=self._engine.splitting,
             )
+            run = await with_keys(run, self._engine)
             left = self._steps.left(run)
             crossing = await self._engine.crossing(self._context) if left else None
             run = checked_crossing(self._plan, run, left, crossing, self._steps.digests, self._context, self._here)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from discomfort.compiler.effects import LOADER_CLASS, EffectTable
 from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, Step
-from discomfort.compiler.keys import output_key
+from discomfort.compiler.keys import Source, output_key
 from discomfort.compiler.literals import literal_problem
 from discomfort.compiler.recipe import Recipe
 from discomfort.compiler.steps import prompt_nodes
@@ -55,9 +55,10 @@ class BoundRun:
     """A plan whose parameters have values; its graph has the steps to run.
 
     `wanted` maps outputs to the links that compute them, `known` to digests that need no computing, `recipes` to how
-    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered). `loaded_by` names the inputs for
-    which a loader is in the graph, `refs` those of them that are recipes; `types` are those of delivered values, where
-    not every type can come back. `findings` are what keeps it from running.
+    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered), `sources` what nodes depend on beside
+    their inputs. `loaded_by` names the inputs for which a loader is in the graph, `refs` those of them that are
+    recipes; `types` are those of delivered values, where not every type can come back. `findings` are what keeps it
+    from running.
     """
 
     graph: Graph
@@ -70,6 +71,7 @@ class BoundRun:
     refs: Collection[str] = ()
     types: Mapping[Link, str] = field(default_factory=dict)
     findings: tuple[Diagnostic, ...] = ()
+    sources: Mapping[NodeId, Source] = field(default_factory=dict)
 
     def role(self, name: str) -> str:
         """Return what a loader works for, in words: an input, or the recipe of one."""

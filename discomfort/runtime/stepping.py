@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from discomfort.compiler.graph import Link
 from discomfort.compiler.types import Typing
 from discomfort.context.opaque import OpaqueValue
-from discomfort.runtime.engine import Delivered, PromptRejected, PromptRequest, PromptResult
+from discomfort.runtime.engine import Delivered, Engine, PromptRejected, PromptRequest, PromptResult
 from discomfort.runtime.loop import all_or_none
 from discomfort.runtime.pending import pending_values
 from discomfort.runtime.progress import RunProgress
 from discomfort.runtime.prompts import BoundPrompt, BoundRun, Work, make_prompt, remaining_work
+from discomfort.runtime.sources import Soundness
 from discomfort.runtime.written import written_files
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class RunReport:
 
 
 class Submitter(Protocol):
-    """What runs one prompt."""
+    """What runs one prompt, on its engine."""
+
+    engine: Engine
 
     async def validate(self, requests: Sequence[PromptRequest]) -> None:
         """Check all prompts of a program before the first of them runs."""
@@ -82,6 +85,7 @@ class StepRunner:
         self._here = here
         self._unknown: set[Link] = set()
         self._memos: dict[str, str] = {}
+        self._soundness = Soundness()
         self._unfinished = 0
         self._validated: set[str] = set()
         self._written: list[str] = []
@@ -147,12 +151,17 @@ class StepRunner:
         bound = make_prompt(run, work, self.digests, self._context.value_or_opaque, self.store)
         self._progress.name_places(bound.places)
         request = self._request(run, bound, work.step.id in self._validated)
-        result = await self._submitter.submit(request, self._progress)
+        try:
+            result = await self._submitter.submit(request, self._progress)
+        except BaseException:
+            self._soundness.give_up(run, work, self._submitter.engine)
+            raise
         self._report.add(result)
+        await self._soundness.check(run, work, self._submitter.engine)
         self._written += written_files(result.ui, result.cached)
         for name, link in bound.links.items():
             if name in result.outputs:
-                self._take(run, link, result.outputs[name])
+                self._take(run, link, result.outputs[name], name in result.passing)
         self._unfinished -= 1
         if self._unfinished:  # what is finished outlives whatever becomes of the others
             for key, record in self.memos().items():
@@ -184,10 +193,11 @@ class StepRunner:
             bound.sequence,
             bound.undecided,
             validated,
+            {node_id: source for node_id, source in run.sources.items() if node_id in bound.prompt},
         )
 
-    def _take(self, run: BoundRun, link: Link, delivered: Delivered) -> None:
-        """Keep what a prompt delivered, to be remembered for further runs."""
+    def _take(self, run: BoundRun, link: Link, delivered: Delivered, passing: bool) -> None:
+        """Keep what a prompt delivered, to be remembered for further runs where it is sound."""
         if link == self._live:
             self.live_value = delivered.value
             return
@@ -197,7 +207,7 @@ class StepRunner:
             digest = delivered.digest
             self.holds.receive(digest)
         self.digests[link] = digest
-        key = run.memo_key(link)
+        key = None if passing or self._soundness.is_spoiled(link) else run.memo_key(link)
         if key is not None and delivered.remembered:
             self._memos[key] = digest
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from discomfort.compiler.catalog import Catalog
-from discomfort.compiler.effects import PORT_CLASS, EffectTable
+from discomfort.compiler.effects import PORT_CLASS, EffectTable, means_what_it_is_called
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note, Param
 from discomfort.compiler.literals import literal_problem
 from discomfort.compiler.passes.rewrite import producers_first, replace_names, with_inputs
@@ -44,7 +44,9 @@ class Fold:
             foldable.update(PRIMITIVES)
         if self.switches:
             foldable.add(SWITCH)
-        return fold_nodes(graph, effects.catalog, foldable)
+        catalog = effects.catalog
+        foldable = {name for name in foldable if name == PORT_CLASS or means_what_it_is_called(name, catalog)}
+        return fold_nodes(graph, catalog, foldable)
 
 
 def fold_nodes(graph: Graph, catalog: Catalog, foldable: Collection[str | None]) -> Graph:

@@ -21,6 +21,8 @@ def get_user_directory(): return _folders["user"]
 def get_folder_paths(kind): return [str(Path(base_path) / kind)]
 def add_model_folder_path(kind, path): pass
 def get_annotated_filepath(name): return str(Path(get_input_directory()) / name)
+def annotated_filepath(name): return name, None
+folder_names_and_paths = {kind: ([str(Path(base_path) / "models" / kind)], set()) for kind in ("vae", "vae_approx")}
 """,
     "nodes.py": """
 import importlib.util
@@ -29,7 +31,9 @@ from pathlib import Path
 import folder_paths
 from discomfort.runtime.engines.embedded import pack
 STANDIN_CLASSES = ("EmptyImage", "ImageInvert", "PrimitiveInt", "PrimitiveFloat", "PrimitiveBoolean", "PrimitiveString")
-NODE_CLASS_MAPPINGS = {name: pack.NODE_CLASS_MAPPINGS[name] for name in STANDIN_CLASSES}
+NODE_CLASS_MAPPINGS = {
+    name: type(name, (pack.NODE_CLASS_MAPPINGS[name],), {"__module__": "nodes"}) for name in STANDIN_CLASSES
+}
 NODE_DISPLAY_NAME_MAPPINGS = {}
 async def init_extra_nodes(init_custom_nodes, init_api_nodes):
     for folder in folder_paths.get_folder_paths("custom_nodes"):

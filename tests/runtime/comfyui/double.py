@@ -234,7 +234,9 @@ class Worker:
         if queue.interrupted:
             raise Interrupted
         made = self.classes[spec["class_type"]]()
-        inputs = {name: resolve(value, results) for name, value in spec["inputs"].items()}
+        declared = {name for group in made.INPUT_TYPES().values() for name in group}
+        given = {name: value for name, value in spec["inputs"].items() if name in declared}
+        inputs = {name: resolve(value, results) for name, value in given.items()}
         made.interrupted = lambda: queue.interrupted
         made.progress = lambda value, maximum: tell("progress", note=False, value=value, max=maximum, node=node)
         self.runs[spec["class_type"]] = self.runs.get(spec["class_type"], 0) + 1
@@ -259,6 +261,7 @@ class Worker:
         """Return a number that is equal where class, inputs and what IS_CHANGED says are, as ComfyUI compares them."""
         changed = getattr(self.classes[spec["class_type"]], "IS_CHANGED", None)
         literals = {name: value for name, value in spec["inputs"].items() if not is_link(value)}
+        literals.pop("discomfort_files", None)  # no class declares it, so no class gets it
         if changed is not None and "is_changed" not in spec:
             with executing(prompt_id, node):
                 spec["is_changed"] = [changed(**literals)]
@@ -529,11 +532,20 @@ async def serve(arguments: argparse.Namespace) -> None:
     base = Path(arguments.base_directory)
     double_nodes.BASE = base
     classes = dict(double_nodes.NODE_CLASS_MAPPINGS)
+    for made in classes.values():
+        made.RELATIVE_PYTHON_MODULE = "nodes"
     if not arguments.no_nodes:
         classes.update(load_custom_nodes([path for paths in arguments.extra_model_paths_config for path in paths])[0])
     worker = Worker(server, classes)
     leave_module("execution", validate_prompt=Validation(worker.classes).validate_prompt)
     leave_module("nodes", NODE_CLASS_MAPPINGS=worker.classes)
+    folders = {kind: ([str(base / "models" / kind)], set()) for kind in ("vae", "loras")}
+    leave_module(
+        "folder_paths",
+        get_input_directory=lambda: str(base / "input"),
+        annotated_filepath=lambda name: (name, None),
+        folder_names_and_paths=folders,
+    )
     server.add_on_prompt_handler(double_nodes.fill_in)
     add_websocket(server)
     add_facts(server, worker)

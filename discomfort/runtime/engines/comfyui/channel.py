@@ -10,7 +10,7 @@ import asyncio
 import json
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from comfy_nodes.tickets import prompt_digest
@@ -26,11 +26,15 @@ from discomfort.runtime.engine import (
     Prompt,
     PromptRequest,
 )
+from discomfort.runtime.engines.comfyui.fingerprints import ServerSources
 from discomfort.runtime.engines.comfyui.transport import Transport
 from discomfort.runtime.engines.comfyui.turns import Targets
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.effects import EffectTable
+    from discomfort.compiler.graph import Node, NodeId
+    from discomfort.compiler.keys import Source
     from discomfort.context.context import WorkflowContext
 
 
@@ -43,6 +47,12 @@ class Channel(Protocol):
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Return what can be brought from `context` to the server and back; None: everything."""
+
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs; see `SourceReader.sources`."""
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Take note that nodes may have read something else than what was said of them."""
 
     async def prepare(self, request: PromptRequest) -> Prompt:
         """Return the prompt as it is sent to the server."""
@@ -108,6 +118,7 @@ class NodesChannel:
     def __init__(self, transport: Transport, local: bool) -> None:
         self._transport = transport
         self.local = local
+        self._sources = ServerSources(transport)
         self._attached: dict[str, tuple[weakref.ref[WorkflowContext], bool]] = {}
         self._lock = asyncio.Lock()
 
@@ -115,6 +126,14 @@ class NodesChannel:
         """Attach the context; return what can travel over HTTP, and None where memory is shared."""
         key, shared = await self._attach(context)
         return None if shared else WireCrossing(key)
+
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Ask our nodes on the server what is in its files."""
+        return await self._sources.read(nodes, effects)
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Have the server look again before it is asked the next time."""
+        self._sources.doubt(sources)
 
     async def prepare(self, request: PromptRequest) -> Prompt:
         """Return the prompt as it is."""

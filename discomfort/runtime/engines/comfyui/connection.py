@@ -7,11 +7,11 @@ import contextlib
 import copy
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from discomfort.compiler.catalog import OWN_CLASSES, Catalog
 from discomfort.compiler.checked_catalog import parse_catalog, with_input_lists
@@ -32,6 +32,7 @@ from discomfort.runtime.engine import (
 )
 from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
 from discomfort.runtime.engines.comfyui.errors import rejection
+from discomfort.runtime.engines.comfyui.fingerprints import RequestWithSources
 from discomfort.runtime.engines.comfyui.greeting import greet_nodes
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
@@ -41,6 +42,11 @@ from discomfort.runtime.engines.comfyui.turns import Targets, all_targets, heari
 from discomfort.runtime.engines.comfyui.validation import Validation, submission
 from discomfort.runtime.loop import within
 from discomfort.runtime.written import written_files
+
+if TYPE_CHECKING:
+    from discomfort.compiler.effects import EffectTable
+    from discomfort.compiler.graph import Node, NodeId
+    from discomfort.compiler.keys import Source
 
 _FAREWELL_SECONDS = 3.0
 _NOTICE_SECONDS = 0.05  # a server that dies breaks its connections one by one
@@ -153,10 +159,22 @@ class Connection:
         if self._validation is not None:
             await self._validation.check_program(requests)
 
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs; see `SourceReader.sources`."""
+        assert self._channel is not None, "open() comes first"
+        await self.settle()
+        return await self._channel.sources(nodes, effects)
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Take note that nodes may have read something else than what was said of them."""
+        if self._channel is not None:
+            self._channel.doubt(sources)
+
     async def run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`."""
+        full = RequestWithSources(request)
         try:
-            return await self._run(request, listener)
+            return full.result(await self._run(full.request, full.listener(listener)))
         except EngineLost as error:
             if self.lost is not None and str(self.lost) != str(error):
                 raise _again(self.lost) from error  # the reason, rather than which request broke by it

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import urllib.parse
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +26,9 @@ from discomfort.runtime.engines.comfyui.server import ManagedServer
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.effects import EffectTable
+    from discomfort.compiler.graph import Node, NodeId
+    from discomfort.compiler.keys import Source
     from discomfort.context.context import WorkflowContext
     from discomfort.runtime.engines.comfyui.worker import Worker
 
@@ -194,6 +197,15 @@ class ComfyUIEngine:
         """Have `catalog` ask the server anew, as after its files have changed."""
         if self._connection is not None:
             self._connection.forget_catalog()
+
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs, as our nodes on the server say; unknown without those."""
+        return await self._ask(lambda connection: connection.sources(nodes, effects))
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Take note that nodes may have read something else than what was said of them."""
+        if self._connection is not None:
+            self._connection.doubt(sources)
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Return what can be brought to the server and back; None: everything, as through shared memory."""

@@ -11,7 +11,7 @@ import asyncio
 import io
 import math
 import urllib.parse
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +34,16 @@ from discomfort.runtime.engine import (
     PromptRequest,
 )
 from discomfort.runtime.engines.comfyui.errors import place_of
+from discomfort.runtime.engines.comfyui.fingerprints import unknown_sources
 from discomfort.runtime.engines.comfyui.pictures import is_picture, picture_of, png_files
 from discomfort.runtime.engines.comfyui.transport import Transport
 from discomfort.runtime.engines.comfyui.turns import Targets
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.effects import EffectTable
+    from discomfort.compiler.graph import Node, NodeId
+    from discomfort.compiler.keys import Source
     from discomfort.context.context import WorkflowContext
 
 _SCALARS = (bool, int, float, str)
@@ -131,6 +135,13 @@ class PlainChannel:
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Return what can be brought to such a server and back."""
         return PLAIN
+
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return that the files of such a server are not known."""
+        return unknown_sources(nodes, effects)
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Do nothing: nothing is known of what nodes read."""
 
     async def prepare(self, request: PromptRequest) -> Prompt:
         """Return the prompt without loaders and savers, the images they need uploaded.

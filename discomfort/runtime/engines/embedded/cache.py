@@ -10,6 +10,7 @@ from typing import Any
 from xxhash import xxh3_128_hexdigest
 
 from discomfort.compiler.keys import literal_token
+from discomfort.context.changes import Watch, has_changed
 from discomfort.context.files import available_ram
 from discomfort.runtime.engines.embedded.prompt import PromptNode
 from discomfort.runtime.engines.embedded.sizes import Piece, pieces_of
@@ -26,7 +27,7 @@ MAX_MAPPED = 32
 class NodeResult:
     """What one node gave: each output as the list of its values, and what it shows (`ui`)."""
 
-    __slots__ = ("outputs", "pieces", "prompt", "ui")
+    __slots__ = ("outputs", "pieces", "prompt", "ui", "watch")
 
     def __init__(self, outputs: list[list[Any]], ui: Mapping[str, Any] | None = None) -> None:
         self.outputs = outputs
@@ -35,6 +36,13 @@ class NodeResult:
         """The memory it was counted with when it was kept."""
         self.prompt = 0
         """The last prompt that used it while it was kept."""
+        self.watch: Watch | None = None
+        """What its values were like when the node gave them, where they can change."""
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether another node, or a caller, has changed its values in place."""
+        return self.watch is not None and has_changed(self.watch)
 
 
 class ResultCache:
@@ -74,13 +82,17 @@ class ResultCache:
         self._loaded += [(one.place, one.place + one.nbytes) for one in found if one.kind in ("cpu", "array")]
 
     def get(self, key: str) -> NodeResult | None:
-        """Return the result under `key`, and count it as used."""
+        """Return the result under `key`, and count it as used; one that has changed since is dropped."""
         kept = self._results.get(key)
-        if kept is not None:
-            self._results.move_to_end(key)
-            if key in self._mapped:
-                self._mapped.move_to_end(key)
-            kept.prompt = self._prompt
+        if kept is None:
+            return None
+        if kept.has_changed:
+            self.drop(key)
+            return None
+        self._results.move_to_end(key)
+        if key in self._mapped:
+            self._mapped.move_to_end(key)
+        kept.prompt = self._prompt
         return kept
 
     def put(self, key: str, result: NodeResult) -> None:
@@ -135,7 +147,8 @@ class ResultCache:
 
 
 def result_key(node: PromptNode, keys: Mapping[str, str | None], change: str | None = "") -> str | None:
-    """Return the key of a node's result: its class, its literals, its producers' keys, what IS_CHANGED said.
+    """Return the key of a node's result: its class and that one's code, its literals, its producers' keys, what
+    IS_CHANGED said and what is in the files that it reads.
 
     None, which is contagious, where a result must not be used again: `change` is None, or a literal is an object that
     cannot be compared (expansions may hold some).
@@ -160,8 +173,8 @@ def result_key(node: PromptNode, keys: Mapping[str, str | None], change: str | N
         return None
     if not definition.grown:  # those may read the order of their inputs
         parts.sort()
-    kind, own = definition.name, node.id if definition.keyed_by_id else ""
-    text = f"{len(kind)}:{kind}{len(own)}:{own}{len(change)}:{change}{';'.join(parts)}"
+    own = node.id if definition.keyed_by_id else ""
+    text = f"{definition.identity}{len(own)}:{own}{len(change)}:{change}{';'.join(parts)}"
     return xxh3_128_hexdigest(text.encode("utf-8", "surrogatepass"))
 
 

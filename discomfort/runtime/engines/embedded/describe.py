@@ -36,5 +36,10 @@ def describe_class(name: str, node_class: Any) -> dict[str, Any]:
         "is_input_list": bool(getattr(node_class, "INPUT_IS_LIST", False)),
         "deprecated": bool(getattr(node_class, "DEPRECATED", False)),
     }
+    return {**entry, **declared_effect(node_class)}
+
+
+def declared_effect(node_class: Any) -> dict[str, str]:
+    """Return what a class says of itself, as part of its entry."""
     effect = getattr(node_class, "DISCOMFORT_EFFECT", None)
-    return entry if effect is None else {**entry, "discomfort_effect": str(effect)}
+    return {} if effect is None else {"discomfort_effect": str(effect)}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from discomfort.compiler.catalog import Catalog, default_catalog, own_catalog
 from discomfort.compiler.checked_catalog import usable_entries
-from discomfort.compiler.graph import Literal, Node
+from discomfort.compiler.effects import EffectTable
+from discomfort.compiler.graph import Node, NodeId
+from discomfort.compiler.keys import Source
 from discomfort.context.config import GIB
 from discomfort.runtime.engine import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
 from discomfort.runtime.engines.embedded import patterns
 from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import ResultCache
 from discomfort.runtime.engines.embedded.describe import describe_safely
-from discomfort.runtime.engines.embedded.folders import Folders, use_folders
+from discomfort.runtime.engines.embedded.folders import FolderFinder, Folders, use_folders
 from discomfort.runtime.engines.embedded.prompt_run import EMBEDDED, Supplier, run_prompt, validate_prompts
 from discomfort.runtime.engines.embedded.registration import check_classes, load_classes
 from discomfort.runtime.engines.embedded.scheduler import Instances
+from discomfort.runtime.engines.embedded.sources import NodeSources
+from discomfort.runtime.engines.embedded.survey import Survey
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -62,7 +66,7 @@ class EmbeddedEngine:
         self._pool: ThreadPoolExecutor | None = None
         self._described: dict[str, Any] = {}
         self._catalog: Catalog | None = None
-        self._stamps: dict[tuple[str, int, int], str] = {}
+        self._sources = NodeSources(FolderFinder(folders), self._python_module)
 
     def register(self, classes: Mapping[str, Any] | str | os.PathLike[str]) -> tuple[str, ...]:
         """Add node classes, and return their names; a name that is known already is replaced.
@@ -98,7 +102,9 @@ class EmbeddedEngine:
         bridge = Bridge(asyncio.get_running_loop(), listener)
         try:
             return await self._in_worker(
-                lambda: run_prompt(request, classes, self._supplier, self._cache, self._instances, bridge)
+                lambda: run_prompt(
+                    request, classes, self._supplier, self._cache, self._instances, bridge, self._sources
+                )
             )
         except asyncio.CancelledError:
             bridge.cancel()
@@ -113,7 +119,7 @@ class EmbeddedEngine:
         classes = self._classes
         bridge = Bridge(asyncio.get_running_loop(), None)
         try:
-            await self._in_worker(lambda: validate_prompts(requests, classes, self._supplier, bridge))
+            await self._in_worker(lambda: validate_prompts(requests, classes, self._supplier, bridge, self._sources))
         except asyncio.CancelledError:
             bridge.cancel()
             raise
@@ -133,23 +139,22 @@ class EmbeddedEngine:
         if pool is not None:
             pool.shutdown(wait=False)
 
-    def stamp(self, node: Node, input_name: str) -> str | None:
-        """Return the digest of the content of the file that an input names; None where there is no such file."""
-        value = node.inputs.get(input_name)
-        if not isinstance(value, Literal) or not isinstance(value.value, str):
-            return None
-        from discomfort.runtime.engines.embedded.pack.files import annotated_path
-
-        with self.surroundings():
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs; see `Engine.sources`."""
+        await self.start()
+        assert self._classes is not None
+        stopped = threading.Event()
+        survey = Survey(self._sources, self._classes, self._supplier, effects, stopped.is_set)
+        rest = survey.quickly(nodes)
+        if rest:
             try:
-                path = annotated_path(value.value)
-                status = path.stat()
-            except (OSError, ValueError):
-                return None
-            known = (str(path), status.st_mtime_ns, status.st_size)
-            if known not in self._stamps:
-                self._stamps[known] = _file_digest(path)
-            return self._stamps[known]
+                await self._in_worker(lambda: survey.thoroughly(rest))
+            finally:
+                stopped.set()
+        return survey.found
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Do nothing: what a node reads is looked at right before it runs, and right after."""
 
     def surroundings(self) -> AbstractContextManager[Any]:
         """Return what nodes run in, in the worker thread."""
@@ -184,6 +189,10 @@ class EmbeddedEngine:
     def _known_classes(self) -> Mapping[str, Any]:
         return self._classes or {}
 
+    def _python_module(self, name: str, node_class: Any) -> str:
+        """Return where a class comes from, as its description says."""
+        return "custom_nodes" if name in self._registered else "nodes"
+
     def _read_catalog(self) -> Catalog:
         """Describe what may have changed; the same catalog is returned while nothing has."""
         pack = self._pack
@@ -206,11 +215,3 @@ class EmbeddedEngine:
         brought = {name: entry for name, entry in self._described.items() if name in self._registered}
         pack = {name: entry for name, entry in self._described.items() if name not in self._registered}
         return Catalog(pack).merged(usable_entries(brought, "<registered classes>"))
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

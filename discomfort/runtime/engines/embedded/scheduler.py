@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.graph import CycleError
+from discomfort.context.changes import watch_outputs
 from discomfort.runtime.engine import (
     NodeFailed,
     NodeFinished,
@@ -33,22 +34,31 @@ from discomfort.runtime.engines.embedded.invoke import Answer
 from discomfort.runtime.engines.embedded.node_protocol import parameters_of
 from discomfort.runtime.engines.embedded.places import failure
 from discomfort.runtime.engines.embedded.prompt import DynamicPrompt, PromptGraph, PromptNode, is_link
+from discomfort.runtime.engines.embedded.soundness import Deliveries, HiddenInputs, Reading, Soundness
+from discomfort.runtime.engines.embedded.sources import NodeSources
 from discomfort.runtime.engines.embedded.start_sequence import StartSequence
 
 Instances = dict[str, Any]
-"""Objects of node classes by node id: a node keeps its object from run to run while its class stays the same."""
+"""Objects of node classes by node id: a node keeps its object from run to run while its class stays the same, and what
+is in the files that it reads."""
 
 
 class Run:
     """One prompt on its way."""
 
     def __init__(
-        self, request: PromptRequest, graph: PromptGraph, cache: ResultCache, instances: Instances, bridge: Bridge
+        self,
+        request: PromptRequest,
+        graph: PromptGraph,
+        cache: ResultCache,
+        instances: Instances,
+        bridge: Bridge,
+        sources: NodeSources,
     ) -> None:
         self.request = request
         self.graph = graph
         self.results: dict[str, NodeResult] = {}
-        self.delivered: dict[str, Any] = {}
+        self.deliveries = Deliveries()
         self.executed: list[str] = []
         self.cached: list[str] = []
         self._instances = instances
@@ -64,11 +74,9 @@ class Run:
         self._expanded: dict[str, list[Answer]] = {}
         self._asked: dict[str, set[str]] = {}
         self._blocked: list[tuple[str, str]] = []
-        self._hidden: dict[str, Any] = {
-            "PROMPT": request.prompt,
-            "DYNPROMPT": DynamicPrompt(graph),
-            "EXTRA_PNGINFO": dict(request.extra_pnginfo) or None,
-        }
+        self._hidden = HiddenInputs(request, DynamicPrompt(graph))
+        self._reading = Reading(sources, instances, lambda: bridge.cancelled)
+        self._soundness = Soundness(graph, self.results, cache, self._keys)
 
     def check_interrupted(self) -> None:
         """Raise Interrupted when the run was cancelled."""
@@ -96,9 +104,21 @@ class Run:
         self._cache.note_loaded(value)
         return value
 
+    def finish_deliveries(self) -> Deliveries:
+        """Return what savers handed over, now that nothing runs any more."""
+        self.deliveries.finish(self._soundness.spoiled)
+        return self.deliveries
+
     def deliver(self, name: str, value: Any) -> None:
         """Take what a saver hands over."""
-        self.delivered[name] = value
+        running = current.get()
+        assert running is not None, "a saver runs"
+        self.deliveries.take(name, value, running.node, self._may_change_inputs)
+
+    def _may_change_inputs(self) -> bool:
+        """Return whether a node is still to run that may change its inputs in place."""
+        nodes, results = self.graph.nodes, self.results
+        return any(not nodes[node_id].definition.trusted for node_id in self._wanted if node_id not in results)
 
     def execute(self, order: Sequence[PromptNode], outputs: Iterable[str]) -> None:
         """Run what `outputs` need of `order` (producers first) and is not known.
@@ -145,6 +165,8 @@ class Run:
         keys, find = self._keys, self._cache.get
         for node in order:
             change = self._change(node) if node.definition.asks_is_changed else ""
+            if node.definition.sources is not None:
+                change = self._reading.before(node, change)
             key = keys[node.id] = result_key(node, keys, change)
             known = None if key is None else find(key)
             if known is not None:
@@ -219,6 +241,7 @@ class Run:
                 self._know(node, known)
                 self._release(node_id)
                 return
+            self._soundness.check(node)
             if definition.plain and (arguments := invoke.plain_arguments(node, self.results)) is not None:
                 if self._bridge.listener is not None:
                     self._started(node_id)
@@ -362,6 +385,7 @@ class Run:
 
     def _close_expansion(self, node: PromptNode) -> None:
         answers = self._expanded.pop(node.id)
+        self._soundness.check_expansion(node, answers)
         shown = [answer.ui for answer in answers if answer.ui]
         for answer in answers:
             results = (self.results.get(child) for child in answer.graph or ())
@@ -373,7 +397,12 @@ class Run:
         node_id = node.id
         key = self._keys[node_id]
         self.results[node_id] = result
-        if key is not None and node.definition.keeps_results and not self._blocked:
+        self._soundness.finished.append(node_id)
+        result.watch = watch_outputs(result.outputs)
+        if node.definition.sources is not None and not self._reading.is_as_before(node):
+            self._soundness.spoiled.add(node_id)
+        sound = node_id not in self._soundness.spoiled
+        if key is not None and sound and node.definition.keeps_results and not self._blocked:
             self._cache.put(key, result)
         if node_id in self.graph.prompt:
             self.executed.append(node_id)

@@ -11,15 +11,17 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from discomfort.comfy_folders import ComfyFolders
 from discomfort.compiler.catalog import OWN_CLASSES, Catalog
 from discomfort.compiler.checked_catalog import LiveCatalog
-from discomfort.compiler.graph import Literal, Node
+from discomfort.node_origin import python_module
 from discomfort.runtime.engine import Listener, PromptRequest, PromptResult
 from discomfort.runtime.engines.embedded import natives
-from discomfort.runtime.engines.embedded.describe import describe_class
+from discomfort.runtime.engines.embedded.describe import declared_effect, describe_class
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.hooks import current
 from discomfort.runtime.engines.embedded.prompt_run import Supplier
+from discomfort.runtime.engines.embedded.sources import NodeSources
 from discomfort.runtime.engines.inprocess.checkout import Checkout, load_checkout
 from discomfort.runtime.engines.inprocess.faces import Calls, Face, make_face
 
@@ -79,18 +81,6 @@ class InProcessEngine(EmbeddedEngine):
         if calls is not None:
             calls.management.unload_all_models()
 
-    def stamp(self, node: Node, input_name: str) -> str | None:
-        """Return a word for the content of the file that an input names in ComfyUI's folders: its time and size."""
-        value = node.inputs.get(input_name)
-        if self._calls is None or not isinstance(value, Literal) or not isinstance(value.value, str):
-            return None
-        try:
-            path = Path(self._calls.checkout.folder_paths.get_annotated_filepath(value.value))
-            status = path.stat()
-        except (OSError, ValueError):
-            return None
-        return f"{path}:{status.st_mtime_ns}:{status.st_size}"
-
     def surroundings(self) -> AbstractContextManager[Any]:
         """Return what nodes run in: inference mode, and ComfyUI's progress told to the run's listener."""
         calls, listener = self._calls, self._listener
@@ -100,8 +90,12 @@ class InProcessEngine(EmbeddedEngine):
         calls = Calls(load_checkout(self._path, self._arguments))
         own = natives.native_classes(self._read_catalog, self._known_classes)
         self._classes = _Classes(calls, {**self._registered, **own})
+        self._sources = NodeSources(ComfyFolders(calls.checkout.folder_paths), self._python_module)
         self._calls, self._listener = calls, _Listener(calls)
         self._supplier = self._supplier._replace(checks_combos=_checks_combos(calls.checkout))
+
+    def _python_module(self, name: str, node_class: Any) -> str:
+        return "custom_nodes" if name in self._registered else python_module(getattr(node_class, "node_class", None))
 
     def _read_catalog(self) -> Catalog:
         assert isinstance(self._classes, _Classes)
@@ -145,6 +139,10 @@ class _Classes(Mapping[str, Any]):
             face = self._faces[name] = make_face(name, node_class, self._calls, self._io)
         return face
 
+    def python_module(self, name: str) -> str:
+        """Return where a class comes from."""
+        return "custom_nodes" if name in self._own else python_module(self.checkout.classes[name])
+
     def __contains__(self, name: object) -> bool:
         return name in self._own or name in self.checkout.classes
 
@@ -167,12 +165,12 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
         node_class: Any = self._classes.checkout.classes.get(name)
         if hasattr(node_class, "GET_NODE_INFO_V1"):
             info: dict[str, Any] = node_class.GET_NODE_INFO_V1()
-            return info
+            return {**info, "python_module": python_module(node_class), **declared_effect(node_class)}
         described = describe_class(name, self._classes[name])
         return {
             **described,
             "display_name": self._classes.checkout.display_name(name),
-            "python_module": getattr(node_class, "RELATIVE_PYTHON_MODULE", "nodes"),
+            "python_module": self._classes.python_module(name),
         }
 
     def __contains__(self, name: object) -> bool:
