@@ -51,6 +51,25 @@ def test_a_slot_that_counts_no_output_is_a_finding(slot: float, source: str) -> 
     assert (found.code, found.where.node, found.where.input) == ("DF303", "2", "images")
 
 
+@pytest.mark.parametrize("slot", [-1, 2**31, 10**400])
+@pytest.mark.parametrize("consumer", ["PreviewAny", "Nobody", "DiscomfortPort"])
+def test_a_slot_of_a_class_that_no_catalog_knows(slot: int, consumer: str) -> None:
+    """It cannot be counted, but no class has it; a plan with it could not be read again."""
+    inputs: dict[str, Any] = {"source": ["1", slot]}
+    if consumer == "DiscomfortPort":
+        inputs = {"unique_id": "x", "tags": "", "input": ["1", slot]}
+    prompt = {
+        "1": {"class_type": "Unheard", "inputs": {}},
+        "2": {"class_type": consumer, "inputs": inputs},
+        "3": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "y", "tags": "", "input": ["2", 0]}},
+    }
+    if consumer != "Nobody":
+        del prompt["3"]
+    with pytest.raises(CompileError) as caught:
+        compile([prompt])
+    assert "DF303" in [finding.code for finding in caught.value.diagnostics]
+
+
 EMPTY = {"width": 8, "height": 8, "batch_size": 1, "color": 0}
 
 
