@@ -93,7 +93,7 @@ class Bench:
     def paint(self, color: tuple[int, int, int], name: str = "a.bmp") -> None:
         """Write a picture; all have one size, and one time of writing."""
         path = self.folders.input / name
-        Image.new("RGB", (4, 4), color).save(path)
+        Image.new("RGB", (32, 32), color).save(path)
         os.utime(path, ns=(10**18 + 1, 10**18 + 1))
 
     def wait_for_the_clock(self) -> None:

@@ -119,7 +119,7 @@ def write_lora(path: Path, seed: int) -> None:
 
 
 def paint(path: Path, color: tuple[int, int, int]) -> None:
-    write(path, lambda other: Image.new("RGB", (4, 4), color).save(other, "BMP"))
+    write(path, lambda other: Image.new("RGB", (32, 32), color).save(other, "BMP"))
 
 
 class Scenario:
