@@ -192,8 +192,8 @@ def test_names_and_values_cannot_run_into_each_other() -> None:
     apart = [
         node("n", "Pure", ab="c"),
         node("n", "Pure", a="bc"),
-        node("n", "Pure", **{"a": 1, "b": 2}),
-        node("n", "Pure", **{"a\x1fi1\x1f1:b": 2}),
+        node("n", "Pure", a=1, b=2),
+        node("n", "Pure", "", **{"a\x1fi1\x1f1:b": 2}),
         node("n", "Pure\x1f1:a\x1fi1"),
         node("n", "None", a=1),
         node("n", None, a=1),

@@ -29,7 +29,7 @@ from tests.runtime.programs import reads, workflow, writes
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 INT = ("INT", {"default": 0, "min": -1000, "max": 1000})
 TEXT = ("STRING", {"default": ""})
-ANY = ("*", {})
+ANY: tuple[str, dict[str, Any]] = ("*", {})
 PURE = {"DISCOMFORT_EFFECT": "pure"}
 
 
@@ -168,7 +168,7 @@ def test_the_same_between_the_look_of_the_engine_and_the_read(
 ) -> None:
     bench.paint(RED)
     bench.wait_for_the_clock()
-    read = pack_files.read_image
+    read: Callable[[Path], Any] = vars(pack_files)["read_image"]
 
     def meddling(path: Path) -> Any:
         bench.paint(GREEN)
@@ -593,7 +593,7 @@ def test_a_result_that_was_handed_over_does_not_change_afterwards(bench: Bench, 
 def test_a_list_in_the_workflow_is_the_node_s_own(bench: Bench, context: WorkflowContext) -> None:
     bench.add(
         "Grow",
-        lambda items, table: (items.append(9) or table.update(a=9) or f"{items}{table}",),  # type: ignore[func-returns-value]
+        lambda items, table: (items.append(9) or table.update(a=9) or f"{items}{table}",),
         {"items": ANY, "table": ANY},
         returns=("STRING",),
         DISCOMFORT_EFFECT="volatile",

@@ -539,7 +539,9 @@ async def serve(arguments: argparse.Namespace) -> None:
     worker = Worker(server, classes)
     leave_module("execution", validate_prompt=Validation(worker.classes).validate_prompt)
     leave_module("nodes", NODE_CLASS_MAPPINGS=worker.classes)
-    folders = {kind: ([str(base / "models" / kind)], set()) for kind in ("vae", "loras")}
+    folders: dict[str, tuple[list[str], set[str]]] = {
+        kind: ([str(base / "models" / kind)], set()) for kind in ("vae", "loras")
+    }
     leave_module(
         "folder_paths",
         get_input_directory=lambda: str(base / "input"),

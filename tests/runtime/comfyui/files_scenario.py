@@ -139,7 +139,7 @@ class Scenario:
                 undo()
             return result
 
-        engine.run = watched  # type: ignore[method-assign]
+        engine.run = watched  # type: ignore[assignment,method-assign]
 
     def run(self, *workflows: dict[str, Any]) -> dict[str, Any]:
         catalog = run_blocking(self.engine.catalog())

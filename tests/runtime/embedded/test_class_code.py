@@ -189,7 +189,7 @@ def test_what_code_keeps_while_it_runs_is_no_code() -> None:
     node = node_of(STATEFUL)
     before = class_code(node)
     for number in range(3):
-        node().run(number)  # type: ignore[attr-defined]
+        node().run(number)
         assert class_code(node) == before
     assert class_code(node_of(STATEFUL)) == before
     assert class_code(node_of(STATEFUL.replace("calls, last = 0", "calls, last = 1"))) != before
