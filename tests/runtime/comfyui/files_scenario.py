@@ -153,7 +153,7 @@ class Scenario:
 
     def color(self) -> tuple[int, ...]:
         image = self.run(PICTURE)["image"]
-        return tuple(round(float(part) * 255) for part in image[0, 0, 0])
+        return tuple(255 * round(float(part)) for part in image[0, 0, 0])  # decoders round differently
 
     def pictures(self) -> None:
         red, green, path = (255, 0, 0), (0, 255, 0), self.base / "input" / "a.bmp"
