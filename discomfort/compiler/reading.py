@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-Chosen = TypeVar("Chosen", bound=str)
+from discomfort.compiler.frontend.numbers import LAST_SLOT
 
-LAST_SLOT = 2**31
+Chosen = TypeVar("Chosen", bound=str)
 
 
 def text(value: Any) -> str:

@@ -238,7 +238,7 @@ def _link(link_id: Any, origin: Any, origin_slot: Any, target: Any, target_slot:
     origin = str(origin) if type(origin) is int else text(origin)
     target = str(target) if type(target) is int else text(target)
     slot = target_slot if type(target_slot) is int else -1
-    out = whole_slot(origin_slot) if type(origin_slot) is float else int(origin_slot)
+    out = whole_slot(origin_slot if type(origin_slot) is float else int(origin_slot))
     return link_id, SavedLink(origin, out, target, slot)
 
 

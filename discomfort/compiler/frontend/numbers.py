@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+LAST_SLOT = 2**31
+"""Slots are counted below this."""
 NO_SLOT = -1
 """What a number that counts no slot becomes; a link with it is reported as one without an end."""
 
 
 def whole_slot(number: float) -> int:
-    """Return the slot that a JSON number counts: 1 for 1.0, and `NO_SLOT` for 0.5, infinities and NaN."""
-    if isinstance(number, int):
-        return int(number)
-    return int(number) if number.is_integer() else NO_SLOT
+    """Return the slot that a JSON number counts: 1 for 1.0, and `NO_SLOT` for -1, 10**400, 0.5, infinities and NaN."""
+    whole = isinstance(number, int) or number.is_integer()
+    return int(number) if whole and 0 <= number < LAST_SLOT else NO_SLOT
 
 
 def whole_id(text: str) -> int | None:
