@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from discomfort.compiler.cost import SAFE_DEPTH, prompt_seconds
 from discomfort.compiler.diagnostics import render
+from discomfort.compiler.effects import RULES
 from discomfort.compiler.graph import Graph, Link, Literal, NodeId, Step, ancestors, topological_order
 from discomfort.compiler.steps import prompt_depths, prompt_nodes, step_roots
 from discomfort.printable import printable_line
@@ -29,6 +30,7 @@ def explain(plan: Plan) -> str:
         ["gives:", *(_output_line(port) for port in plan.outputs.values())],
         ["could also give (PASSTHRU):", *(_output_line(port) for port in plan.taps.values())],
         ["does:", *_effect_lines(plan)],
+        ["reads files:", *_file_lines(plan)],
         ["names:", *_binding_lines(plan)],
         ["optimised:", *_note_lines(plan)],
         ["runs:", *_step_lines(plan)],
@@ -72,6 +74,16 @@ def _effect_lines(plan: Plan) -> Iterator[str]:
     for node_id in plan.effects:
         node = plan.graph.nodes[node_id]
         yield f"  {node.class_type} ({node_id})"
+
+
+def _file_lines(plan: Plan) -> Iterator[str]:
+    """Yield the nodes whose results depend on files, and when such results are used again."""
+    readers = [node for node in plan.graph.nodes.values() if node.class_type in RULES and RULES[node.class_type].files]
+    for node in readers:
+        yield f"  {node.class_type} ({node.id}): {', '.join(RULES[str(node.class_type)].files)}"
+    if readers:
+        yield "  results are used again while the files hold the same content; a ComfyUI server without our nodes"
+        yield "  does not say what its files hold, so that results are computed in every run there"
 
 
 def _binding_lines(plan: Plan) -> Iterator[str]:
