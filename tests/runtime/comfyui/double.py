@@ -545,6 +545,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     leave_module(
         "folder_paths",
         get_input_directory=lambda: str(base / "input"),
+        get_user_directory=lambda: str(base / "user"),
         annotated_filepath=lambda name: (name, None),
         folder_names_and_paths=folders,
     )
