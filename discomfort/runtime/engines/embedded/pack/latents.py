@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from discomfort.runtime.engines.embedded.pack.batches import batch_range, singles
+from discomfort.runtime.engines.embedded.pack.batches import batch_range
 from discomfort.runtime.engines.embedded.pack.compositing import paste, repeat_to_batch
 from discomfort.runtime.engines.embedded.pack.geometry import QUARTER_TURNS, flipped
 from discomfort.runtime.engines.embedded.pack.protocol import in_order, node
@@ -278,47 +278,52 @@ def set_latent_noise_mask(samples: Latent, mask: Tensor) -> tuple[Latent]:
 @node("RebatchLatents")
 def rebatch_latents(latents: list[Latent], batch_size: list[int]) -> tuple[list[Latent]]:
     """Cut a list of latents into batches of at most `batch_size`, across the old ones where they are of one size."""
-    groups = list[list[Latent]]()
-    done = 0
+    size = batch_size[0]
+    if size == 0:
+        raise ValueError("RebatchLatents needs a batch size other than 0")
+    if size < 0:
+        return ([],)
+    return ([batch for run in _runs_of_one_size(latents) for batch in _batches(run, size)],)
+
+
+def _runs_of_one_size(latents: list[Latent]) -> list[Latent]:
+    """Join neighbours with the same height and width; all get a mask and a `batch_index`, by default their number."""
+    runs, done = list[list[Latent]](), 0
     for latent in latents:
-        for single in _singles(latent, done):
-            shape = single["samples"].shape
-            if not groups or len(groups[-1]) == batch_size[0] or groups[-1][0]["samples"].shape != shape:
-                groups.append([])
-            groups[-1].append(single)
-        done += latent["samples"].shape[0]
-    return ([_joined(group) for group in groups],)
-
-
-def _joined(group: list[Latent]) -> Latent:
-    """Join single latents, each with its `batch_index` as a number; with a mask where one of them has one."""
-    result: Latent = {"samples": torch.cat([single["samples"] for single in group])}
-    if any(single["noise_mask"] is not None for single in group):
-        result["noise_mask"] = torch.cat([_mask_or_ones(single) for single in group])
-    return {**result, "batch_index": [single["batch_index"] for single in group]}
-
-
-def _mask_or_ones(single: Latent) -> Tensor:
-    height, width = single["samples"].shape[-2:]
-    mask: Tensor | None = single["noise_mask"]
-    return torch.ones(1, 1, height * UNIT, width * UNIT) if mask is None else mask
-
-
-def _singles(latent: Latent, first: int) -> list[Latent]:
-    """Split a latent into single ones; without a `batch_index` they are numbered from `first`."""
-    samples, mask = latent["samples"], latent.get("noise_mask")
-    count = samples.shape[0]
-    if mask is not None:
-        size = (samples.shape[-2] * UNIT, samples.shape[-1] * UNIT)
-        if mask.shape[-2:] != size:
-            mask = torch.nn.functional.interpolate(mask.reshape(-1, 1, *mask.shape[-2:]), size=size, mode="bilinear")
-        mask = repeat_to_batch(mask, count)
-    indices = latent.get("batch_index") or range(first, first + count)
-    masks = [None] * count if mask is None else singles(mask)
+        samples = latent["samples"]
+        count = samples.shape[0]
+        indices = latent.get("batch_index") or list(range(done, done + count))
+        if not runs or runs[-1][0]["samples"].shape[-2:] != samples.shape[-2:]:
+            runs.append([])
+        runs[-1].append({"samples": samples, "noise_mask": _mask_for(latent), "batch_index": indices})
+        done += count
     return [
-        {"samples": one, "noise_mask": its_mask, "batch_index": index}
-        for one, its_mask, index in zip(singles(samples), masks, indices, strict=True)
+        {
+            "samples": torch.cat([latent["samples"] for latent in run]),
+            "noise_mask": torch.cat([latent["noise_mask"] for latent in run]),
+            "batch_index": [index for latent in run for index in latent["batch_index"]],
+        }
+        for run in runs
     ]
+
+
+def _mask_for(latent: Latent) -> Tensor:
+    """Return a latent's mask, whatever its size, repeated to the batch; ones of 8 pixels a position without one."""
+    samples: Tensor = latent["samples"]
+    mask: Tensor | None = latent.get("noise_mask")
+    if mask is None:
+        return torch.ones(samples.shape[0], 1, samples.shape[2] * UNIT, samples.shape[3] * UNIT)
+    return mask if mask.shape[0] >= samples.shape[0] else repeat_to_batch(mask, samples.shape[0])
+
+
+def _batches(run: Latent, size: int) -> list[Latent]:
+    batches = []
+    for start in range(0, run["samples"].shape[0], size):
+        batch = {key: values[start : start + size] for key, values in run.items()}
+        if bool((batch["noise_mask"] == 1).all()):
+            del batch["noise_mask"]
+        batches.append(batch)
+    return batches
 
 
 @node("ReplaceVideoLatentFrames")
