@@ -90,9 +90,15 @@ def in_eight_bits(image: Tensor) -> Tensor:
     return (image * 255).clamp(0, 255).floor().float() / 255
 
 
+def _check_box(width: int, height: int) -> None:
+    if width < 0 or height < 0:
+        raise ValueError(f"a box of {width} by {height} pixels cannot be cut out")
+
+
 @node("CenterCropImages")
 def center_crop_images(images: Tensor, width: int, height: int) -> tuple[Tensor]:
     """Cut the middle out of an image, at most its own size; values pass through 8 bits."""
+    _check_box(width, height)
     left, top = max(0, (images.shape[2] - width) // 2), max(0, (images.shape[1] - height) // 2)
     return (in_eight_bits(images[:, top : top + height, left : left + width]),)
 
@@ -100,6 +106,7 @@ def center_crop_images(images: Tensor, width: int, height: int) -> tuple[Tensor]
 @node("RandomCropImages")
 def random_crop_images(images: Tensor, width: int, height: int, seed: int) -> tuple[Tensor]:
     """Cut a box from a random place; the generator is seeded with `seed` modulo 2³²-1. Values pass through 8 bits."""
+    _check_box(width, height)
     generator = np.random.RandomState(seed % (2**32 - 1))
     left = generator.randint(0, max(0, images.shape[2] - width) + 1)
     top = generator.randint(0, max(0, images.shape[1] - height) + 1)
