@@ -1,6 +1,6 @@
 """Compare the pack with a real ComfyUI by hand: python -m tests.runtime.pack.fuzz --comfyui PATH --cases 200.
 
-`--only ImageBlend:17` runs one case again and shows both outcomes.
+`--only ImageBlend:17` runs one case again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> int:
     only, _, seed = (options.only or "").partition(":")
     names = only.split(",") if only else sorted(NODE_CLASS_MAPPINGS)
     seeds = [int(seed)] if seed else list(range(options.first_seed, options.first_seed + options.cases))
-    start, total, results = time.monotonic(), Counter[str](), Counter[str]()
+    start, total, results, stays = time.monotonic(), Counter[str](), Counter[str](), Counter[str]()
     with (
         tempfile.TemporaryDirectory() as folder,
         WorkflowContext(max_ram_gb=0.05) as context,
@@ -41,11 +41,13 @@ def main() -> int:
             verdict = compare_class(name, seeds, real, ours)
             total[name] = len(verdict.differences)
             results.update(verdict.counts)
+            stays.update(verdict.stays)
             print(f"{name}: {dict(verdict.counts)}, {total[name]} differ", flush=True)
             for line in verdict.differences[: options.shown]:
                 print(f"    {line}", flush=True)
     apart = {name: count for name, count in total.items() if count}
     print(f"{len(seeds)} cases each of {len(names)} classes in {time.monotonic() - start:.0f} s: {dict(results)}")
+    print(f"{sum(stays.values())} differ for a reason: {dict(stays)}")
     print(f"{sum(apart.values())} differ: {apart}")
     return bool(apart)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.runtime.pack.fuzz.cases import Case, make_case
 from tests.runtime.pack.fuzz.compare import changed_inputs, differences, failed, shown
+from tests.runtime.pack.fuzz.known import reason_to_differ
 from tests.runtime.pack.fuzz.sides import Ours, RealComfyUI
 
 CHUNK = 50
@@ -15,10 +16,11 @@ CHUNK = 50
 
 @dataclass
 class Verdict:
-    """How the cases of a class went: `gave` a result, `failed` in ComfyUI, `missing` there; and what differs."""
+    """How the cases of a class went: `gave` a result, `failed` in ComfyUI, `missing` there; what differs, and what may."""
 
     counts: Counter[str] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
+    stays: Counter[str] = field(default_factory=Counter)
 
 
 def compare_class(class_type: str, seeds: Sequence[int], real: RealComfyUI, ours: Ours) -> Verdict:
@@ -33,7 +35,9 @@ def compare_class(class_type: str, seeds: Sequence[int], real: RealComfyUI, ours
             verdict.counts["failed" if failed(theirs) else "gave"] += 1
             mine = ours.run(case)
             found = [*differences(theirs, mine), *changed_inputs(case.values, mine.get("inputs", case.values))]
-            if found:
+            if found and (reason := reason_to_differ(case, theirs, mine)):
+                verdict.stays[reason] += 1
+            elif found:
                 verdict.differences.append(f"{case.name}: {shown_inputs(case)} {'; '.join(found)[:1200]}")
     return verdict
 

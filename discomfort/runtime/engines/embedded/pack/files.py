@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
+from torch._tensor_str import printoptions
 
 from discomfort.runtime.engines.embedded.folders import current_folders
 from discomfort.runtime.engines.embedded.pack import safetensors_file
@@ -27,6 +28,9 @@ from discomfort.runtime.engines.embedded.pack.protocol import node
 
 Metadata = Mapping[str, Any] | None
 UiFile = dict[str, str]
+
+SHOWN_EDGE = 6
+"""Values that the text of a large tensor shows at either end of each dimension, as in ComfyUI."""
 
 LONGEST_NAME = 4096
 """Characters of the longest path below a folder."""
@@ -311,7 +315,7 @@ def save_text(
     text: str, filename_prefix: str, format: str, prompt: Metadata = None, extra_pnginfo: Metadata = None
 ) -> dict[str, Any]:
     """Write a text to the output folder; JSON is indented where it can be read."""
-    target = destination(filename_prefix, "output")
+    target = destination(filename_prefix, "output", width=1, height=1)
     path, entry = target.file(0, "{name}_{counter:05}." + format)
     content = text
     if format == "json":
@@ -331,7 +335,8 @@ def _as_text(value: Any) -> str:
     try:
         return json.dumps(value, indent=4, ensure_ascii=False)
     except TypeError:
-        return str(value)
+        with printoptions(edgeitems=SHOWN_EDGE):
+            return str(value)
 
 
 @node("PreviewAny")

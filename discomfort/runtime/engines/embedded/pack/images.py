@@ -11,6 +11,7 @@ from torch import Tensor
 from discomfort.runtime.engines.embedded.pack.files import check_picture
 from discomfort.runtime.engines.embedded.pack.protocol import node
 from discomfort.runtime.engines.embedded.pack.resampling import (
+    lanczos,
     missing_size,
     resample,
     resample_image,
@@ -187,7 +188,7 @@ def _cover(input: Tensor, width: int, height: int, method: str) -> Tensor:
 
 def _resize_with_pillow(image: Tensor, width: int, height: int) -> Tensor:
     check_picture(image)
-    return resample_image(image, width, height, "lanczos").float()
+    return lanczos(image.movedim(-1, 1), width, height).movedim(1, -1)
 
 
 @node("ResizeImagesByShorterEdge")

@@ -23,14 +23,17 @@ def crop_to_aspect(samples: Tensor, width: int, height: int) -> Tensor:
 
 
 def lanczos(samples: Tensor, width: int, height: int) -> Tensor:
-    """Resample [batch, channel, height, width] with Pillow's Lanczos filter; values pass through 8 bits a channel."""
+    """Resample [batch, channel, height, width] with Pillow's Lanczos filter; values pass through 8 bits a channel.
+
+    Gives float32.
+    """
     resized = []
     for sample in samples:
         pixels = np.clip(255.0 * sample.movedim(0, -1).cpu().numpy(), 0, 255).astype(np.uint8)
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
         array = np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS)).astype(np.float32) / 255.0
         resized.append(torch.from_numpy(np.atleast_3d(array)).movedim(-1, 0))
-    return torch.stack(resized).to(samples.device, samples.dtype)
+    return torch.stack(resized).to(samples.device)
 
 
 def _slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
@@ -93,7 +96,7 @@ def resample(samples: Tensor, width: int, height: int, method: str, crop: str = 
     if crop == "center":
         samples = crop_to_aspect(samples, width, height)
     if method == "lanczos":
-        return lanczos(samples, width, height)
+        return lanczos(samples, width, height).to(samples.dtype)
     if method == "bislerp":
         return bislerp(samples, width, height)
     return torch.nn.functional.interpolate(samples, size=(height, width), mode=method)
