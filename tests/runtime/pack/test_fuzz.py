@@ -1,7 +1,7 @@
 """Every class of the pack against a real ComfyUI: what comes of random inputs is the same, failures too.
 
-`DISCOMFORT_FUZZ_CASES` says how many cases a class (10), `DISCOMFORT_FUZZ_FIRST_SEED` where they begin (0). A failure names
-class and seed; `python -m tests.runtime.pack.fuzz --comfyui PATH --only CLASS:SEED` runs that case again.
+`DISCOMFORT_FUZZ_CASES` says how many cases a class (10), `DISCOMFORT_FUZZ_FIRST_SEED` where they begin (0). A failure
+names class and seed; `python -m tests.runtime.pack.fuzz --comfyui PATH --only CLASS:SEED` runs that case again.
 """
 
 from __future__ import annotations

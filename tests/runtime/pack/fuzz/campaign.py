@@ -16,7 +16,7 @@ CHUNK = 50
 
 @dataclass
 class Verdict:
-    """How the cases of a class went: `gave` a result, `failed` in ComfyUI, `missing` there; what differs, and what may."""
+    """How the cases of a class went: `gave` a result, `failed` in ComfyUI, `missing` there; what differs, what may."""
 
     counts: Counter[str] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
