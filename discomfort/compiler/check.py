@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from discomfort.compiler.catalog import InputSpec
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity, did_you_mean, near_misses
 from discomfort.compiler.effects import LOADER_CLASS, PORT_CLASS, SAVER_CLASS
+from discomfort.compiler.frontend.numbers import LAST_SLOT
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Param, ancestors
 from discomfort.compiler.literals import literal_problem
 from discomfort.compiler.ports import PlaceOf
-from discomfort.compiler.reading import LAST_SLOT
 from discomfort.compiler.types import (
     MATCH_TYPE,
     Signatures,

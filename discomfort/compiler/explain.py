@@ -78,9 +78,12 @@ def _effect_lines(plan: Plan) -> Iterator[str]:
 
 def _file_lines(plan: Plan) -> Iterator[str]:
     """Yield the nodes whose results depend on files, and when such results are used again."""
-    readers = [node for node in plan.graph.nodes.values() if node.class_type in RULES and RULES[node.class_type].files]
-    for node in readers:
-        yield f"  {node.class_type} ({node.id}): {', '.join(RULES[str(node.class_type)].files)}"
+    files = {
+        node.id: RULES[kind].files for node in plan.graph.nodes.values() if (kind := node.class_type or "") in RULES
+    }
+    readers = [node_id for node_id, names in files.items() if names]
+    for node_id in readers:
+        yield f"  {plan.graph.nodes[node_id].class_type} ({node_id}): {', '.join(files[node_id])}"
     if readers:
         yield "  results are used again while the files hold the same content; a ComfyUI server without our nodes"
         yield "  does not say what its files hold, so that results are computed in every run there"
