@@ -6,9 +6,10 @@ import asyncio
 import contextvars
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,7 +67,7 @@ class EmbeddedEngine:
         self._pool: ThreadPoolExecutor | None = None
         self._described: dict[str, Any] = {}
         self._catalog: Catalog | None = None
-        self._sources = NodeSources(FolderFinder(folders), self._python_module)
+        self._sources = NodeSources(FolderFinder(folders), partial(_origin, self._registered))
 
     def register(self, classes: Mapping[str, Any] | str | os.PathLike[str]) -> tuple[str, ...]:
         """Add node classes, and return their names; a name that is known already is replaced.
@@ -189,10 +190,6 @@ class EmbeddedEngine:
     def _known_classes(self) -> Mapping[str, Any]:
         return self._classes or {}
 
-    def _python_module(self, name: str, node_class: Any) -> str:
-        """Return where a class comes from, as its description says."""
-        return "custom_nodes" if name in self._registered else "nodes"
-
     def _read_catalog(self) -> Catalog:
         """Describe what may have changed; the same catalog is returned while nothing has."""
         pack = self._pack
@@ -215,3 +212,8 @@ class EmbeddedEngine:
         brought = {name: entry for name, entry in self._described.items() if name in self._registered}
         pack = {name: entry for name, entry in self._described.items() if name not in self._registered}
         return Catalog(pack).merged(usable_entries(brought, "<registered classes>"))
+
+
+def _origin(registered: Container[str], name: str, node_class: Any) -> str:
+    """Return where a class comes from, as its description says; no method, which would keep the engine in a cycle."""
+    return "custom_nodes" if name in registered else "nodes"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +91,9 @@ class InProcessEngine(EmbeddedEngine):
         calls = Calls(load_checkout(self._path, self._arguments))
         own = natives.native_classes(self._read_catalog, self._known_classes)
         self._classes = _Classes(calls, {**self._registered, **own})
-        self._sources = NodeSources(ComfyFolders(calls.checkout.folder_paths), self._python_module)
+        self._sources = NodeSources(ComfyFolders(calls.checkout.folder_paths), partial(_origin, self._registered))
         self._calls, self._listener = calls, _Listener(calls)
         self._supplier = self._supplier._replace(checks_combos=_checks_combos(calls.checkout))
-
-    def _python_module(self, name: str, node_class: Any) -> str:
-        return "custom_nodes" if name in self._registered else python_module(getattr(node_class, "node_class", None))
 
     def _read_catalog(self) -> Catalog:
         assert isinstance(self._classes, _Classes)
@@ -216,3 +214,8 @@ def _tell(node: str | None, value: float, maximum: float) -> None:
     running = current.get()
     if running is not None:
         running.run.report(running.node if node is None else node, value, maximum)
+
+
+def _origin(registered: Container[str], name: str, node_class: Any) -> str:
+    """Return where a class comes from; no method, which would keep the engine in a cycle."""
+    return "custom_nodes" if name in registered else python_module(getattr(node_class, "node_class", None))
