@@ -89,9 +89,9 @@ class OpenContext:
 
     def _after_fork(self) -> None:
         """In a child process: what the parent owns is not ours, and its locks are not ours to share."""
-        self._finalizer.detach()
+        was_open = self._finalizer.detach() is not None
         self._member.forget()
-        if self._owner is not None:
+        if was_open and self._owner is not None:  # once shut down, its number may be that of another file by now
             os.close(self._owner)
         if not self._index.closed:
             self._open(self._run, None, create=False)
