@@ -7,7 +7,7 @@ and the node that misses it says what to install.
 
 from __future__ import annotations
 
-from comfy_nodes.editor_routes import add_editor_routes
+from comfy_nodes import editor_routes, fingerprints, validation  # noqa: F401  (their routes are declared by being imported)
 from comfy_nodes.exchange import DiscomfortContextLoader, DiscomfortContextSaver
 from comfy_nodes.port import DiscomfortPort
 from comfy_nodes.routes import add_routes
@@ -31,7 +31,6 @@ WEB_DIRECTORY = "./web"
 """Where the editor's part lies, relative to this package. The injecting package gives it as an absolute path."""
 
 add_routes()
-add_editor_routes()
 watch_prompts()
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]

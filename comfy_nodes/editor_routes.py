@@ -1,45 +1,37 @@
 """The HTTP routes that our extension of the editor asks: which workflows there are, and what ports one has.
 
-They want no token: an editor has none, and they tell no more than ComfyUI's own routes, whose files they name.
+They want no token: an editor has none. They tell no more than ComfyUI's own routes, of files in ComfyUI's own folders.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from comfy_nodes.installed import installed_catalog, workflow_folders
-from comfy_nodes.registry import prompt_server
-
-if TYPE_CHECKING:
-    from aiohttp.web import Request, Response
+from comfy_nodes.guard import Answer, Asked, Refused, open_route
+from comfy_nodes.installed import installed_catalog, workflow_file, workflow_folders
 
 
-def add_editor_routes() -> None:
-    """Add the routes to the ComfyUI server of this process; does nothing where there is none."""
-    server = prompt_server()
-    if server is not None:
-        server.routes.get("/discomfort/workflows")(workflows)
-        server.routes.get("/discomfort/ports")(ports)
-
-
-async def workflows(_request: Request) -> Response:
+@open_route("GET", "/discomfort/workflows")
+async def workflows(_asked: Asked) -> Answer:
     """Answer with the names of the workflows that a DiscomfortTestRunner finds."""
     return await _answer(_list)
 
 
-async def ports(request: Request) -> Response:
+@open_route("GET", "/discomfort/ports")
+async def ports(asked: Asked) -> Answer:
     """Answer with the ports of `?workflow=NAME`: `{"inputs": [{name, type, required}], "outputs": [{name, type}]}`."""
-    return await _answer(_describe, request.query.get("workflow", ""))
+    return await _answer(_describe, asked.request.query.get("workflow", ""))
 
 
-async def _answer(work: Any, *arguments: str) -> Response:
-    from aiohttp import web
-
+async def _answer(work: Callable[..., Answer], *arguments: str) -> Answer:
     try:
-        return web.json_response(await asyncio.to_thread(work, *arguments))
+        return await asyncio.to_thread(work, *arguments)
     except (ImportError, OSError, ValueError) as error:
-        return web.json_response({"error": str(error)}, status=422)
+        raise Refused(422, str(error)) from error
+    except Exception as error:
+        raise Refused(422, f"the workflow cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _list() -> list[str]:
@@ -49,6 +41,6 @@ def _list() -> list[str]:
 
 
 def _describe(workflow: str) -> dict[str, Any]:
-    from discomfort.compiler.subworkflow import compile_subworkflow, describe_ports, find_workflow
+    from discomfort.compiler.subworkflow import compile_subworkflow, describe_ports
 
-    return describe_ports(compile_subworkflow(find_workflow(workflow, workflow_folders()), installed_catalog()))
+    return describe_ports(compile_subworkflow(workflow_file(workflow), installed_catalog()))

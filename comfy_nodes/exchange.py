@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_nodes.anytype import ANY
-from comfy_nodes.registry import REGISTRY, running_context_key
+from comfy_nodes.anytype import ANY, LoaderTypes
+from comfy_nodes.registry import REGISTRY
+from comfy_nodes.tickets import TICKETS
 
 
 def values_type() -> type[list[Any]]:
@@ -15,15 +16,41 @@ def values_type() -> type[list[Any]]:
     return ValueList
 
 
+def _may_read(digest: str | None) -> bool:
+    try:
+        return digest in TICKETS.of_running_prompt().digests
+    except LookupError:
+        return False
+
+
+class _Granted(str):
+    """A text that equals its own kind only, which no prompt can hold, since JSON gives plain text.
+
+    Where a node of a prompt holds `is_changed`, ComfyUI's cache takes that for the answer of IS_CHANGED.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Granted)
+
+    def __ne__(self, other: object) -> bool:
+        return not isinstance(other, _Granted)
+
+    def __hash__(self) -> int:
+        return hash(_Granted)
+
+
 class DiscomfortContextLoader:
     """Gives the value with a content digest; a list of values as several, so that what follows runs for each.
 
-    The digest is all that the prompt holds, so ComfyUI's cache hits exactly when the content is equal.
+    The digest is all that the prompt holds, so ComfyUI's cache hits exactly when the content is equal. For a prompt
+    without a ticket for the value it never hits: neither the value nor what was made of it is in the cache for that.
     """
 
     CATEGORY = "discomfort/internal"
     DESCRIPTION = "Put in by Discomfort when it sends a prompt: gives a value of the running context."
-    RETURN_TYPES = (ANY,)
+    RETURN_TYPES = LoaderTypes((ANY,))
     RETURN_NAMES = ("value",)
     OUTPUT_IS_LIST = (True,)
     FUNCTION = "load"
@@ -37,18 +64,26 @@ class DiscomfortContextLoader:
             }
         }
 
+    @classmethod
+    def IS_CHANGED(cls, digest: str | None = None, **_inputs: object) -> str | float:
+        """Answer what never changes to a prompt that may read the value, and to others what never is the same."""
+        return _Granted() if _may_read(digest) else float("nan")  # a new one each time: one object equals itself
+
     def load(self, digest: str, value_type: str) -> tuple[list[Any]]:
         """Return the value with this digest, as a node does whose output is a list.
 
         Raises:
-            RuntimeError: no attached context holds it.
+            RuntimeError: the prompt may not read it, or its context does not hold it.
         """
         try:
-            value = REGISTRY.value(digest, running_context_key())
+            ticket = TICKETS.of_running_prompt()
+            if digest not in ticket.digests:
+                raise LookupError(f"the prompt was not registered to read the value with digest {digest}")
+            value = REGISTRY.value(ticket.key, digest)
         except LookupError as error:
             raise RuntimeError(
                 f"DiscomfortContextLoader: {error} (expected type {value_type}). Prompts with this node run through "
-                "Discomfort.run() or plan.run(ctx), which attach the context first."
+                "Discomfort.run() or plan.run(ctx), which register them first."
             ) from error
         return (value if isinstance(value, values_type()) else [value],)
 
@@ -81,6 +116,19 @@ class DiscomfortContextSaver:
         return float("nan")
 
     def save(self, value: list[Any], name: list[str]) -> dict[str, dict[str, list[dict[str, str]]]]:
-        """Store `value`, a list as every node output is one to ComfyUI; a list of one is stored as its item."""
-        digest = REGISTRY.store(running_context_key(), value[0] if len(value) == 1 else values_type()(value))
+        """Store `value`, a list as every node output is one to ComfyUI; a list of one is stored as its item.
+
+        Raises:
+            RuntimeError: the prompt may not store anything under this name, or its context is gone.
+        """
+        try:
+            ticket = TICKETS.of_running_prompt()
+            if name[0] not in ticket.names:
+                raise LookupError(f"the prompt was not registered to store {name[0]!r}")
+            digest = REGISTRY.store(ticket.key, value[0] if len(value) == 1 else values_type()(value), ticket.letterbox)
+        except LookupError as error:
+            raise RuntimeError(
+                f"DiscomfortContextSaver: {error}. Prompts with this node run through Discomfort.run() or "
+                "plan.run(ctx), which register them first."
+            ) from error
         return {"ui": {"discomfort": [{"name": name[0], "digest": digest}]}}

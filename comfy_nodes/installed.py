@@ -20,14 +20,25 @@ def workflow_folders() -> list[Path]:
     return [*(folder for folder in folders if folder.is_dir()), Path(folder_paths.get_input_directory())]
 
 
+def workflow_file(name: str) -> Path:
+    """Return the file of a workflow that is named below those folders.
+
+    Raises:
+        SubWorkflowError: there is none, or the name leads elsewhere.
+    """
+    from discomfort.compiler.subworkflow import find_workflow_below
+
+    return find_workflow_below(name, workflow_folders())
+
+
 def installed_catalog() -> Catalog:
     """Return the node classes of this ComfyUI; each is described, its lists of files too, when it is looked up."""
-    from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.checked_catalog import LiveCatalog
 
-    class LiveCatalog(Catalog):
+    class InstalledCatalog(LiveCatalog):
         digest = ""  # describes every class, and plans made here are never stored
 
-    return LiveCatalog(_ObjectInfo(sys.modules["nodes"].NODE_CLASS_MAPPINGS))
+    return InstalledCatalog(_ObjectInfo(sys.modules["nodes"].NODE_CLASS_MAPPINGS), "this ComfyUI")
 
 
 def ask_whether_changed(class_type: str, inputs: Mapping[str, Any]) -> Any:
@@ -46,11 +57,13 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
         self._classes = classes
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
+        from discomfort.node_origin import python_module
+
         node_class = self._classes[name]
         describe = getattr(node_class, "GET_NODE_INFO_V1", None)
         if describe is not None:
             described: dict[str, Any] = describe()
-            return described
+            return {**described, "python_module": python_module(node_class)}
         types = list(node_class.RETURN_TYPES)
         names = list(getattr(node_class, "RETURN_NAMES", None) or types)
         return {
@@ -61,7 +74,7 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
             "output_node": bool(getattr(node_class, "OUTPUT_NODE", False)),
             "is_input_list": bool(getattr(node_class, "INPUT_IS_LIST", False)),
             "display_name": name,
-            "python_module": getattr(node_class, "RELATIVE_PYTHON_MODULE", "nodes"),
+            "python_module": python_module(node_class),
         }
 
     def __contains__(self, name: object) -> bool:

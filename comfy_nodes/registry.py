@@ -1,8 +1,7 @@
-"""Which context the prompts of this ComfyUI server's clients use.
+"""The contexts that clients of this ComfyUI server have attached.
 
-A client attaches a context over HTTP, under a key of its choice, before it queues prompts, and sends that key beside
-each prompt (`extra_data`, which ComfyUI keeps in its queue and history but never writes into an image). So prompts name
-no context: loaders ask for a content digest, savers store in the context of the prompt that is running.
+A client attaches a context over HTTP, under a key of its choice that no prompt holds. Which prompt uses which context,
+and for what, is said by its ticket (`tickets.py`).
 """
 
 from __future__ import annotations
@@ -17,9 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
-
-CONTEXT_KEY = "discomfort_context"
-"""The key of a prompt's `extra_data` under which a client names its context."""
 
 ABSENCE_SECONDS = 120.0
 """How long the contexts of a client whose websocket is gone are kept: it may reconnect."""
@@ -89,50 +85,82 @@ class Registry:
     def __len__(self) -> int:
         return len(self._attachments)
 
-    def context(self, key: str | None) -> WorkflowContext:
+    def context(self, key: str) -> WorkflowContext:
         """Return the context attached as `key`.
 
         Raises:
             LookupError: there is none.
         """
         with self._lock:
-            attachment = self._attachments.get(key) if key is not None else None
+            attachment = self._attachments.get(key)
         if attachment is None:
-            raise LookupError("no Discomfort context is attached to this ComfyUI server for this prompt")
+            raise LookupError("the Discomfort context of this prompt is no longer attached to this ComfyUI server")
         return attachment.context
 
-    def store(self, key: str | None, value: Any) -> str:
-        """Store a value in the context attached as `key` and return its digest; it is held there.
+    def store(self, key: str, value: Any, letterbox: str = "") -> str:
+        """Store a value in the context attached as `key` and return its digest.
+
+        It is kept there in the letterbox of the client that owns the context, or, where we do, among the last
+        HELD_VALUES.
+
+        Raises:
+            LookupError: no context is attached as `key`, or the client does not want the value any more.
+        """
+        context = self.context(key)
+        with self._lock:
+            attachment = self._attachments.get(key)
+            ours = attachment is not None and attachment.held is not None
+        digest = context.put_value(value, letterbox=None if ours or not letterbox else letterbox)
+        self._hold(key, digest)
+        return digest
+
+    def keep(self, key: str, digest: str) -> str:
+        """Keep a value that cannot travel; return the name of its class.
+
+        What stands in for it at the client has a digest of its own, by which `value` finds it from here on.
+
+        Raises:
+            LookupError: no context is attached as `key`, or it does not hold the value.
+        """
+        from discomfort.context.codec import describe_value
+        from discomfort.context.opaque import ServerValue
+
+        context = self.context(key)
+        kind = describe_value(context.get_value(digest))
+        self._hold(key, context.put_value(ServerValue(digest, kind, key)))
+        return kind
+
+    def holds(self, key: str, digest: str) -> bool:
+        """Return whether the context attached as `key` holds a value, or one that is kept here in its place.
 
         Raises:
             LookupError: no context is attached as `key`.
         """
         context = self.context(key)
-        digest = context.put_value(value)
+        kept = context.server_value(digest)
+        return context.has_value(digest if kept is None else kept.digest)
+
+    def _hold(self, key: str, digest: str) -> None:
+        """Count a value that was put into a context of our own, and let the oldest go where there are too many."""
         with self._lock:
-            attachment = self._attachments.get(str(key))
+            attachment = self._attachments.get(key)
             if attachment is not None and attachment.held is not None:
                 attachment.held.append(digest)
                 if len(attachment.held) > HELD_VALUES:
-                    context.release_value(attachment.held.popleft())
-        return digest
+                    attachment.context.release_value(attachment.held.popleft())
 
-    def value(self, digest: str, key: str | None) -> Any:
-        """Return the value with this content digest: from the context attached as `key`, or else from any other.
-
-        Equal digests mean equal contents, so it does not matter whose copy is read.
+    def value(self, key: str, digest: str) -> Any:
+        """Return the value with this content digest from the context attached as `key`.
 
         Raises:
-            LookupError: no attached context holds it.
+            LookupError: no context is attached as `key`, or it does not hold the value.
         """
-        with self._lock:
-            own_first = sorted(self._attachments.items(), key=lambda item: item[0] != key)
-        for _, attachment in own_first:
-            try:
-                return attachment.context.get_value(digest)
-            except KeyError:
-                continue
-        raise LookupError(f"no context attached to this ComfyUI server holds a value with digest {digest}")
+        context = self.context(key)
+        try:
+            kept = context.server_value(digest)
+            return context.get_value(digest if kept is None else kept.digest)
+        except KeyError as error:
+            raise LookupError(f"the context of this prompt holds no value with digest {digest}") from error
 
 
 REGISTRY = Registry()
@@ -140,16 +168,6 @@ REGISTRY = Registry()
 
 
 def prompt_server() -> Any | None:
-    """Return ComfyUI's server object, or None in a process that is no ComfyUI server."""
+    """Return ComfyUI's server object, or None in a process that is not a ComfyUI server."""
     module = sys.modules.get("server")
     return getattr(getattr(module, "PromptServer", None), "instance", None)
-
-
-def running_context_key() -> str | None:
-    """Return the context key that came with the prompt which this server is running, or None."""
-    queue = getattr(prompt_server(), "prompt_queue", None)
-    for item in list(getattr(queue, "currently_running", {}).values()):
-        for part in item:
-            if isinstance(part, Mapping) and isinstance(part.get(CONTEXT_KEY), str):
-                return str(part[CONTEXT_KEY])
-    return None

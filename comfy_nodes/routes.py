@@ -1,171 +1,189 @@
 """The HTTP routes by which a Discomfort client attaches its context to this ComfyUI server.
 
-All but `/discomfort/info` want the server's token as `Authorization: Bearer …`. Values travel in the context's wire
+All but `/discomfort/info` are for clients that know the token; see `guard.py`. Values travel in the context's wire
 format, which holds JSON and tensors and is never unpickled.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import threading
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
+from comfy_nodes.guard import Answer, Asked, Guard, Refused, guarded_route, open_route
+from comfy_nodes.hosts import AllowedHosts
 from comfy_nodes.registry import REGISTRY, prompt_server
+from comfy_nodes.tickets import TICKETS, Ticket, watch_arrivals
 from comfy_nodes.tokens import ServerToken
 
-if TYPE_CHECKING:
-    from aiohttp.web import Request, Response, StreamResponse
-
-    Handler: TypeAlias = Callable[[Request], Awaitable[StreamResponse]]
-
-PROTOCOL = 1
+PROTOCOL = 2
 """Counted up when routes or node inputs change so that an older client could not use them."""
+
+KEY = r"[0-9a-f]{32}"
+"""The form of a context's key."""
+
+DIGEST = r"d1-[0-9a-f]{32}"
+"""The form of a value's content digest."""
+
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""The form of a prompt's id, as ComfyUI wants it."""
+
+MAX_VALUE_BYTES = 16 * 2**30
+"""How large a value in wire format may be."""
 
 SWEEP_SECONDS = 30.0
 _log = logging.getLogger("discomfort")
 
 
 def add_routes() -> None:
-    """Add the routes to the ComfyUI server of this process; does nothing where there is none."""
+    """Add every route of ours to the ComfyUI server of this process; does nothing where there is none."""
     server = prompt_server()
     if server is None:
         return
     token = ServerToken()
     if token.file is not None:
         _log.info("[discomfort] programs of other users or machines need the token in %s", token.file)
-    routes = Routes(server, token)
-    table = server.routes
-    table.get("/discomfort/info")(routes.info)
-    table.post("/discomfort/attach")(routes.guarded(routes.attach))
-    table.post("/discomfort/detach")(routes.guarded(routes.detach))
-    table.post("/discomfort/missing")(routes.guarded(routes.missing))
-    table.put("/discomfort/values/{key}/{digest}")(routes.guarded(routes.put_value))
-    table.get("/discomfort/values/{key}/{digest}")(routes.guarded(routes.get_value))
+    watch_arrivals()
+    Guard(token, AllowedHosts.of_this_server()).add_routes(server.routes)
 
 
-class Routes:
-    """The handlers, with what they share."""
+@open_route("GET", "/discomfort/info")
+async def info(asked: Asked) -> Answer:
+    """Say who we are, what a proof needs, and whether the thread that runs prompts is alive (null: cannot tell)."""
+    from aiohttp import web
 
-    def __init__(self, server: Any, token: ServerToken) -> None:
-        self._server = server
-        self._token = token
-        self._sweeping = False
-        self._worker_was_seen = False
+    from discomfort._version import __version__
 
-    def guarded(self, handler: Handler) -> Handler:
-        """Return `handler` behind the token."""
-        from aiohttp import web
+    answer = {
+        "discomfort": __version__,
+        "protocol": PROTOCOL,
+        "server": asked.guard.server_name,
+        "nonce": asked.guard.new_nonce(),
+        "worker_alive": _worker.is_alive(),
+    }
+    return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
-        expected = f"Bearer {self._token.token}".encode()
 
-        async def check(request: Request) -> StreamResponse:
-            given = request.headers.get("Authorization", "").encode()
-            if not hmac.compare_digest(given, expected):
-                return web.json_response({"error": "the token is missing or wrong"}, status=401)
-            return await handler(request)
+@guarded_route("POST", "/discomfort/attach")
+async def attach(asked: Asked) -> Answer:
+    """Attach a context: `{"key": …, "client": id, "handle": …}`; handle null: a new one in this process."""
+    key, client, handle = asked.text("key", KEY), asked.text("client"), asked.mapping("handle")
+    try:
+        await asyncio.to_thread(REGISTRY.attach, key, client, handle)
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, ImportError) as error:
+        raise Refused(409, f"{type(error).__name__}: {error}") from error
+    _sweep.later()
+    return {"attached": True}
 
-        return check
 
-    async def info(self, _request: Request) -> Response:
-        """Say who we are, and whether the thread that runs prompts is alive (null: cannot tell)."""
-        from aiohttp import web
+@guarded_route("POST", "/discomfort/detach")
+async def detach(asked: Asked) -> Answer:
+    """Release a context: `{"key": …}`."""
+    key = asked.text("key", KEY)
+    TICKETS.revoke(key)
+    await asyncio.to_thread(REGISTRY.detach, key)
+    return {"attached": False}
 
-        from discomfort._version import __version__
 
-        return web.json_response(
-            {
-                "discomfort": __version__,
-                "protocol": PROTOCOL,
-                "server": self._token.server_name,
-                "worker_alive": self._worker_alive(),
-            }
-        )
+@guarded_route("POST", "/discomfort/tickets", max_bytes=2**26)
+async def register(asked: Asked) -> Answer:
+    """Register a prompt that is about to be queued, and answer which values it needs that its context lacks.
 
-    def _worker_alive(self) -> bool | None:
+    `{"key": …, "prompt_id": …, "prompt": digest, "digests": [what it reads], "names": [under which it stores],
+    "letterbox": where the context keeps what it stores}`
+    """
+    key, digests = asked.text("key", KEY), asked.texts("digests", DIGEST, limit=2**18)
+    names = asked.texts("names", r"(?s:.{0,4096})", limit=2**16)
+    try:
+        REGISTRY.context(key)  # raises where it is not attached, also for a prompt that reads nothing
+        missing = [digest for digest in digests if not REGISTRY.holds(key, digest)]
+        prompt, letterbox = asked.text("prompt", r"[0-9a-f]{64}"), asked.text("letterbox", r"[0-9a-f.]{0,64}")
+        ticket = Ticket(key, prompt, frozenset(digests), frozenset(names), letterbox)
+        TICKETS.register(asked.text("prompt_id", UUID), ticket)
+    except LookupError as error:
+        raise Refused(404, str(error)) from error
+    except ValueError as error:
+        raise Refused(409, str(error)) from error
+    return {"missing": missing}
+
+
+@guarded_route("PUT", "/discomfort/values/{key}/{digest}", streamed=True)
+async def put_value(asked: Asked) -> Answer:
+    """Store a value that the client sends in wire format; refuse one that is not what its digest says."""
+    key, expected = asked.part("key", KEY), asked.part("digest", DIGEST)
+    wire = await asked.body(MAX_VALUE_BYTES)
+    try:
+        digest = await asyncio.to_thread(_store, key, wire)
+        TICKETS.keep(key)
+    except LookupError as error:
+        raise Refused(404, str(error)) from error
+    except ValueError as error:
+        raise Refused(400, f"not a value in wire format: {error}") from error
+    except OSError as error:
+        raise Refused(507, f"cannot store the value: {error}") from error
+    if digest != expected:
+        raise Refused(422, f"its content has digest {digest}")
+    return {"digest": digest}
+
+
+@guarded_route("GET", "/discomfort/values/{key}/{digest}")
+async def get_value(asked: Asked) -> Answer:
+    """Answer with a value of the context in wire format; one that cannot travel is kept, and its class named."""
+    from aiohttp import web
+
+    key, digest = asked.part("key", KEY), asked.part("digest", DIGEST)
+    try:
+        wire = await asyncio.to_thread(_fetch, key, digest)
+    except LookupError as error:
+        raise Refused(404, str(error)) from error
+    except TypeError as error:
+        kept = await asyncio.to_thread(REGISTRY.keep, key, digest)
+        return web.json_response({"error": f"cannot travel over a network: {error}", "kept": kept}, status=422)
+    except ValueError as error:
+        raise Refused(422, f"cannot be read: {error}") from error
+    return web.Response(body=wire, content_type="application/octet-stream")
+
+
+class _Worker:
+    """Whether the thread that runs prompts is alive."""
+
+    def __init__(self) -> None:
+        self._was_seen = False
+
+    def is_alive(self) -> bool | None:
+        """Return whether it is; None where there never was a thread of its name."""
         alive = any("prompt_worker" in thread.name for thread in threading.enumerate())
-        self._worker_was_seen = self._worker_was_seen or alive
-        return alive if self._worker_was_seen else None
+        self._was_seen = self._was_seen or alive
+        return alive if self._was_seen else None
 
-    async def attach(self, request: Request) -> Response:
-        """Attach a context: `{"key": …, "client": id, "handle": …}`; handle null: a new one in this process."""
-        from aiohttp import web
 
-        asked = await request.json()
-        try:
-            await asyncio.to_thread(REGISTRY.attach, str(asked["key"]), str(asked["client"]), asked["handle"])
-        except (OSError, LookupError, ValueError, RuntimeError, ImportError) as error:
-            return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=409)
-        self._sweep_later()
-        return web.json_response({"attached": True})
+class _Sweep:
+    """Releases what clients left that are gone, as long as a context is attached."""
 
-    async def detach(self, request: Request) -> Response:
-        """Let go of a context: `{"key": …}`."""
-        from aiohttp import web
+    def __init__(self) -> None:
+        self._is_due = False
 
-        asked = await request.json()
-        await asyncio.to_thread(REGISTRY.detach, str(asked["key"]))
-        return web.json_response({"attached": False})
+    def later(self) -> None:
+        """Sweep in a while."""
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._now)
 
-    async def missing(self, request: Request) -> Response:
-        """Answer which of `{"key": …, "digests": […]}` the context does not hold."""
-        from aiohttp import web
-
-        asked = await request.json()
-        try:
-            context = REGISTRY.context(str(asked["key"]))
-        except LookupError as error:
-            return web.json_response({"error": str(error)}, status=404)
-        missing = [digest for digest in asked["digests"] if not context.has_value(str(digest))]
-        return web.json_response({"missing": missing})
-
-    async def put_value(self, request: Request) -> Response:
-        """Store a value that the client sends in wire format; refuse one that is not what its digest says."""
-        from aiohttp import web
-
-        wire = bytearray()
-        async for chunk in request.content.iter_any():  # streamed: the server's upload limit is for its own routes
-            wire += chunk
-        try:
-            digest = await asyncio.to_thread(_store, request.match_info["key"], bytes(wire))
-        except LookupError as error:
-            return web.json_response({"error": str(error)}, status=404)
-        except ValueError as error:
-            return web.json_response({"error": f"not a value in wire format: {error}"}, status=400)
-        except OSError as error:
-            return web.json_response({"error": f"cannot store the value: {error}"}, status=507)
-        if digest != request.match_info["digest"]:
-            return web.json_response({"error": f"its content has digest {digest}"}, status=422)
-        return web.json_response({"digest": digest})
-
-    async def get_value(self, request: Request) -> Response:
-        """Answer with a value of the context in wire format."""
-        from aiohttp import web
-
-        try:
-            wire = await asyncio.to_thread(_fetch, request.match_info["key"], request.match_info["digest"])
-        except LookupError as error:
-            return web.json_response({"error": str(error)}, status=404)
-        except (TypeError, ValueError) as error:
-            return web.json_response({"error": f"cannot travel over a network: {error}"}, status=422)
-        return web.Response(body=wire, content_type="application/octet-stream")
-
-    def _sweep_later(self) -> None:
-        if not self._sweeping:
-            self._sweeping = True
-            asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
-
-    def _sweep(self) -> None:
-        """Let go of what clients left that are gone, as long as anybody is attached."""
-        REGISTRY.detach_absent(set(self._server.sockets))
-        self._sweeping = False
+    def _now(self) -> None:
+        sockets: Mapping[str, Any] = getattr(prompt_server(), "sockets", {})
+        REGISTRY.detach_absent(set(sockets))
+        TICKETS.clean()
+        self._is_due = False
         if len(REGISTRY):
-            self._sweep_later()
+            self.later()
 
 
-def _store(key: str, wire: bytes) -> str:
+_worker, _sweep = _Worker(), _Sweep()
+
+
+def _store(key: str, wire: bytearray) -> str:
     from discomfort.context.wire import decode_wire
 
     return REGISTRY.store(key, decode_wire(wire))

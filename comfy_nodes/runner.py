@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from comfy_nodes.anytype import ANY
-from comfy_nodes.installed import ask_whether_changed, installed_catalog, workflow_folders
+from comfy_nodes.installed import ask_whether_changed, installed_catalog, workflow_file
 from comfy_nodes.registry import prompt_server
 
 if TYPE_CHECKING:
@@ -30,12 +29,13 @@ class PortInputs(dict[str, tuple[Any, ...]]):
     _names: ClassVar[OrderedDict[str, None]] = OrderedDict()
 
     @classmethod
-    def remember(cls, message: dict[str, Any]) -> dict[str, Any]:
+    def remember(cls, message: Any) -> Any:
         """Note the ports in a prompt that is being queued; `message` is what the client sent and is given back."""
-        prompt = message.get("prompt")
+        prompt = message.get("prompt") if isinstance(message, dict) else None
         for node in prompt.values() if isinstance(prompt, dict) else ():
-            if isinstance(node, dict) and node.get("class_type") == CLASS_NAME and isinstance(node["inputs"], dict):
-                for name in node["inputs"]:
+            if isinstance(node, dict) and node.get("class_type") == CLASS_NAME:
+                inputs = node.get("inputs")
+                for name in inputs if isinstance(inputs, dict) else ():
                     cls._names[name] = None
                     cls._names.move_to_end(name)
         while len(cls._names) > REMEMBERED_NAMES:
@@ -69,7 +69,7 @@ class DiscomfortTestRunner:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Mapping[str, Any]]:
-        tooltip = "A workflow file: its path below your saved workflows or the input folder, or an absolute path."
+        tooltip = "A workflow file: its path below your saved workflows or the input folder."
         return {
             "required": {"workflow": ("STRING", {"default": "", "multiline": False, "tooltip": tooltip})},
             "optional": PortInputs(),
@@ -96,7 +96,8 @@ class DiscomfortTestRunner:
         """Answer with a digest of what the workflow's result depends on beside its ports."""
         from discomfort.compiler.subworkflow import content_digest
 
-        return content_digest(_found(workflow), _compiled(workflow), installed_catalog(), given, ask_whether_changed)
+        path = workflow_file(workflow)
+        return content_digest(path, _compiled(workflow), installed_catalog(), given, ask_whether_changed)
 
     def expand(self, workflow: str, unique_id: str, dynprompt: Any, **given: Any) -> dict[str, Any]:
         """Return the graph to run in this node's place.
@@ -107,7 +108,7 @@ class DiscomfortTestRunner:
         try:
             from discomfort.compiler.subworkflow import expand_subworkflow, input_problems, refuse_recursion
 
-            refuse_recursion(workflow, unique_id, dynprompt, _found)
+            refuse_recursion(workflow, unique_id, dynprompt, workflow_file)
             plan = _compiled(workflow)
             problems = input_problems(plan, given, {})
             if problems:
@@ -124,16 +125,10 @@ def watch_prompts() -> None:
         add_handler(PortInputs.remember)
 
 
-def _found(workflow: str) -> Path:
-    from discomfort.compiler.subworkflow import find_workflow
-
-    return find_workflow(workflow, workflow_folders())
-
-
 def _compiled(workflow: str) -> Plan:
     from discomfort.compiler.subworkflow import compile_subworkflow
 
-    return compile_subworkflow(_found(workflow), installed_catalog())
+    return compile_subworkflow(workflow_file(workflow), installed_catalog())
 
 
 def _told(error: Exception) -> str:

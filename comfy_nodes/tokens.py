@@ -1,7 +1,8 @@
 """Who may reach the contexts of a ComfyUI server: those who know its token.
 
 The token is `DISCOMFORT_TOKEN` of the server's environment. Where there is none the server makes one and leaves it in
-a file that only its own user can read, so that programs of the same user on the same machine attach without ado.
+a file that only its own user can read, so that programs of the same user on the same machine find it. The file also
+holds the port: what answers on another one is not the server that left the file, whatever it calls itself.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -26,18 +28,25 @@ def token_directory() -> Path:
     return Path(base) / f"discomfort-tokens-{user}"
 
 
-def read_token(server_name: str) -> str | None:
+def read_token(server_name: str, port: int | None) -> str | None:
     """Return the token that a server of this user and machine left, or None.
 
     `server_name` is what the server calls itself; anything that is not such a name is answered with None, so that a
-    hostile server cannot make us read another file.
+    hostile server cannot make us read another file. `port` is where it was reached.
     """
     if not _SERVER_NAME.fullmatch(server_name) or not _is_private(token_directory()):
         return None
     try:
-        return (token_directory() / server_name).read_text("utf-8").strip() or None
-    except OSError:
+        token, _, left = (token_directory() / server_name).read_text("utf-8").strip().partition("\n")
+    except (OSError, ValueError):
         return None
+    return token if token and left in ("", str(port)) else None
+
+
+def _own_port() -> str:
+    """Return the port of the ComfyUI in this process as text; empty where it does not say."""
+    arguments = getattr(sys.modules.get("comfy.cli_args"), "args", None)
+    return str(getattr(arguments, "port", None) or "")
 
 
 class ServerToken:
@@ -60,7 +69,7 @@ class ServerToken:
             path = folder / self.server_name
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(self.token)
+                stream.write(f"{self.token}\n{_own_port()}")
         except OSError:
             return None
         atexit.register(_remove, path)

@@ -13,7 +13,9 @@ from discomfort._version import __version__
 if TYPE_CHECKING:
     from discomfort.compiler.diagnostics import CompileError, Diagnostic
     from discomfort.context.context import WorkflowContext as Context
+    from discomfort.context.errors import UnreadableValueError
     from discomfort.context.lists import ValueList
+    from discomfort.context.opaque import OpaqueValue
     from discomfort.errors import ConfigError, DiscomfortError
     from discomfort.plan import Plan, compile
     from discomfort.runtime.bind import BindError
@@ -37,9 +39,11 @@ _HOMES = {
     "EngineError": "discomfort.runtime.engine",
     "EngineLost": "discomfort.runtime.engine",
     "NodeFailed": "discomfort.runtime.engine",
+    "OpaqueValue": "discomfort.context.opaque",
     "Plan": "discomfort.plan",
     "PromptRejected": "discomfort.runtime.engine",
     "SweepError": "discomfort.runtime.sweep",
+    "UnreadableValueError": "discomfort.context.errors",
     "ValueList": "discomfort.context.lists",
     "compile": "discomfort.plan",
 }
@@ -56,10 +60,12 @@ __all__ = [
     "EngineError",
     "EngineLost",
     "NodeFailed",
+    "OpaqueValue",
     "Plan",
     "PromptRejected",
     "SweepError",
     "Tools",
+    "UnreadableValueError",
     "ValueList",
     "__version__",
     "compile",

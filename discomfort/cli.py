@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from discomfort.commands.ports import ports
 from discomfort.commands.prompt import prompt
 from discomfort.commands.run import run
 from discomfort.commands.stitch import stitch
+from discomfort.printable import printable
 
 app = typer.Typer(
     name="discomfort-graph",
@@ -48,10 +50,33 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             _write_everything(stream)
-    app()
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and out.isatty():
+        sys.stdout = _Terminal(out.buffer, out.encoding, "backslashreplace", line_buffering=True)
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:  # a full disk, a closed pipe: what is left to write has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from None
+
+
+def _open_closed_streams() -> None:
+    """Open what the caller closed: Python has None for such a stream, and the next file would get its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115, PTH123 — for as long as the program runs
+            if opened.fileno() != number:
+                os.dup2(opened.fileno(), number)
+            setattr(sys, name, opened)
 
 
 def _write_everything(stream: io.TextIOWrapper) -> None:
@@ -60,3 +85,11 @@ def _write_everything(stream: io.TextIOWrapper) -> None:
         stream.reconfigure(errors="backslashreplace")
     else:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+class _Terminal(io.TextIOWrapper):
+    """Standard output where people read it: titles and texts of workflows are shown, and cannot steer the terminal."""
+
+    def write(self, text: str, /) -> int:
+        super().write(printable(text))
+        return len(text)

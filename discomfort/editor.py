@@ -15,28 +15,24 @@ from discomfort.compiler.arguments import list_sources
 from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, has_errors
 from discomfort.compiler.effects import PORT_CLASS
 from discomfort.compiler.frontend import Workflow, load_workflow
-from discomfort.compiler.graph import topological_order
+from discomfort.compiler.frontend.numbers import whole_id
+from discomfort.compiler.graph import CycleError, topological_order
 from discomfort.compiler.plan import PlanInput, PlanOutput
 from discomfort.compiler.ports import Mode, read_ports
+from discomfort.editor_reading import (
+    EditorLink,
+    is_distance,
+    is_id,
+    is_point,
+    read_group_nodes,
+    read_groups,
+    read_links,
+    read_nodes,
+    read_subgraphs,
+)
 
 GAP = 120
 """Pixels between two workflows laid side by side."""
-
-
-@dataclass(slots=True)
-class EditorLink:
-    """One link of a document: from an output slot to an input slot."""
-
-    id: int
-    origin: int
-    origin_slot: int
-    target: int
-    target_slot: int
-    type: Any
-
-    def row(self) -> list[Any]:
-        """Return the link as litegraph 0.4 writes it."""
-        return [self.id, self.origin, self.origin_slot, self.target, self.target_slot, self.type]
 
 
 @dataclass(slots=True)
@@ -115,7 +111,7 @@ def discover_ports(source: Any) -> dict[str, Any]:
 
     workflow = load_workflow(source, default_catalog())
     plan = compile([source])
-    nodes = {node["id"]: node for node in workflow.document.get("nodes") or []}
+    nodes = {node["id"]: node for node in read_nodes(workflow.document)}
     tables: dict[str, dict[str, Any]] = {
         "inputs": {name: _port_info(port) for name, port in plan.inputs.items()},
         "outputs": {name: _port_info(port) for name, port in plan.outputs.items()},
@@ -123,7 +119,7 @@ def discover_ports(source: Any) -> dict[str, Any]:
     }
     return {
         **tables,
-        "execution_order": [_number(node) for node in topological_order(workflow.graph)],
+        "execution_order": [_number(node) for node in _execution_order(workflow)],
         "nodes": nodes,
         "links": [link.row() for link in read_links(workflow.document)],
         "unique_id_to_node": {name: info["node_id"] for table in tables.values() for name, info in table.items()},
@@ -139,11 +135,8 @@ def is_valid_document(document: Any) -> bool:
     nodes = document["nodes"]
     if not all(isinstance(node, Mapping) and "id" in node and "type" in node for node in nodes):
         return False
-    try:
-        ids = {node["id"] for node in nodes}
-        links = read_links(document)
-    except (KeyError, TypeError, ValueError):
-        return False
+    ids = {node["id"] for node in nodes if is_id(node["id"])}
+    links = read_links(document)
     return (
         len(ids) == len(nodes)
         and len(links) == len(document["links"])
@@ -163,7 +156,7 @@ def stitch(sources: Sequence[Any], delete_input_ports: bool, delete_output_ports
     ports, _ = editor_ports(load_workflow(canvas.document(), catalog)) if unwanted else ([], [])
     for port in ports:
         if port.mode in unwanted:
-            canvas.remove(int(port.node))
+            canvas.remove(int(port.node))  # the canvas has numbered it
     return {
         "stitched_workflow": canvas.document(),
         "inputs": {} if delete_input_ports else found["inputs"],
@@ -201,8 +194,23 @@ def _port_info(port: PlanInput | PlanOutput) -> dict[str, Any]:
     }
 
 
+def _execution_order(workflow: Workflow) -> Sequence[str]:
+    """Return the nodes, producers first.
+
+    Raises:
+        CompileError: there is a cycle, also among nodes that no result needs.
+    """
+    try:
+        return topological_order(workflow.graph)
+    except CycleError as error:
+        node = workflow.graph.nodes[error.cycle[0]]
+        place = Place(workflow.source, workflow.paths.get(node.id), node.id, node.title)
+        raise CompileError([Diagnostic("DF301", Severity.ERROR, place, str(error))]) from error
+
+
 def _number(node: str) -> int | str:
-    return int(node) if node.isdecimal() else node
+    number = whole_id(node)
+    return node if number is None else number
 
 
 def stitch_documents(workflows: Sequence[Workflow]) -> Canvas:
@@ -310,10 +318,9 @@ def _remove_with_feeders(canvas: Canvas, port: int) -> None:
 
 def _place(canvas: Canvas, document: Mapping[str, Any]) -> dict[str, int]:
     """Put a document on the canvas right of what is there; return its old node ids (as text) → new ones."""
-    nodes = [node for node in document.get("nodes") or [] if isinstance(node, Mapping)]
+    nodes = read_nodes(document)
     types = _merge_subgraphs(canvas, document)
-    extra = document.get("extra")
-    canvas.group_nodes.update((extra or {}).get("groupNodes") or {})
+    canvas.group_nodes.update(read_group_nodes(document))
     first_node = max(canvas.nodes, default=0) + 1
     renamed = {str(node["id"]): first_node + index for index, node in enumerate(nodes)}
     links = [link for link in read_links(document) if {str(link.origin), str(link.target)} <= renamed.keys()]
@@ -322,50 +329,48 @@ def _place(canvas: Canvas, document: Mapping[str, Any]) -> dict[str, int]:
     left, right = _extent(nodes)
     shift = canvas.right + GAP - left if canvas.nodes else 0.0
     for node in nodes:
-        placed = _placed_node(node, numbers, shift)
-        placed["id"] = renamed[str(node["id"])]
-        placed["type"] = types.get(str(placed.get("type")), placed.get("type"))
-        canvas.nodes[placed["id"]] = placed
+        _move(node, numbers, shift)
+        node["id"] = renamed[str(node["id"])]
+        node["type"] = types.get(str(node.get("type")), node.get("type"))
+        canvas.nodes[node["id"]] = node
     for link in links:
         link.id, link.origin, link.target = numbers[link.id], renamed[str(link.origin)], renamed[str(link.target)]
         canvas.links[link.id] = link
-    for group in document.get("groups") or []:
-        placed_group = copy.deepcopy(dict(group))
-        if _is_numbers(placed_group.get("bounding")):
-            placed_group["bounding"][0] += shift
-        canvas.groups.append(placed_group)
+    for group in read_groups(document):
+        if is_point(group.get("bounding")):
+            group["bounding"][0] += shift
+        canvas.groups.append(group)
     canvas.right = max(canvas.right, right + shift)
     return renamed
 
 
-def _placed_node(node: Mapping[str, Any], numbers: Mapping[int, int], shift: float) -> dict[str, Any]:
-    placed = copy.deepcopy(dict(node))
-    for slot in placed.get("inputs") or []:
-        slot["link"] = numbers.get(slot.get("link"))
-    for slot in placed.get("outputs") or []:
-        slot["links"] = [numbers[link] for link in slot.get("links") or [] if link in numbers]
-    position: Any = placed.get("pos")
-    if _is_numbers(position):
-        placed["pos"] = [position[0] + shift, position[1]]
-    elif isinstance(position, dict):  # older saves write {"0": x, "1": y}
-        placed["pos"] = {**position, "0": position.get("0", 0) + shift}
-    return placed
+def _move(node: dict[str, Any], numbers: Mapping[int, int], shift: float) -> None:
+    """Shift a node to the right, and give its links their new numbers."""
+    for slot in node.get("inputs", ()):
+        slot["link"] = numbers.get(slot["link"])
+    for slot in node.get("outputs", ()):
+        slot["links"] = [numbers[link] for link in slot["links"] if link in numbers]
+    position: Any = node.get("pos")
+    if is_point(position):
+        node["pos"] = [position[0] + shift, position[1]]
+    elif isinstance(position, dict) and is_distance(position.get("0", 0)):  # older saves write {"0": x, "1": y}
+        node["pos"] = {**position, "0": position.get("0", 0) + shift}
 
 
 def _merge_subgraphs(canvas: Canvas, document: Mapping[str, Any]) -> dict[str, str]:
     """Add the document's subgraph definitions; return new ids for those whose id stands for something else already."""
-    definitions = (document.get("definitions") or {}).get("subgraphs") or []
+    definitions = read_subgraphs(document)
     renamed = {
         definition["id"]: _free_id(definition["id"], canvas.subgraphs)
         for definition in definitions
         if canvas.subgraphs.get(definition["id"], definition) != definition
     }
     for definition in definitions:
-        copied = copy.deepcopy(dict(definition))
-        copied["id"] = renamed.get(definition["id"], definition["id"])
-        for node in copied.get("nodes") or []:
-            node["type"] = renamed.get(node.get("type"), node.get("type"))
-        canvas.subgraphs[copied["id"]] = copied
+        definition["id"] = renamed.get(definition["id"], definition["id"])
+        for node in definition["nodes"]:
+            if is_id(node.get("type")):
+                node["type"] = renamed.get(node["type"], node["type"])
+        canvas.subgraphs[definition["id"]] = definition
     return renamed
 
 
@@ -376,31 +381,13 @@ def _free_id(taken: str, used: Mapping[str, Any]) -> str:
     return f"{taken}-{number}"
 
 
-def read_links(document: Mapping[str, Any]) -> list[EditorLink]:
-    """Return the links of a document's root, written as rows (0.4) or as objects (schema 1)."""
-    links = []
-    for link in document.get("links") or []:
-        if isinstance(link, Mapping):
-            ends = (link["origin_id"], link["origin_slot"], link["target_id"], link["target_slot"])
-            links.append(EditorLink(link["id"], *ends, link.get("type", "*")))
-        elif isinstance(link, Sequence) and not isinstance(link, str) and len(link) >= 5:
-            number, origin, origin_slot, target, target_slot = link[:5]
-            kind = link[5] if len(link) > 5 else "*"
-            links.append(EditorLink(number, origin, origin_slot, target, target_slot, kind))
-    return links
-
-
 def _slot(node: Mapping[str, Any], side: str, index: int) -> dict[str, Any]:
     slots = node.get(side) or []
     return slots[index] if 0 <= index < len(slots) else {}
 
 
-def _is_numbers(value: Any) -> bool:
-    return isinstance(value, list) and len(value) >= 2 and all(isinstance(item, (int, float)) for item in value)
-
-
 def _extent(nodes: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
     """Return the leftmost and rightmost x of the nodes, in pixels; 0 and 0 where no node has a position."""
-    read: Callable[[Any], tuple[float, ...]] = lambda value: tuple(value[:2]) if _is_numbers(value) else (0.0, 0.0)  # noqa: E731
+    read: Callable[[Any], tuple[float, ...]] = lambda value: tuple(value[:2]) if is_point(value) else (0.0, 0.0)  # noqa: E731
     spans = [(read(node.get("pos"))[0], read(node.get("size"))[0]) for node in nodes]
     return min((x for x, _ in spans), default=0.0), max((x + width for x, width in spans), default=0.0)

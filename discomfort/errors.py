@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from discomfort.printable import printable
+
 
 class DiscomfortError(Exception):
-    """The base of every error that Discomfort raises on purpose."""
+    """The base of every error that Discomfort raises on purpose.
+
+    Its text may quote titles, names and messages of others; what could steer a terminal is escaped in it.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(DiscomfortError, ValueError):

@@ -6,8 +6,9 @@ import json
 import re
 from typing import Any
 
-# A string is matched first, so that "http://host" inside one is never taken for a comment.
-_STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+# A string is matched first, so that "http://host" inside one is never taken for a comment. What never closes is matched
+# up to the end, so that it is looked at once.
+_STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*\\?(?:"|\Z)|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 
 
 def loads_jsonc(text: str) -> Any:
@@ -23,6 +24,6 @@ def loads_jsonc(text: str) -> Any:
 
 def _blank_comment(match: re.Match[str]) -> str:
     found = match.group()
-    if found.startswith('"'):
-        return found
+    if found.startswith('"') or (found.startswith("/*") and (len(found) < 4 or not found.endswith("*/"))):
+        return found  # a comment that never closes stays, and is what is wrong
     return "".join("\n" if character == "\n" else " " for character in found)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from discomfort.compiler import CompileOptions, Rules, Source
     from discomfort.compiler.catalog import Catalog
     from discomfort.context.context import WorkflowContext
+    from discomfort.context.snapshot import Snapshot
     from discomfort.runtime.engine import Engine
     from discomfort.runtime.executor import EffectsMode
     from discomfort.runtime.progress import OnProgress
@@ -65,10 +66,15 @@ class Plan(compiled.Plan):
     ) -> dict[str, Any]:
         """Run the plan and return its results by name; blocks, also inside a running event loop (as in Jupyter).
 
+        A run reads `inputs` and the context as it is when the run begins. Other runs and saves at the same time do not
+        change that, nor what it returns. Inputs and results appear in the context together when the run ends. A run
+        that fails saves neither; what it computed is remembered and not computed again.
+
         Args:
             context: holds the parameters, and the results afterwards.
-            inputs: values saved into the context first.
-            iterations: how often to run; what is written under a name that is also read feeds the next run.
+            inputs: values of this run by name; saved into the context together with its results.
+            iterations: how often to run; what is written under a name that is also read feeds the next iteration. Each
+                iteration saves its results; one that fails leaves those of the iteration before.
             use_ram: whether results may live in RAM; False writes them to disk.
             effects: "skip" leaves out nodes that are run for what they do (SaveImage…).
             engine: an engine or its name; see `discomfort.runtime.select`.
@@ -111,7 +117,8 @@ class Plan(compiled.Plan):
         """Run the plan once for every combination of `parameters`, the last one varying fastest.
 
         Points whose results are remembered in the context are not run again, so that a sweep that was broken off
-        continues. The context holds the last point's values afterwards.
+        continues. Each point reads the context as it was when the sweep began, and none reads what another wrote. The
+        context holds the last point's values afterwards.
 
         Args:
             context: holds the other parameters, and remembers results.
@@ -136,9 +143,9 @@ class Plan(compiled.Plan):
             total = 1
             for values in points.values():
                 total *= len(values)
-            with RunProgress(total, on_progress) as progress:
-                executor = executor_for(engine, context)
-                return await sweep(executor, self, context, points, effects, progress)
+            executor = executor_for(engine, context)
+            with RunProgress(total, on_progress) as progress, self._snapshot(context, points) as snapshot:
+                return await sweep(executor, self, snapshot, points, effects, progress)
 
         return run_blocking(work())
 
@@ -157,12 +164,13 @@ class Plan(compiled.Plan):
 
         check_run(context, inputs, iterations, effects)
         warn_of_slips(inputs or {}, self.inputs)
-        save_inputs(context, inputs, use_ram)
         executor = executor_for(engine, context)
-        with RunProgress(iterations, on_progress) as progress:
+        with RunProgress(iterations, on_progress) as progress, self._snapshot(context, inputs or {}) as snapshot:
+            for name, value in (inputs or {}).items():
+                snapshot.save(name, value, use_ram)
             results, _ = await executor.run(
                 self,
-                context,
+                snapshot,
                 iterations=iterations,
                 use_ram=use_ram,
                 effects=effects,
@@ -170,6 +178,12 @@ class Plan(compiled.Plan):
                 extra_pnginfo=self._extra_pnginfo(effects),
             )
         return results
+
+    def _snapshot(self, context: WorkflowContext, given: Collection[str]) -> Snapshot:
+        """Return what a run reads of `context` now, beside the inputs in `given`."""
+        from discomfort.context.snapshot import Snapshot
+
+        return Snapshot(context, [name for name, port in self.inputs.items() if port.required and name not in given])
 
     def _extra_pnginfo(self, effects: EffectsMode) -> dict[str, Any]:
         """Return what pictures saved by this run carry, so that dropping one into the editor opens the program."""
@@ -246,14 +260,3 @@ def list_points(parameters: object) -> dict[str, list[Any]]:
     if wrong:
         raise TypeError(f"a sweep takes a list of values for each parameter, but {', '.join(wrong)}")
     return {name: list(values) for name, values in parameters.items()}
-
-
-def save_inputs(context: WorkflowContext, inputs: Mapping[str, Any] | None, use_ram: bool) -> None:
-    """Save the values of `inputs` into the context, together."""
-    if inputs and len(inputs) == 1:  # one is saved completely or not at all, even so, and quicker
-        ((name, value),) = inputs.items()
-        context.save(name, value, use_ram=use_ram)
-    elif inputs:
-        with context.transaction():
-            for name, value in inputs.items():
-                context.save(name, value, use_ram=use_ram)

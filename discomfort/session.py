@@ -65,9 +65,10 @@ class Discomfort:
         max_ram_gb: float | None = None,
         run_id: str | None = None,
         create: bool = True,
+        max_memo_gb: float | None = None,
     ) -> WorkflowContext:
         """Return a new context, or with `create=False` the existing one called `run_id`."""
-        context = WorkflowContext(config_path, max_ram_gb, run_id, create)
+        context = WorkflowContext(config_path, max_ram_gb, run_id, create, max_memo_gb)
         executor_for(self.engine, context)
         return context
 
@@ -99,7 +100,7 @@ class Discomfort:
 
         Args:
             workflows: paths or loaded workflows.
-            inputs: values saved into the context first.
+            inputs: values of this run by name; saved into the context together with its results.
             iterations: how often to run the whole; at least 1.
             use_ram: whether results may live in RAM.
             context: where parameters are and results go; without one, a temporary context lives for this call.

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from discomfort.opening import opened_picture
+
 if TYPE_CHECKING:
     import torch
     from PIL import Image
@@ -26,20 +28,20 @@ class WorkflowTools:
         Raises:
             FileNotFoundError: there is no such file.
             OSError: the file cannot be opened.
-            ValueError: the file is not an image that Pillow can read, or is cut short.
+            ValueError: the file is not an image that Pillow can read, is cut short, or has more pixels than it opens.
         """
         import numpy
         import torch
-        from PIL import Image, ImageOps
+        from PIL import ImageOps
 
         path = Path(image_path)
         try:
-            with Image.open(path) as opened:
+            with opened_picture(path, str(path)) as opened:
                 upright = ImageOps.exif_transpose(opened)
                 if upright.mode.startswith("I"):
                     upright = upright.point(lambda value: value * (1 / 256)).convert("L")
                 pixels = numpy.asarray(upright.convert("RGB"), dtype=numpy.float32) / 255.0
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # about the file itself; what Pillow finds in it has no number
             raise ValueError(f"{path} is not an image file that can be read: {error}") from error

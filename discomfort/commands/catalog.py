@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from discomfort.commands.compiling import AsJson, CatalogFile, open_catalog
+from discomfort.commands.download import download
 from discomfort.commands.files import write_bytes
+
+if TYPE_CHECKING:
+    from discomfort.compiler.catalog import Catalog
 
 catalog_app = typer.Typer(help="The node classes a ComfyUI knows.", no_args_is_help=True, rich_markup_mode=None)
 
-PATIENCE = 60.0
-"""Seconds to wait for a server's answer."""
+
+MOST_SHOWN = 100
+"""Entries that cannot be used are listed up to this many."""
 
 
 @catalog_app.command()
@@ -27,17 +30,19 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Save the node classes of a running ComfyUI as a snapshot for --catalog."""
-    from discomfort.compiler.catalog import read_catalog
+    from discomfort.compiler.catalog import own_catalog
+    from discomfort.compiler.checked_catalog import parse_catalog
 
     address = url if "://" in url else f"http://{url}"
     if not address.startswith(("http://", "https://")):
         raise typer.BadParameter(f"{url}: expected an http or https address", param_hint="URL")
     try:
-        with urllib.request.urlopen(f"{address.rstrip('/')}/object_info", timeout=PATIENCE) as answer:
-            catalog = read_catalog(json.load(answer))
-    except (OSError, ValueError, urllib.error.URLError) as error:
+        answer = download(f"{address.rstrip('/')}/object_info")
+        catalog = own_catalog().merged(parse_catalog(answer, address))
+    except (OSError, ValueError) as error:
         sys.stderr.write(f"error: no catalog from {address}: {error}\n")
         raise typer.Exit(1) from error
+    tell_unusable(catalog)
     snapshot = catalog.snapshot()
     write_bytes(snapshot, output)
     if as_json:
@@ -54,6 +59,7 @@ def list_classes(
 ) -> None:
     """List node classes with what they take and give."""
     known = open_catalog(catalog)
+    tell_unusable(known)
     wanted = [word.lower() for word in words or []]
     names = sorted(name for name in known if all(word in name.lower() for word in wanted))
     if as_json:
@@ -70,3 +76,13 @@ def list_classes(
         takes = ", ".join(f"{spec.name}: {spec.type}" for spec in known[name].inputs if spec.group != "hidden")
         gives = ", ".join(spec.type for spec in known[name].outputs)
         sys.stdout.write(f"{name}({takes}) -> {gives or 'nothing'}\n")
+
+
+def tell_unusable(catalog: Catalog) -> None:
+    """Print on standard error which entries of a catalog cannot be used, and why."""
+    from discomfort.compiler.diagnostics import render
+
+    found = list(catalog.unusable.values())
+    if found:
+        rest = f"\n\nand {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
+        sys.stderr.write(f"{render(found[:MOST_SHOWN])}{rest}\n")

@@ -15,6 +15,7 @@ from discomfort.commands.files import OUTPUT, require_folder, write_text
 
 if TYPE_CHECKING:
     from discomfort.compiler.diagnostics import Diagnostic
+    from discomfort.compiler.frontend import Workflow
 
 
 def prompt(
@@ -28,9 +29,11 @@ def prompt(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON on standard error.")] = False,
 ) -> None:
     """Convert workflows to API prompts; exit with 1 where any had errors, the others are written all the same."""
+    from discomfort.compiler.checked_catalog import catalog_findings
     from discomfort.compiler.diagnostics import Diagnostic, Place, Severity, has_errors
     from discomfort.compiler.emit import emit_prompt
     from discomfort.compiler.frontend import FrontendOptions, load_workflow
+    from discomfort.compiler.units import used_classes
 
     if output is None and len(files) > 1:
         raise typer.BadParameter("several files need a folder to write to", param_hint=OUTPUT)
@@ -39,9 +42,11 @@ def prompt(
     known = open_catalog(catalog)
     options = FrontendOptions(seed, clock)
     findings: list[Diagnostic] = []
+    read: list[Workflow] = []
     written: dict[str, str] = {}
     for file in files:
         workflow = load_workflow(file, known, options)
+        read.append(workflow)
         findings.extend(workflow.diagnostics)
         if has_errors(workflow.diagnostics):
             continue
@@ -55,6 +60,8 @@ def prompt(
         written[workflow.name] = workflow.source
         text = json.dumps(emit_prompt(workflow.graph), indent=2, ensure_ascii=False) + "\n"
         write_text(text, None if output is None else output / f"{workflow.name}.json")
+    if known.unusable:
+        findings += catalog_findings(known, used_classes(read))
     _tell(findings, as_json)
     if has_errors(findings):
         raise typer.Exit(1)

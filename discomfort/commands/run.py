@@ -89,7 +89,8 @@ def findings_of(error: Exception) -> Sequence[Diagnostic]:
         return error.diagnostics
     if isinstance(error, NodeFailed) and error.place is not None:
         place = Place(error.place.workflow, None, error.place.node, error.place.title)
-        words = f"{error.place.class_type} failed: {error.exception_type}: {error.exception_message}"
+        role = f" ({error.place.ports})" if error.place.ports else ""
+        words = f"{error.place.class_type}{role} failed: {error.exception_type}: {error.exception_message}"
         return [Diagnostic("DF530", Severity.ERROR, place, words)]
     return [Diagnostic("DF531", Severity.ERROR, Place("<run>"), str(error))]
 
@@ -109,7 +110,7 @@ def read_inputs(texts: Sequence[str]) -> dict[str, Any]:
                 values[name] = read_value(value)
             except (OSError, ValueError) as error:
                 values[name] = None
-                wrong.append(str(error))
+                wrong.append(f"{name}: {error}")
     if wrong:
         raise typer.BadParameter("; ".join(wrong), param_hint="-i / --input")
     return values
@@ -121,19 +122,26 @@ def read_value(text: str) -> Any:
     Raises:
         OSError, ValueError: the file cannot be read; its name is in the message.
     """
+    from discomfort.compiler.frontend.contents import read_limited
+
     if not text.startswith("@"):
         try:
             return json.loads(text)
         except json.JSONDecodeError:
             return text
+        except RecursionError as error:
+            raise ValueError("the JSON is nested too deeply") from error
     path = Path(text[1:])
     if path.suffix.lower() in IMAGES:
         from discomfort.tools import WorkflowTools
 
         return WorkflowTools().open_image_as_tensor(path)
     try:
-        content = path.read_text(encoding="utf-8-sig")
-        return json.loads(content) if path.suffix.lower() == ".json" else content
+        with path.open("rb") as file:
+            content = read_limited(file).decode("utf-8-sig")
+        return json.loads(content) if path.suffix.lower() == ".json" else content.replace("\r\n", "\n")
+    except RecursionError as error:
+        raise ValueError(f"{path}: the JSON is nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -153,6 +161,7 @@ def file_stems(names: Iterable[str]) -> dict[str, str]:
 
 def write_value(value: Any, folder: Path, stem: str) -> dict[str, Any]:
     """Write one result into `folder` where it is not plain, and return what to tell of it."""
+    from discomfort.context.opaque import OpaqueValue
     from discomfort.runtime.check import describe
     from discomfort.runtime.executor import Reference
 
@@ -160,7 +169,7 @@ def write_value(value: Any, folder: Path, stem: str) -> dict[str, Any]:
         return {"value": str(value)}  # JSON has no such numbers
     if value is None or isinstance(value, (bool, int, float, str)):
         return {"value": value}
-    if isinstance(value, Reference):
+    if isinstance(value, (OpaqueValue, Reference)):
         return {"reference": repr(value)}
     shape: Sequence[int] = getattr(value, "shape", ())
     if len(shape) == 4 and shape[3] in (1, 3, 4):

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from discomfort.commands.files import write_text
+from discomfort.printable import printable_line
 
 
 def stitch(
@@ -35,4 +36,5 @@ def stitch(
     write_text(text + "\n", output)
     if output is not None:
         names = {key: ", ".join(result[key]) or "none" for key in ("inputs", "outputs")}
-        sys.stderr.write(f"{output}: inputs {names['inputs']}; outputs {names['outputs']}\n")
+        words = printable_line(f"{output}: inputs {names['inputs']}; outputs {names['outputs']}")
+        sys.stderr.write(f"{words}\n")

@@ -11,6 +11,7 @@ from discomfort.compiler.arguments import check_arguments, list_sources
 from discomfort.compiler.assemble import assemble
 from discomfort.compiler.catalog import Catalog, default_catalog
 from discomfort.compiler.check import Checker, without_repeats
+from discomfort.compiler.checked_catalog import catalog_findings
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, did_you_mean, has_errors
 from discomfort.compiler.effects import EffectTable
@@ -21,9 +22,9 @@ from discomfort.compiler.passes.hooks import observers
 from discomfort.compiler.passes.rewrite import producers_first
 from discomfort.compiler.plan import Plan
 from discomfort.compiler.steps import step_findings
-from discomfort.compiler.stitch import Program, order_units, stitch
+from discomfort.compiler.stitch import Program, link_written_values, order_units, stitch
 from discomfort.compiler.types import Signatures, Typing
-from discomfort.compiler.units import Unit, load_units, place_in_program
+from discomfort.compiler.units import Unit, load_units, place_in_program, used_classes
 from discomfort.compiler.verify import require_sound
 from discomfort.rules import PassByRules, load_rules
 
@@ -73,10 +74,12 @@ def compile(
     travel = load_rules(rules)
     with paused_collector():
         units = load_units(sources, known, chosen.frontend, effects, findings)
+        if known.unusable:
+            findings += catalog_findings(known, used_classes(unit.workflow for unit in units))
         stop_on_errors(findings)
         if order == "auto":
             units = order_units(units, findings)
-        program = stitch(units)
+        program = link_written_values(stitch(units), units, Signatures(known))
         program = ask_for(program, outputs, units, findings)
         check(program, units, known, findings)
         stop_on_errors(findings)

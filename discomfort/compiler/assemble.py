@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.catalog import Catalog, InputSpec
 from discomfort.compiler.demands import Demands
@@ -149,12 +150,17 @@ def _constraint(spec: InputSpec, asked: str) -> Constraint:
     low, high, step = (spec.options.get(key) for key in ("min", "max", "step"))
     return Constraint(
         type=asked,
-        minimum=low if isinstance(low, (int, float)) else None,
-        maximum=high if isinstance(high, (int, float)) else None,
-        step=step if isinstance(step, (int, float)) else None,
+        minimum=_limit(low),
+        maximum=_limit(high),
+        step=_limit(step),
         choices=spec.choices,
         multiselect=bool(spec.options.get("multiselect")),
     )
+
+
+def _limit(value: Any) -> float | None:
+    """Return a limit that limits something: not an infinity, which JSON does not have either."""
+    return value if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)) else None
 
 
 def _output(name: str, value: Input, program: Program, typing: Typing, rules: PassByRules) -> PlanOutput:

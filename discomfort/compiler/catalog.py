@@ -9,11 +9,20 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from discomfort.compiler.diagnostics import Diagnostic
+from discomfort.compiler.own_classes import OWN_CLASSES as OWN_CLASSES
+from discomfort.compiler.own_classes import RUNNER_OUTPUTS as RUNNER_OUTPUTS
+
+COMPARED = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+"""The types that ComfyUI compares the type of an input with, to convert and check a literal there, in this order."""
 
 SNAPSHOT = Path(__file__).with_name("data") / "comfyui-0.33.0.json.gz"
 """The bundled catalog: the structure of every class of ComfyUI 0.33.0 without custom nodes."""
@@ -40,7 +49,8 @@ class InputSpec:
 
     `group` is "required", "optional" or "hidden". `type` is ComfyUI's word ("IMAGE", "INT", "*", "STRING,INT",
     "COMFY_AUTOGROW_V3", "COMBO"…); a combo written as a list has type "COMBO" and its list in `choices`.
-    `options` holds default, min, max, step, lazy, forceInput, template… as served.
+    `options` holds default, min, max, step, lazy, forceInput, template… as served. `equals` are the types that the
+    type of a live class compares equal to although its text is another (a subclass of str, as packs write "any").
     """
 
     name: str
@@ -48,6 +58,7 @@ class InputSpec:
     group: str
     options: Mapping[str, Any]
     choices: tuple[Any, ...] | None = None
+    equals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +99,23 @@ class Catalog(Mapping[str, NodeClass]):
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
-    def __init__(self, object_info: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, object_info: Mapping[str, Mapping[str, Any]], unusable: Mapping[str, Diagnostic] | None = None
+    ) -> None:
+        """Take entries that can be used (see `checked_catalog`), and what is wrong with those left out, by class."""
         self._raw = object_info
         self._built: dict[str, NodeClass] = {}
+        self._unusable: dict[str, Diagnostic] = dict(unusable or {})
+
+    @property
+    def unusable(self) -> Mapping[str, Diagnostic]:
+        """What is wrong with the entries that were left out, by the name of their class."""
+        return MappingProxyType(self._unusable)
 
     def __getitem__(self, name: str) -> NodeClass:
         built = self._built.get(name)
         if built is None:
-            built = self._built[name] = read_node_class(name, self._raw[name])
+            built = self._built[name] = read_node_class(name, self.entry(name))
         return built
 
     def __contains__(self, name: object) -> bool:
@@ -109,22 +129,34 @@ class Catalog(Mapping[str, NodeClass]):
 
     def merged(self, *others: Catalog) -> Catalog:
         """Return a catalog with the classes of `others` added; later ones win."""
-        raw = dict(self._raw)
+        raw, unusable = dict(self.entries()), dict(self._unusable)
         for other in others:
-            raw.update(other._raw)
-        return Catalog(raw)
+            raw.update(other.entries())
+            unusable.update(other.unusable)
+        return Catalog(raw, {name: finding for name, finding in unusable.items() if name not in raw})
 
     @cached_property
     def digest(self) -> str:
         """A fingerprint of the structure of all classes: equal for equal catalogs, whatever their order or tooltips."""
-        text = json.dumps({name: structure(self._raw[name]) for name in self._raw}, sort_keys=True)
+        classes = {name: structure(info) for name, info in self.entries()}
+        # classes in this process may declare objects that JSON lacks
+        text = json.dumps(classes, sort_keys=True, default=lambda value: type(value).__qualname__)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def snapshot(self) -> bytes:
         """Return the catalog as a gzip file of JSON, without texts for people; the same bytes for the same catalog."""
-        classes = {name: structure(info) for name, info in self._raw.items()}
+        classes = {name: structure(info) for name, info in self.entries()}
         text = json.dumps(classes, separators=(",", ":"), ensure_ascii=False)
-        return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+        # half of a surrogate pair is no UTF-8; with its backslash it is the same text in JSON
+        return gzip.compress(text.encode("utf-8", "backslashreplace"), compresslevel=9, mtime=0)
+
+    def entry(self, name: str) -> Mapping[str, Any]:
+        """Return the entry of a class as `/object_info` has it."""
+        return self._raw[name]
+
+    def entries(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the entries that can be used, by class."""
+        return iter(self._raw.items())
 
 
 @lru_cache(maxsize=1)
@@ -139,30 +171,25 @@ def own_catalog() -> Catalog:
     return Catalog(OWN_CLASSES)
 
 
-def read_catalog(source: str | Path | Mapping[str, Any]) -> Catalog:
+def read_catalog(source: str | os.PathLike[str] | Mapping[str, Any]) -> Catalog:
     """Return the catalog in `source` with our own node classes where it lacks them.
+
+    Entries that cannot be used are left out; `Catalog.unusable` says which and why.
 
     Args:
         source: a snapshot or a saved `/object_info` answer (JSON, gzip or not), or the answer itself.
 
     Raises:
-        ValueError: the source is not a mapping of node classes.
+        ValueError: the source is not a mapping of node classes, or not a single entry of it can be used.
         OSError: the file cannot be read.
     """
-    if isinstance(source, (str, Path)):
-        content = Path(source).read_bytes()
-        try:
-            answer = json.loads(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
-        except (EOFError, RecursionError, ValueError) as error:
-            raise ValueError(f"{source} is not a catalog: {error}") from error
-    else:
-        answer = source
-    if not isinstance(answer, Mapping):
-        raise ValueError(f"a catalog is a JSON object of node classes, found {type(answer).__name__}")
-    broken = [name for name, info in answer.items() if not (isinstance(info, Mapping) and "input" in info)]
-    if broken:
-        raise ValueError(f"{len(broken)} entries are not node classes, the first is {broken[0]!r}")
-    return own_catalog().merged(Catalog(answer))
+    from discomfort.compiler.checked_catalog import LARGEST_CATALOG, checked_catalog, parse_catalog
+
+    if isinstance(source, Mapping):
+        return own_catalog().merged(checked_catalog(source, "<dict>"))
+    with Path(source).open("rb") as file:
+        content = file.read(LARGEST_CATALOG + 1)
+    return own_catalog().merged(parse_catalog(content, str(source)))
 
 
 def structure(info: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,13 +260,20 @@ def read_input_groups(groups: Mapping[str, Any]) -> tuple[InputSpec, ...]:
 
 def _read_input(name: str, group: str, spec: Any) -> InputSpec:
     if isinstance(spec, str):
-        return InputSpec(name, spec, group, {})
+        return InputSpec(name, str(spec), group, {})
     type_or_choices = spec[0]
     options = spec[1] if len(spec) > 1 and isinstance(spec[1], Mapping) else {}
     if isinstance(type_or_choices, (list, tuple)):
         return InputSpec(name, "COMBO", group, options, tuple(type_or_choices))
-    choices = options.get("options") if type_or_choices == "COMBO" else None
-    return InputSpec(name, str(type_or_choices), group, options, None if choices is None else tuple(choices))
+    kind = str(type_or_choices)
+    choices = options.get("options") if kind == "COMBO" else None
+    equals = () if type(type_or_choices) is str else _also_equal(type_or_choices, kind)
+    return InputSpec(name, kind, group, options, None if choices is None else tuple(choices), equals)
+
+
+def _also_equal(declared: Any, text: str) -> tuple[str, ...]:
+    """Return what else than its text a declared type compares equal to."""
+    return tuple(kind for kind in COMPARED if kind != text and declared == kind)
 
 
 def _read_outputs(info: Mapping[str, Any]) -> tuple[OutputSpec, ...]:
@@ -256,46 +290,3 @@ def _read_outputs(info: Mapping[str, Any]) -> tuple[OutputSpec, ...]:
         )
         for slot, kind in enumerate(types)
     )
-
-
-def _own_class(name: str, title: str, groups: Mapping[str, Any], outputs: list[str], **flags: Any) -> dict[str, Any]:
-    entry = {"input": groups, "output": ["*"] * len(outputs), "output_name": outputs, "display_name": title}
-    return {**entry, "name": name, "category": "discomfort", "python_module": "custom_nodes.discomfort", **flags}
-
-
-RUNNER_OUTPUTS = 32
-"""How many OUTPUT ports of a workflow a DiscomfortTestRunner shows: ComfyUI wants a class's outputs to be declared."""
-
-_PORT_TEXT = ["STRING", {"default": "", "multiline": False}]
-
-OWN_CLASSES: Mapping[str, Mapping[str, Any]] = {
-    "DiscomfortContextLoader": _own_class(
-        "DiscomfortContextLoader",
-        "Discomfort Context Loader (internal)",
-        {"required": {"digest": _PORT_TEXT, "value_type": ["STRING", {"default": "*", "multiline": False}]}},
-        ["value"],
-    ),
-    "DiscomfortContextSaver": _own_class(
-        "DiscomfortContextSaver",
-        "Discomfort Context Saver (internal)",
-        {"required": {"value": ["*"], "name": _PORT_TEXT}},
-        [],
-        output_node=True,
-        is_input_list=True,
-    ),
-    "DiscomfortPort": _own_class(
-        "DiscomfortPort",
-        "Discomfort Port (Input/Output)",
-        {"required": {"unique_id": _PORT_TEXT, "tags": _PORT_TEXT}, "optional": {"input": ["*"]}},
-        ["output"],
-        output_node=True,
-    ),
-    "DiscomfortTestRunner": _own_class(
-        "DiscomfortTestRunner",
-        "Discomfort Test Runner",
-        {"required": {"workflow": _PORT_TEXT}},
-        [f"output {number}" for number in range(1, RUNNER_OUTPUTS + 1)],
-        output_node=True,
-    ),
-}
-"""Our node classes as `/object_info` would describe them."""

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from discomfort.compiler.catalog import InputSpec
-from discomfort.compiler.diagnostics import Diagnostic, Severity, did_you_mean, near_misses
+from discomfort.compiler.diagnostics import Diagnostic, Place, Severity, did_you_mean, near_misses
 from discomfort.compiler.effects import LOADER_CLASS, PORT_CLASS, SAVER_CLASS
+from discomfort.compiler.frontend.numbers import LAST_SLOT
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Param, ancestors
 from discomfort.compiler.literals import literal_problem
 from discomfort.compiler.ports import PlaceOf
@@ -41,8 +42,30 @@ class Checker:
         for node in self.graph.nodes.values():
             if node.class_type in OWN_CLASSES:
                 continue
-            for finding in self._node(node):
+            for finding in (*self._node(node), *self._impossible_slots(node)):
                 yield finding if node.id in alive else _as_warning(finding)
+        for name, value in (*self.graph.outputs.items(), *self.graph.taps.items()):
+            if isinstance(value, Link) and not self._has_output(value):
+                yield self._no_output(f"{name!r}", value, self.place_of(self.graph.nodes[value.node], None))
+
+    def _impossible_slots(self, node: Node) -> Iterator[Diagnostic]:
+        """Yield links from outputs that no class has, where nothing is known of the class at one of their ends."""
+        known = self.signatures.catalog.get(node.class_type) if node.class_type else None
+        specs = {} if known is None else self.signatures.inputs(known, node.inputs)
+        for name, link in node.links():
+            if name not in specs and not 0 <= link.slot < LAST_SLOT:
+                yield self._no_output(f"input {name!r}", link, self.place_of(node, name))
+
+    def _has_output(self, link: Link) -> bool:
+        count = self.typing.output_count(self.graph.nodes[link.node].class_type)
+        return 0 <= link.slot < (LAST_SLOT if count is None else count)
+
+    def _no_output(self, what: str, link: Link, place: Place) -> Diagnostic:
+        source = self.graph.nodes[link.node]
+        count = self.typing.output_count(source.class_type)
+        has = "" if count is None else f", which has {count}"
+        message = f"{what} comes from output {link.slot} of {source.class_type}{has}"
+        return Diagnostic("DF303", Severity.ERROR, place, message, "connect the input again")
 
     def _node(self, node: Node) -> Iterator[Diagnostic]:
         node_class = self.signatures.catalog.get(node.class_type) if node.class_type else None
@@ -89,12 +112,8 @@ class Checker:
 
     def _link(self, node: Node, spec: InputSpec, link: Link) -> Iterator[Diagnostic]:
         source = self.graph.nodes[link.node]
-        count = self.typing.output_count(source.class_type)
-        if count is not None and not 0 <= link.slot < count:
-            message = f"input {spec.name!r} comes from output {link.slot} of {source.class_type}, which has {count}"
-            yield Diagnostic(
-                "DF303", Severity.ERROR, self.place_of(node, spec.name), message, "connect the input again"
-            )
+        if not self._has_output(link):
+            yield self._no_output(f"input {spec.name!r}", link, self.place_of(node, spec.name))
             return
         received, wanted = self.typing.of(link), wanted_type(spec)
         if spec.type == MATCH_TYPE or accepts(received, wanted):

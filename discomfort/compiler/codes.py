@@ -28,6 +28,7 @@ CODES: Mapping[str, str] = {
     "DF121": "a subgraph contains itself",
     "DF122": "subgraphs are nested too deep or unfold to too many nodes",
     "DF130": "a node type is not in the catalog",
+    "DF131": "the catalog's entry of a node class cannot be used",
     "DF141": "a file name holds the moment of compilation",
     "DF142": "a file name, or its prefix, is not text",
     "DF143": "a node takes its picture from the browser",
@@ -69,6 +70,7 @@ CODES: Mapping[str, str] = {
     "DF520": "the engine refuses the prompt",
     "DF521": "a server without our nodes cannot take or give a value",
     "DF522": "a value cannot travel to a remote server without pickle",
+    "DF523": "a value cannot be rebuilt by the engine that is to use it",
     "DF530": "a node failed while it ran",
     "DF531": "a run could not begin or go on",
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from discomfort.errors import DiscomfortError as DiscomfortError
+from discomfort.printable import printable, printable_line
 
 
 class Severity(str, Enum):
@@ -43,7 +44,7 @@ class Place:
             parts.append(f"input {self.input!r}")
         if self.path is not None:
             parts.append(self.path)
-        return ", ".join(parts)
+        return printable_line(", ".join(parts))
 
     def to_json(self) -> dict[str, str]:
         """Return the place as JSON-able data; absent parts are left out."""
@@ -65,12 +66,15 @@ class Diagnostic:
     related: tuple[tuple[str, Place], ...] = ()
 
     def render(self) -> str:
-        """Return the finding as text for people, without colour, without a final newline."""
+        """Return the finding as text for people, without colour, without a final newline.
+
+        What could steer a terminal is escaped; see `printable`.
+        """
         lines = [f"{self.severity.value}[{self.code}] {self.message}", f"  --> {self.where}"]
         lines += [f"  note: {words}: {place}" for words, place in self.related]
         if self.hint:
             lines.append(f"  help: {self.hint}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def to_json(self) -> dict[str, object]:
         """Return the finding as JSON-able data; absent parts are left out."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from discomfort.compiler.effects import PORT_CLASS
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, Param, ancestors
 from discomfort.compiler.types import Signatures, Typing
+from discomfort.printable import printable_line
 from discomfort.rules import PassByRules
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ def _shown(value: object) -> str:
 
 
 def _quote(*lines: str) -> str:
-    """Return lines of text as one quoted dot string."""
-    escaped: Iterable[str] = (line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") for line in lines)
+    """Return lines of text as one quoted dot string; XML, which is what SVG is, has no control characters."""
+    one_line = (printable_line(line.replace("\n", " ").replace("\t", " ")) for line in lines)
+    escaped: Iterable[str] = (line.replace("\\", "\\\\").replace('"', '\\"') for line in one_line)
     return '"' + "\\n".join(escaped) + '"'

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from discomfort.compiler.cost import SAFE_DEPTH, prompt_seconds
 from discomfort.compiler.diagnostics import render
+from discomfort.compiler.effects import RULES
 from discomfort.compiler.graph import Graph, Link, Literal, NodeId, Step, ancestors, topological_order
 from discomfort.compiler.steps import prompt_depths, prompt_nodes, step_roots
+from discomfort.printable import printable_line
 
 if TYPE_CHECKING:
     from discomfort.compiler.plan import Plan, PlanInput, PlanOutput
@@ -28,11 +30,13 @@ def explain(plan: Plan) -> str:
         ["gives:", *(_output_line(port) for port in plan.outputs.values())],
         ["could also give (PASSTHRU):", *(_output_line(port) for port in plan.taps.values())],
         ["does:", *_effect_lines(plan)],
+        ["reads files:", *_file_lines(plan)],
         ["names:", *_binding_lines(plan)],
         ["optimised:", *_note_lines(plan)],
         ["runs:", *_step_lines(plan)],
     ]
-    lines = [line for part in parts if len(part) > 1 or not part[0].endswith(":") for line in part]
+    shown = [part for part in parts if len(part) > 1 or not part[0].endswith(":")]
+    lines = [printable_line(line) for part in shown for line in part]
     if plan.diagnostics:
         lines += ["", render(plan.diagnostics)]
     return "\n".join(lines) + "\n"
@@ -70,6 +74,19 @@ def _effect_lines(plan: Plan) -> Iterator[str]:
     for node_id in plan.effects:
         node = plan.graph.nodes[node_id]
         yield f"  {node.class_type} ({node_id})"
+
+
+def _file_lines(plan: Plan) -> Iterator[str]:
+    """Yield the nodes whose results depend on files, and when such results are used again."""
+    files = {
+        node.id: RULES[kind].files for node in plan.graph.nodes.values() if (kind := node.class_type or "") in RULES
+    }
+    readers = [node_id for node_id, names in files.items() if names]
+    for node_id in readers:
+        yield f"  {plan.graph.nodes[node_id].class_type} ({node_id}): {', '.join(files[node_id])}"
+    if readers:
+        yield "  results are used again while the files hold the same content; a ComfyUI server without our nodes"
+        yield "  does not say what its files hold, so that results are computed in every run there"
 
 
 def _binding_lines(plan: Plan) -> Iterator[str]:

@@ -34,12 +34,11 @@ def literal_problem(spec: InputSpec, value: Json) -> Problem | None:
 
 def _number_problem(spec: InputSpec, value: Json) -> Problem | None:
     try:
-        number = float(value)  # type: ignore[arg-type]
-        whole = spec.type != "INT" or int(value) is not None  # type: ignore[arg-type]
+        number = int(value) if spec.type == "INT" else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return Problem("DF308", f"is {value!r}, which is no {spec.type}", value)
     low, high = spec.options.get("min"), spec.options.get("max")
-    if whole and isinstance(low, (int, float)) and number < low:
+    if isinstance(low, (int, float)) and number < low:
         return Problem("DF309", f"is {value!r}, below its minimum {low}", value)
     if isinstance(high, (int, float)) and (number > high or math.isnan(number)):
         return Problem("DF310", f"is {value!r}, above its maximum {high}", value)

@@ -13,8 +13,11 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.diagnostics import Diagnostic, Place
 from discomfort.compiler.graph import Graph, Input, Json, Node, NodeId, Origin, Param, Step, ancestors, restricted
+from discomfort.printable import printable_line
 
 PassBy: TypeAlias = Literal["val", "ref"]
+OutputKind: TypeAlias = Literal["output", "passthru"]
+BindingKind: TypeAlias = Literal["output", "passthru", "context", "carried"]
 PlanType = TypeVar("PlanType", bound="Plan")
 
 PLAN_VERSION = 1
@@ -78,7 +81,7 @@ class PlanOutput:
     type: str
     pass_by: PassBy
     source: Input
-    kind: Literal["output", "passthru"] = "output"
+    kind: OutputKind = "output"
     tags: tuple[str, ...] = ()
     ports: tuple[PortPlace, ...] = ()
 
@@ -94,7 +97,7 @@ class Binding:
     name: str
     reader: str
     writer: str | None
-    kind: Literal["output", "passthru", "context", "carried"]
+    kind: BindingKind
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class Plan:
         return Place(source if is_file else origin.workflow, None, origin.node, title, name)
 
     def __repr__(self) -> str:
-        names = ", ".join(workflow.name for workflow in self.workflows)
+        names = printable_line(", ".join(workflow.name for workflow in self.workflows))
         return (
             f"<Plan {names}: {len(self.inputs)} inputs, {len(self.outputs)} outputs, {len(self.effects)} effects,"
             f" {len(self.graph.nodes)} nodes, {len(self.steps)} steps>"
@@ -165,7 +168,8 @@ class Plan:
         """Return the plan that `to_json` wrote.
 
         Raises:
-            ValueError: the data is no plan, or one of another version.
+            ValueError: the data is no plan, one of another version, or one that cannot run (links to nodes that are
+                not there, cycles, parameters that are no inputs): says what is wrong with it.
         """
         from discomfort.compiler.serialise import plan_from_json
 

@@ -51,12 +51,12 @@ def read_ports(graph: Graph, place: PlaceOf, findings: list[Diagnostic]) -> Inte
     """Classify the ports of one workflow's lowered graph, and report what is wrong with them."""
     nodes = [node for node in graph.nodes.values() if node.class_type == PORT_CLASS]
     ids = {node.id for node in nodes}
-    consumed = {
-        value.node
-        for node in graph.nodes.values()
-        for value in (node.inputs.values() if ids else ())
-        if type(value) is Link and value.node in ids
-    }
+    consumed: set[NodeId] = set()
+    for node in graph.nodes.values() if ids else ():
+        for name, link in node.links():
+            if link.node in ids:
+                consumed.add(link.node)
+                findings += [_missing_output(name, link, place(node, name))] if link.slot else ()
     reads: dict[str, tuple[Port, ...]] = {}
     writes: dict[str, Port] = {}
     taps: dict[str, Port] = {}
@@ -74,6 +74,11 @@ def read_ports(graph: Graph, place: PlaceOf, findings: list[Diagnostic]) -> Inte
             _add_unique(taps, port, "DF205", "PASSTHRU", place, findings)
     _warn_of_shadowed_taps(writes, taps, place, findings)
     return Interface(reads, writes, taps, by_node)
+
+
+def _missing_output(name: str, link: Link, where: Place) -> Diagnostic:
+    message = f"input {name!r} comes from output {link.slot} of {PORT_CLASS}, which has 1"
+    return Diagnostic("DF303", Severity.ERROR, where, message, "connect the input again")
 
 
 def read_tags(text: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from discomfort.compiler.effects import LOADER_CLASS
+from discomfort.compiler.frontend.nesting import DEEPEST, problem_of_objects
 from discomfort.compiler.graph import (
     Graph,
     Input,
@@ -23,7 +24,9 @@ from discomfort.compiler.graph import (
     topological_order,
 )
 from discomfort.compiler.keys import output_key, structural_keys
-from discomfort.compiler.serialise import node_from_json, node_to_json, read_link, write_link
+from discomfort.compiler.reading import entries, items, slot, text, texts
+from discomfort.compiler.serialise import ENVELOPE, node_from_json, node_to_json, read_link, write_link
+from discomfort.compiler.soundness import require_sound_graph
 
 KEY_LETTERS = 24
 """How much of a key a node id shows: 96 bits, far beyond accidental collision."""
@@ -57,19 +60,23 @@ class Recipe:
         Raises:
             ValueError: the data is not a recipe.
         """
+        problem = problem_of_objects(data, DEEPEST + ENVELOPE)
+        if problem is not None:
+            raise ValueError(f"this is no recipe: {problem}")
         try:
-            nodes = {NodeId(node_id): node_from_json(node_id, entry) for node_id, entry in data["nodes"].items()}
-            output = Link(NodeId(data["output"][0]), int(data["output"][1]))
+            nodes = {NodeId(node_id): node_from_json(node_id, entry) for node_id, entry in entries(data["nodes"])}
+            node, number = items(data["output"])
             graph = Graph(
                 nodes,
-                cuts=tuple(read_link(text) for text in data["cuts"]),
-                conversions=tuple((NodeId(node), name) for node, name in data["conversions"]),
+                cuts=tuple(map(read_link, texts(data["cuts"]))),
+                conversions=tuple((NodeId(node), name) for node, name in map(texts, items(data["conversions"]))),
             )
-            recipe = cls(graph, output, data["type"], data["key"])
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            recipe = cls(graph, Link(NodeId(text(node)), slot(number)), text(data["type"]), text(data["key"]))
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             raise ValueError(f"this is no recipe: {error!r}") from error
-        for node in nodes.values():
-            _require_closed(node)
+        for closed in nodes.values():
+            _require_closed(closed)
+        require_sound_graph(graph, recipe.output, "this is no recipe")
         return recipe
 
 

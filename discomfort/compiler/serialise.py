@@ -7,11 +7,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
-from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note, Origin, Param, Step
+from discomfort.compiler.frontend.nesting import DEEPEST, problem_of_objects
+from discomfort.compiler.frontend.numbers import whole_id
+from discomfort.compiler.graph import Graph, Input, Json, Link, Literal, Node, NodeId, Note, Origin, Param, Step
 from discomfort.compiler.plan import (
     PLAN_VERSION,
     Binding,
+    BindingKind,
     Constraint,
+    OutputKind,
+    PassBy,
     Plan,
     PlanInput,
     PlanOutput,
@@ -19,6 +24,24 @@ from discomfort.compiler.plan import (
     PlanWorkflow,
     PortPlace,
 )
+from discomfort.compiler.reading import (
+    entries,
+    items,
+    number_or_none,
+    one_of,
+    slot,
+    text,
+    text_or_none,
+    texts,
+    truth,
+)
+from discomfort.compiler.soundness import require_sound_plan
+
+PASS_BY: tuple[PassBy, ...] = ("val", "ref")
+_OUTPUTS: tuple[OutputKind, ...] = ("output", "passthru")
+_BINDINGS: tuple[BindingKind, ...] = ("output", "passthru", "context", "carried")
+ENVELOPE = 10
+"""Levels of the JSON of a plan or recipe above the literals in it."""
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -51,41 +74,55 @@ def plan_from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
     """Return the plan that `plan_to_json` wrote.
 
     Raises:
-        ValueError: the data is no plan, or one of another version.
+        ValueError: the data is no plan, one of another version, or one that cannot run: says what is wrong with it.
     """
     if not isinstance(data, Mapping) or data.get("kind") != "discomfort plan":
         raise ValueError("this is no Discomfort plan")
+    problem = problem_of_objects(data, DEEPEST + ENVELOPE)
+    if problem is not None:
+        raise ValueError(f"this plan is damaged: {problem}")
     if data.get("version") != PLAN_VERSION:
         raise ValueError(f"this plan has version {data.get('version')}; this Discomfort reads version {PLAN_VERSION}")
     try:
-        outputs = {name: _read_out(name, port) for name, port in data["outputs"].items()}
-        taps = {name: _read_out(name, port) for name, port in data["taps"].items()}
-        graph = Graph(
-            {NodeId(key): node_from_json(key, node) for key, node in data["nodes"].items()},
-            {name: port.source for name, port in outputs.items()},
-            tuple(NodeId(node) for node in data["effects"]),
-            {name: port.source for name, port in taps.items()},
-            tuple(_read_note(note) for note in data["notes"]),
-            tuple(read_link(text) for text in data["cuts"]),
-            tuple((NodeId(node), name) for node, name in data["conversions"]),
-            tuple(
-                Step(s["id"], tuple(map(NodeId, s["nodes"])), _read_links(s["reads"]), _read_links(s["writes"]))
-                for s in data["steps"]
-            ),
-        )
-        return cls(
-            workflows=tuple(PlanWorkflow(w["name"], w["source"], w["digest"]) for w in data["workflows"]),
-            graph=graph,
-            inputs={name: _read_in(name, port) for name, port in data["inputs"].items()},
-            outputs=outputs,
-            bindings=tuple(Binding(b["name"], b["reader"], b["writer"], b["kind"]) for b in data["bindings"]),
-            taps=taps,
-            diagnostics=tuple(_read_finding(finding) for finding in data["diagnostics"]),
-            rules=dict(data["rules"]),
-            catalog_digest=data["catalog"],
-        )
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        plan = _read_plan(cls, data)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"this plan is damaged: {error!r}") from error
+    except ValueError as error:
+        raise ValueError(f"this plan is damaged: {error}") from error
+    require_sound_plan(plan)
+    return plan
+
+
+def _read_plan(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
+    outputs = {name: _read_out(name, port) for name, port in entries(data["outputs"])}
+    taps = {name: _read_out(name, port) for name, port in entries(data["taps"])}
+    graph = Graph(
+        {NodeId(key): node_from_json(key, node) for key, node in entries(data["nodes"])},
+        {name: port.source for name, port in outputs.items()},
+        tuple(map(NodeId, texts(data["effects"]))),
+        {name: port.source for name, port in taps.items()},
+        tuple(_read_note(note) for note in items(data["notes"])),
+        tuple(map(read_link, texts(data["cuts"]))),
+        _read_uses(data["conversions"]),
+        tuple(_read_step(step) for step in items(data["steps"])),
+    )
+    return cls(
+        workflows=tuple(
+            PlanWorkflow(text(w["name"]), text_or_none(w["source"]), text(w["digest"]))
+            for w in items(data["workflows"])
+        ),
+        graph=graph,
+        inputs={name: _read_in(name, port) for name, port in entries(data["inputs"])},
+        outputs=outputs,
+        bindings=tuple(
+            Binding(text(b["name"]), text(b["reader"]), text_or_none(b["writer"]), one_of(b["kind"], _BINDINGS))
+            for b in items(data["bindings"])
+        ),
+        taps=taps,
+        diagnostics=tuple(_read_finding(finding) for finding in items(data["diagnostics"])),
+        rules={name: one_of(how, PASS_BY) for name, how in entries(data["rules"])},
+        catalog_digest=text(data["catalog"]),
+    )
 
 
 def dumps(data: Any) -> str:
@@ -96,13 +133,29 @@ def dumps(data: Any) -> str:
 def _input(value: Input) -> dict[str, Any]:
     if isinstance(value, Link):
         return {"link": [value.node, value.slot]}
-    return {"value": value.value} if isinstance(value, Literal) else {"param": value.name}
+    if not isinstance(value, Literal):
+        return {"param": value.name}
+    return {"value": value.value} if _is_json(value.value) else {"python": json.dumps(value.value)}
+
+
+def _is_json(value: Json) -> bool:
+    """Return whether other programs can read a value: JSON has no NaN and no infinities, Python's own text has."""
+    if not isinstance(value, (float, list, dict)):
+        return True
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_input(data: Mapping[str, Any]) -> Input:
     if "link" in data:
-        return Link(NodeId(data["link"][0]), int(data["link"][1]))
-    return Param(data["param"]) if "param" in data else Literal(data["value"])
+        (link,) = _read_links([data["link"]])
+        return link
+    if "param" in data:
+        return Param(text(data["param"]))
+    return Literal(json.loads(text(data["python"])) if "python" in data else data["value"])
 
 
 def write_link(link: Link) -> str:
@@ -110,14 +163,14 @@ def write_link(link: Link) -> str:
     return f"{link.node}.{link.slot}"
 
 
-def read_link(text: str) -> Link:
+def read_link(written: str) -> Link:
     """Return the link that is written as `node.slot`.
 
     Raises:
         ValueError: it is not.
     """
-    node, _, slot = text.rpartition(".")
-    return Link(NodeId(node), int(slot))
+    node, _, number = written.rpartition(".")
+    return Link(NodeId(node), slot(whole_id(number)))
 
 
 def _links(links: Iterable[Link]) -> list[list[Any]]:
@@ -125,7 +178,7 @@ def _links(links: Iterable[Link]) -> list[list[Any]]:
 
 
 def _read_links(data: Iterable[Any]) -> tuple[Link, ...]:
-    return tuple(Link(NodeId(node), slot) for node, slot in data)
+    return tuple(Link(NodeId(text(node)), slot(number)) for node, number in map(items, items(data)))
 
 
 def node_to_json(node: Node) -> dict[str, Any]:
@@ -140,8 +193,9 @@ def node_to_json(node: Node) -> dict[str, Any]:
 
 def node_from_json(key: str, data: Mapping[str, Any]) -> Node:
     """Return the node that `node_to_json` wrote, under the id `key`; bad data raises what Python raises."""
-    inputs = {name: _read_input(value) for name, value in data["inputs"].items()}
-    return Node(NodeId(key), data["class"], inputs, data["title"], Origin(*data["origin"]))
+    inputs = {name: _read_input(value) for name, value in entries(data["inputs"])}
+    workflow, node = texts(data["origin"])
+    return Node(NodeId(key), text_or_none(data["class"]), inputs, text(data["title"]), Origin(workflow, node))
 
 
 def _places(port: PlanInput | PlanOutput) -> list[dict[str, str]]:
@@ -171,17 +225,36 @@ def _port_in(port: PlanInput) -> dict[str, Any]:
 
 
 def _read_in(name: str, data: Mapping[str, Any]) -> PlanInput:
-    constraints = [{**c, "choices": None if c["choices"] is None else tuple(c["choices"])} for c in data["constraints"]]
     return PlanInput(
         name=name,
-        type=data["type"],
-        pass_by=data["pass_by"],
-        required=data["required"],
-        uses=tuple((NodeId(node), input_name) for node, input_name in data["uses"]),
-        constraints=tuple(Constraint(**c) for c in constraints),
-        tags=tuple(data["tags"]),
+        type=text(data["type"]),
+        pass_by=one_of(data["pass_by"], PASS_BY),
+        required=truth(data["required"]),
+        uses=_read_uses(data["uses"]),
+        constraints=tuple(_read_constraint(constraint) for constraint in items(data["constraints"])),
+        tags=texts(data["tags"]),
         ports=_read_places(data["ports"]),
     )
+
+
+def _read_constraint(data: Mapping[str, Any]) -> Constraint:
+    return Constraint(
+        type=text(data["type"]),
+        minimum=number_or_none(data["minimum"]),
+        maximum=number_or_none(data["maximum"]),
+        step=number_or_none(data["step"]),
+        choices=None if data["choices"] is None else tuple(items(data["choices"])),
+        multiselect=truth(data["multiselect"]),
+    )
+
+
+def _read_uses(data: Iterable[Any]) -> tuple[tuple[NodeId, str], ...]:
+    return tuple((NodeId(node), name) for node, name in map(texts, items(data)))
+
+
+def _read_step(data: Mapping[str, Any]) -> Step:
+    nodes = tuple(map(NodeId, texts(data["nodes"])))
+    return Step(text(data["id"]), nodes, _read_links(data["reads"]), _read_links(data["writes"]))
 
 
 def _port_out(port: PlanOutput) -> dict[str, Any]:
@@ -198,17 +271,19 @@ def _port_out(port: PlanOutput) -> dict[str, Any]:
 def _read_out(name: str, data: Mapping[str, Any]) -> PlanOutput:
     return PlanOutput(
         name=name,
-        type=data["type"],
-        pass_by=data["pass_by"],
+        type=text(data["type"]),
+        pass_by=one_of(data["pass_by"], PASS_BY),
         source=_read_input(data["source"]),
-        kind=data["kind"],
-        tags=tuple(data["tags"]),
+        kind=one_of(data["kind"], _OUTPUTS),
+        tags=texts(data["tags"]),
         ports=_read_places(data["ports"]),
     )
 
 
 def _read_places(data: Iterable[Mapping[str, str]]) -> tuple[PortPlace, ...]:
-    return tuple(PortPlace(Origin(place["workflow"], place["node"]), place["title"]) for place in data)
+    return tuple(
+        PortPlace(Origin(text(place["workflow"]), text(place["node"])), text(place["title"])) for place in items(data)
+    )
 
 
 def _note(note: Note) -> dict[str, Any]:
@@ -218,7 +293,7 @@ def _note(note: Note) -> dict[str, Any]:
 
 def _read_note(data: Mapping[str, Any]) -> Note:
     into = None if data["into"] is None else _read_input(data["into"])
-    return Note(data["kind"], tuple(map(NodeId, data["nodes"])), data["why"], into)
+    return Note(text(data["kind"]), tuple(map(NodeId, texts(data["nodes"]))), text(data["why"]), into)
 
 
 def _finding(finding: Diagnostic) -> dict[str, Any]:
@@ -234,10 +309,14 @@ def _finding(finding: Diagnostic) -> dict[str, Any]:
 
 def _read_finding(data: Mapping[str, Any]) -> Diagnostic:
     return Diagnostic(
-        data["code"],
+        text(data["code"]),
         Severity(data["severity"]),
-        Place(**data["where"]),
-        data["message"],
-        data["hint"],
-        tuple((words, Place(**place)) for words, place in data["related"]),
+        _read_place(data["where"]),
+        text(data["message"]),
+        text_or_none(data["hint"]),
+        tuple((text(words), _read_place(place)) for words, place in map(items, items(data["related"]))),
     )
+
+
+def _read_place(data: Mapping[str, Any]) -> Place:
+    return Place(**{name: text(part) for name, part in entries(data)})

@@ -9,12 +9,13 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
-from discomfort.compiler.graph import Graph, Input, Link, Node, NodeId, Origin, Param
+from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, Param
 from discomfort.compiler.plan import Binding
 from discomfort.compiler.ports import Mode, Port
+from discomfort.compiler.types import Signatures, needs_link
 from discomfort.compiler.units import Unit
 
 
@@ -134,6 +135,30 @@ def _mark_carried(binding: Binding, carried: set[str]) -> Binding:
     if binding.kind == "context" and binding.name in carried:
         return Binding(binding.name, binding.reader, None, "carried")
     return binding
+
+
+def link_written_values(program: Program, units: Sequence[Unit], signatures: Signatures) -> Program:
+    """Return the program with values that a workflow writes into a port linked where a literal may not stay as it is.
+
+    The port that holds such a value becomes a node of the program.
+    """
+    graph = program.graph
+    written = [place for place in program.crossings if type(graph.nodes[place[0]].inputs[place[1]]) is Literal]
+    if not written:
+        return program
+    nodes = dict(graph.nodes)
+    ports = {unit.name: unit.ports for unit in units}
+    for node_id, input_name in written:
+        node = nodes[node_id]
+        node_class = signatures.catalog.get(node.class_type) if node.class_type else None
+        if node_class is not None and needs_link(signatures.inputs(node_class, node.inputs).get(input_name)):
+            name, writer = program.crossings[node_id, input_name]
+            port = (ports[writer].writes.get(name) or ports[writer].taps[name]).node
+            port_id, origin = NodeId(f"{writer}/{port.id}"), Origin(writer, port.origin.node)
+            inputs = {**port.inputs, "input": node.inputs[input_name]}
+            nodes.setdefault(port_id, Node(port_id, port.class_type, inputs, port.title, origin))
+            nodes[node_id] = replace(node, inputs={**node.inputs, input_name: Link(port_id, 0)})
+    return replace(program, graph=replace(graph, nodes=nodes))
 
 
 def order_units(units: Sequence[Unit], findings: list[Diagnostic]) -> list[Unit]:

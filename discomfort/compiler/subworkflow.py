@@ -9,12 +9,12 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler import CompileError, compile
 from discomfort.compiler.catalog import RUNNER_OUTPUTS
-from discomfort.compiler.effects import RUNNER_CLASS
+from discomfort.compiler.effects import PORT_CLASS, RUNNER_CLASS
 from discomfort.compiler.emit import plain_value
 from discomfort.compiler.graph import Input, Link, Literal, Node, Param
 from discomfort.compiler.types import Signatures, accepts
@@ -43,33 +43,68 @@ class SubWorkflowError(ValueError):
 def find_workflow(name: str, folders: Sequence[Path]) -> Path:
     """Return the file that `name` means: an absolute path, or one below one of `folders`, the first that has it.
 
+    For names that come from the user of this process; see `find_workflow_below` for others.
+
     Raises:
         SubWorkflowError: there is none; lists where it was looked for.
     """
     wanted = name.strip()
-    if not wanted:
-        raise SubWorkflowError("choose a workflow: a file with DiscomfortPorts")
     path = Path(wanted).expanduser()
     if path.is_absolute():
         if path.suffix.lower() in SUFFIXES and path.is_file():
             return path
         raise SubWorkflowError(f"there is no workflow {wanted}")
+    try:
+        return find_workflow_below(name, folders)
+    except SubWorkflowError as error:
+        if not wanted:
+            raise
+        places = ", ".join(str(folder) for folder in folders)
+        raise SubWorkflowError(f"there is no workflow {wanted!r} in {places}; an absolute path works too") from error
+
+
+def find_workflow_below(name: str, folders: Sequence[Path]) -> Path:
+    """Return the file that `name` means below one of `folders`, the first that has it; never one outside of them.
+
+    For names that anybody may send: what the message says does not depend on files outside of `folders`.
+
+    Raises:
+        SubWorkflowError: it is absolute, leads upwards, or there is no such file.
+    """
+    wanted = name.strip()
+    if not wanted:
+        raise SubWorkflowError("choose a workflow: a file with DiscomfortPorts")
+    for flavour in (PurePosixPath(wanted), PureWindowsPath(wanted)):
+        if flavour.drive or flavour.root or ".." in flavour.parts:
+            raise SubWorkflowError(
+                f"{wanted!r} is not a name below the saved workflows or the input folder, where workflows must lie"
+            )
     for folder in folders:
-        for candidate in (folder / path, folder / f"{wanted}.json"):
-            inside = candidate.resolve()
-            if inside.is_relative_to(folder.resolve()) and inside.suffix.lower() in SUFFIXES and inside.is_file():
+        for candidate in (folder / wanted, folder / f"{wanted}.json"):
+            inside = _resolved(candidate)
+            if inside is not None and inside.is_relative_to(folder.resolve()) and inside.suffix.lower() in SUFFIXES:
                 return inside
-    places = ", ".join(str(folder) for folder in folders)
-    raise SubWorkflowError(f"there is no workflow {wanted!r} in {places}; an absolute path works too")
+    raise SubWorkflowError(f"there is no workflow {wanted!r} in the saved workflows or the input folder")
+
+
+def _resolved(path: Path) -> Path | None:
+    """Return the file behind `path`, links followed; None where there is none, or no file can be called so."""
+    try:
+        found = path.resolve(strict=True)
+        return found if found.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
+        return None
 
 
 def list_workflows(folders: Sequence[Path]) -> list[str]:
-    """Return the JSON files below `folders`, as `find_workflow` takes them, sorted."""
+    """Return the JSON files below `folders`, as `find_workflow_below` takes them, sorted."""
     found = {
         path.relative_to(folder).as_posix()
         for folder in folders
         for path in (folder.rglob("*.json") if folder.is_dir() else ())
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and (file := _resolved(path)) is not None
+        and file.is_relative_to(folder.resolve())
     }
     return sorted(found)
 
@@ -176,10 +211,16 @@ def expand_subworkflow(plan: Plan, catalog: Catalog, given: Mapping[str, Any], p
         prefix: what the ids of the graph's nodes begin with: unique to the expanding node.
     """
     signatures = Signatures(catalog)
+    ports = {
+        node.id: value
+        for node in plan.graph.nodes.values()
+        if node.class_type == PORT_CLASS and type(value := node.inputs.get("input")) is Literal
+    }
 
     def value_of(value: Input, spec: InputSpec | None = None) -> Any:
         if type(value) is Link:
-            return [prefix + value.node, value.slot]
+            written = ports.get(value.node)
+            return plain_value(written.value) if written is not None else [prefix + value.node, value.slot]
         if type(value) is Param:
             return given.get(value.name)
         assert type(value) is Literal
@@ -195,7 +236,7 @@ def expand_subworkflow(plan: Plan, catalog: Catalog, given: Mapping[str, Any], p
 
     return {
         "result": tuple(value_of(output.source) for output in plan.outputs.values()),
-        "expand": {prefix + node.id: body_of(node) for node in plan.graph.nodes.values()},
+        "expand": {prefix + node.id: body_of(node) for node in plan.graph.nodes.values() if node.id not in ports},
     }
 
 

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from discomfort.compiler.catalog import Catalog, InputSpec, NodeClass, read_input_groups
+from discomfort.compiler.catalog_entries import AUTOGROW as AUTOGROW
+from discomfort.compiler.catalog_entries import DYNAMIC_COMBO as DYNAMIC_COMBO
+from discomfort.compiler.catalog_entries import MATCH_TYPE as MATCH_TYPE
 from discomfort.compiler.effects import LOADER_CLASS, PORT_CLASS
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Param
 
@@ -18,9 +21,6 @@ ANY = "*"
 UNKNOWN = "?"
 """The type of what a class that no catalog describes gives: nothing can be said against it."""
 
-MATCH_TYPE = "COMFY_MATCHTYPE_V3"
-AUTOGROW = "COMFY_AUTOGROW_V3"
-DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
 _DYNAMIC = (AUTOGROW, DYNAMIC_COMBO)
 
 _BY_VALUE = {("INT", "FLOAT"), ("STRING", "COMBO"), ("COMBO", "STRING")}
@@ -36,6 +36,16 @@ def members(type_name: str) -> frozenset[str]:
 def is_open(type_name: str) -> bool:
     """Return whether anything fits: `*`, an unknown type, or a match type that nothing has bound."""
     return type_name in (ANY, UNKNOWN, MATCH_TYPE) or ANY in members(type_name)
+
+
+def needs_link(spec: InputSpec | None) -> bool:
+    """Return whether a value reaches an input unchanged only along a link; None: the class does not declare it.
+
+    ComfyUI converts a literal by every type that the input's type compares equal to, and many packs write "any" as a
+    class that equals all of them. A catalog shows `*` for such a type and for harmless ones. A literal in an input
+    that is not declared does not arrive at all.
+    """
+    return spec is None or bool(spec.equals) or ANY in members(spec.type)
 
 
 def accepts(received: str, wanted: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +84,20 @@ def place_in_program(units: Sequence[Unit]) -> PlaceOf:
         return places[node.origin.workflow](node, name)
 
     return place
+
+
+def used_classes(workflows: Iterable[Workflow]) -> set[str]:
+    """Return the node classes that workflows name; of a save also those of nodes that do not run."""
+    names: set[Any] = set()
+    for workflow in workflows:
+        names.update(node.class_type for node in workflow.graph.nodes.values())
+        definitions = workflow.document.get("definitions")
+        inner = definitions.get("subgraphs") if isinstance(definitions, Mapping) else None
+        for graph in (workflow.document, *(inner if isinstance(inner, list) else ())):
+            nodes = graph.get("nodes") if isinstance(graph, Mapping) else None
+            rows = nodes if isinstance(nodes, list) else ()
+            names.update(kind for row in rows if isinstance(row, Mapping) and isinstance(kind := row.get("type"), str))
+    return names
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -17,8 +17,11 @@ from typing import Any
 from discomfort.context import leaves as lv
 from discomfort.context.decoding import (
     ALIGNMENT,
+    BLOB,
     MAGIC,
     PREFIX,
+    SERVER,
+    TEXT,
     from_inline,
     leaf_offsets,
     parse_header,
@@ -29,8 +32,10 @@ from discomfort.context.errors import EncodingError
 from discomfort.context.leaves import Leaf, Tag
 from discomfort.context.lists import ValueList
 from discomfort.context.objects import pickle_value
+from discomfort.context.opaque import OpaqueValue, ServerValue
 
 _MAX_DEPTH = 200
+_SERVER_TAG = f'{{"$":"{SERVER}"'
 
 
 class NotPlainError(Exception):
@@ -61,7 +66,7 @@ class Encoded:
     def info(self) -> tuple[str, str | None, tuple[int, ...] | None]:
         """Kind, dtype and shape, for programs."""
         if not self.leaves:
-            return "json", None, None
+            return (SERVER if self.structure.startswith(_SERVER_TAG) else "json"), None, None
         if not self.structure.startswith('{"$":'):
             return "tree", None, None
         tag = json.loads(self.structure)
@@ -109,6 +114,11 @@ def encode(value: Any, allow_pickle: bool = True) -> Encoded:
     Raises:
         EncodingError: it cannot be stored, or, without `allow_pickle`, is not plain; the message names the type.
     """
+    if allow_pickle and type(value) is OpaqueValue:
+        return value._encoded
+    if allow_pickle and type(value) is ServerValue:
+        tag = {"$": SERVER, "digest": value.digest, "type": value.type, "key": value.key}
+        return Encoded(json.dumps(tag, separators=(",", ":")), (), (), value.type)
     walker = _Walker()
     try:
         structure = json.dumps(walker.walk(value, 0), separators=(",", ":"))
@@ -212,14 +222,17 @@ class _Walker:
 
 def to_inline(encoded: Encoded) -> bytes:
     """The bytes of a small value as they lie in the index itself."""
-    return b"B" + encoded.to_bytes() if encoded.leaves else b"J" + encoded.structure.encode()
+    return BLOB + encoded.to_bytes() if encoded.leaves else TEXT + encoded.structure.encode()
 
 
 def inline_encoded(payload: bytes) -> Encoded:
     """Bytes that `to_inline` made as `encode` once gave them."""
-    if payload[:1] == b"B":
+    if payload[:1] == BLOB:
         return take_apart(payload[1:])
-    return Encoded(payload[1:].decode(), (), (), describe_value(from_inline(payload)))
+    structure = payload[1:].decode()
+    if structure.startswith(_SERVER_TAG):
+        return Encoded(structure, (), (), str(json.loads(structure)["type"]))
+    return Encoded(structure, (), (), describe_value(from_inline(payload)))
 
 
 def take_apart(blob: Any) -> Encoded:

@@ -1,4 +1,4 @@
-"""``workflow_context.json``: how much RAM a context may take and where its directories lie."""
+"""``workflow_context.json``: how much a context may take and where its directories lie."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.errors import ConfigError
-from discomfort.settings import read_settings, settings_file
+from discomfort.settings import is_usable, read_settings, settings_file
 
 GIB = 1024**3
 DEFAULT_RAM_PERCENT = 50.0
+DEFAULT_MEMO_PERCENT = 10.0
 CONFIG_NAME = "workflow_context.json"
 _FIELDS = {
     "MAX_RAM_PERCENT": "max_ram_percent",
     "MAX_RAM_GB": "max_ram_gb",
+    "MAX_MEMO_GB": "max_memo_gb",
     "CONTEXTS_DIR_NAME": "contexts_dir_name",
 }
 
@@ -29,12 +31,14 @@ class ContextConfig:
     Attributes:
         max_ram_percent: share of the RAM that is free when the context is created, 0 to 100; wins over max_ram_gb.
         max_ram_gb: budget in GiB.
+        max_memo_gb: how much results may take, in GiB, that only the memo keeps.
         contexts_dir_name: name of the directory that holds the contexts of a user, or an absolute path.
     """
 
     max_ram_percent: float | None = None
     max_ram_gb: float | None = None
     contexts_dir_name: str = "contexts"
+    max_memo_gb: float | None = None
 
     def ram_budget(self, available: int, max_ram_gb: float | None = None) -> int:
         """Bytes of RAM a context may take, given the bytes available now and the caller's own limit in GiB."""
@@ -44,6 +48,14 @@ class ContextConfig:
             return int(self.max_ram_gb * GIB)
         percent = DEFAULT_RAM_PERCENT if self.max_ram_percent is None else self.max_ram_percent
         return int(available * percent / 100)
+
+    def memo_budget(self, free: int, max_memo_gb: float | None = None) -> int:
+        """Bytes that the memo may keep, given the bytes free now where it lies and the caller's own limit in GiB."""
+        if max_memo_gb is not None:
+            return int(_gigabytes("max_memo_gb", max_memo_gb) * GIB)
+        if self.max_memo_gb is not None:
+            return int(self.max_memo_gb * GIB)
+        return int(free * DEFAULT_MEMO_PERCENT / 100)
 
 
 def load_config(path: str | os.PathLike[str] | None = None) -> ContextConfig:
@@ -96,7 +108,7 @@ def _gigabytes(name: str, value: object) -> float:
 
 
 def _directory_name(name: str, value: object) -> None:
-    if isinstance(value, str) and value and "\0" not in value:
+    if isinstance(value, str) and value and is_usable(value):
         path = Path(value)
         if path.is_absolute() or path.name == value != "..":
             return
@@ -106,5 +118,6 @@ def _directory_name(name: str, value: object) -> None:
 _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "MAX_RAM_PERCENT": _percent,
     "MAX_RAM_GB": _gigabytes,
+    "MAX_MEMO_GB": _gigabytes,
     "CONTEXTS_DIR_NAME": _directory_name,
 }

@@ -17,7 +17,8 @@ from discomfort.context.errors import (
     ContextClosedError,
     EncodingError,
 )
-from discomfort.context.files import available_ram
+from discomfort.context.files import available_ram, free_bytes
+from discomfort.context.opened import leave
 
 
 class WorkflowContext(ContentValues):
@@ -31,6 +32,7 @@ class WorkflowContext(ContentValues):
         max_ram_gb: RAM budget in GiB; wins over the configuration.
         run_id: name of the run; generated when None.
         create: make a new run. False attaches to an existing one, or adopts it when its owner died.
+        max_memo_gb: how much remembered results may take, in GiB, that nothing else needs; wins over the configuration.
 
     Raises:
         FileNotFoundError: there is no such run (create=False), or no such configuration file.
@@ -50,6 +52,7 @@ class WorkflowContext(ContentValues):
         max_ram_gb: float | None = None,
         run_id: str | None = None,
         create: bool = True,
+        max_memo_gb: float | None = None,
     ) -> None:
         config = load_config(config_path)
         roots = runs.Roots(config)
@@ -59,15 +62,14 @@ class WorkflowContext(ContentValues):
             if create:
                 roots.reclaim()
                 budget = config.ram_budget(0 if max_ram_gb is not None else available_ram(), max_ram_gb)
-                run, owner = roots.create(_new_run_id() if run_id is None else run_id, budget)
+                memo_budget = config.memo_budget(free_bytes(roots.disk), max_memo_gb)
+                run, owner = roots.create(_new_run_id() if run_id is None else run_id, budget, memo_budget)
                 self._open(run, owner, create=True)
             else:
                 assert run_id is not None
                 roots.reclaim(keep=run_id)
                 run = roots.find(run_id)
                 self._open(run, runs.adopt(run), create=False)
-                if self._owner is not None:
-                    self._store.sweep()
 
     @classmethod
     def attach(cls, handle: Mapping[str, Any]) -> WorkflowContext:
@@ -81,17 +83,30 @@ class WorkflowContext(ContentValues):
         return context
 
     def get_usage(self) -> dict[str, Any]:
-        """Bytes in RAM and on disk, the RAM budget, and the number of names."""
+        """Bytes in RAM, on disk and of the memo, what they may be, and how many values have a name or are held.
+
+        The bytes on disk include files that are being written, and those of killed processes until they are removed;
+        `unfinished_disk_bytes` says how much that is. The memo's are those of results that nothing else needs.
+        """
         state = self._index.read()
         ram = state.inline_bytes + sum(state.segments.get(number, 0) for number in list(state.users))
+        unfinished = self._store.unfinished_bytes()
+        disk = state.disk_bytes + unfinished
         return {
             "ram_usage_bytes": ram,
             "ram_capacity_bytes": self._run.capacity,
             "ram_usage_gb": ram / GIB,
             "ram_capacity_gb": self._run.capacity / GIB,
-            "temp_disk_usage_bytes": state.disk_bytes,
-            "temp_disk_usage_mb": state.disk_bytes / 1024**2,
+            "temp_disk_usage_bytes": disk,
+            "temp_disk_usage_mb": disk / 1024**2,
+            "unfinished_disk_bytes": unfinished,
+            "memo_usage_bytes": state.references.memo_bytes,
+            "memo_capacity_bytes": self._run.memo_capacity,
+            "memo_usage_gb": state.references.memo_bytes / GIB,
+            "memo_capacity_gb": self._run.memo_capacity / GIB,
+            "memo_keys_count": len(state.memos),
             "stored_keys_count": len(self.list_keys()),
+            "held_values_count": len(state.holders.digests()),
         }
 
     def get_storage_info(self, unique_id: str) -> dict[str, Any] | None:
@@ -116,7 +131,7 @@ class WorkflowContext(ContentValues):
     def verify(self) -> list[str]:
         """Recompute every digest from the stored bytes; returns the names and digests of values that are damaged."""
         state = self._index.read()
-        damaged = {blob.digest for blob in list(state.blobs.values()) if not self._store.verify(blob)}
+        damaged = {digest for digest in list(state.blobs) if not self._store.verify(digest)}
         names = {name.digest: unique_id for unique_id, name in list(state.names.items())}
         return sorted(names.get(digest, digest) for digest in damaged if self.has_value(digest))
 
@@ -181,6 +196,8 @@ class WorkflowContext(ContentValues):
         Values loaded before stay valid.
         """
         if self._finalizer.alive:
+            if self._owner is None:
+                leave(self._index, self._store, self._member, wait=True)
             self._finalizer()
 
     def __enter__(self) -> WorkflowContext:

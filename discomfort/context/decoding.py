@@ -10,13 +10,19 @@ from typing import Any
 
 from discomfort.context import leaves as lv
 from discomfort.context.digest import hash_view, value_digest
-from discomfort.context.errors import CorruptValueError
+from discomfort.context.errors import CorruptValueError, UnreadableValueError
 from discomfort.context.leaves import Tag
 from discomfort.context.lists import ValueList
 from discomfort.context.objects import unpickle_value
 
 ALIGNMENT = 64
 MAGIC = b"DSCBLOB1"
+BLOB, TEXT = b"B", b"J"
+"""What the bytes of a small value in the index begin with: a blob follows, or the structure alone."""
+SERVER = "server"
+"""The tag of a value that lies on a server: see `opaque.ServerValue`."""
+ON_SERVER = "it stays on the ComfyUI server that made it, since only pickle could carry it over a network"
+
 PREFIX = struct.Struct("<8sII")
 
 
@@ -58,14 +64,22 @@ def parse_header(blob: Any) -> Header:
 def decode(blob: Any) -> Any:
     """The value of a blob. Tensors and arrays lie in the memory of `blob`, which must be writable and ours alone."""
     header = parse_header(blob)
-    return Decoder(header, blob).decode(json.loads(header.structure))
+    try:
+        return Decoder(header, blob).decode(json.loads(header.structure))
+    except UnreadableValueError as error:
+        error.type, error.stored = header.text, blob
+        raise
 
 
 def from_inline(payload: bytes) -> Any:
     """The value of bytes that `to_inline` made."""
-    if payload[:1] == b"B":
+    if payload[:1] == BLOB:
         return decode(bytearray(memoryview(payload)[1:]))
-    return Decoder(_NO_LEAVES, b"").decode(json.loads(payload[1:]))
+    try:
+        return Decoder(_NO_LEAVES, b"").decode(json.loads(payload[1:]))
+    except UnreadableValueError as error:
+        error.stored = payload
+        raise
 
 
 def blob_digest(blob: Any) -> str:
@@ -80,7 +94,7 @@ def blob_digest(blob: Any) -> str:
 
 def inline_digest(payload: bytes) -> str:
     """The content digest of bytes that `to_inline` made."""
-    return blob_digest(payload[1:]) if payload[:1] == b"B" else value_digest(payload[1:], ())
+    return blob_digest(payload[1:]) if payload[:1] == BLOB else value_digest(payload[1:], ())
 
 
 class Decoder:
@@ -112,6 +126,8 @@ class Decoder:
             return complex(*node["v"])
         if tag == "scalar":
             return lv.decode_scalar(node)
+        if tag == SERVER:
+            raise UnreadableValueError(node["type"], ON_SERVER)
         return self._leaf(tag, node)
 
     def _leaf(self, tag: str, node: Tag) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from discomfort.errors import DiscomfortError
 
 
@@ -10,7 +13,7 @@ class ContextError(DiscomfortError):
 
 
 class ContextClosedError(ContextError, RuntimeError):
-    """The context was shut down, here or by its owner."""
+    """The context was shut down, here or by its owner, or its folder was deleted."""
 
 
 class UnknownKeyError(ContextError, KeyError):
@@ -36,5 +39,37 @@ class EncodingError(ContextError, TypeError):
     """A value that cannot be stored, or not in the format asked for."""
 
 
+class UnreadableValueError(EncodingError):
+    """A stored value that this Python cannot rebuild. It is whole, and can be handed on to where it can be used.
+
+    Attributes:
+        type: the name of its class.
+        reason: why it cannot be rebuilt here.
+        place: whose value it is, such as `'video'`; empty where that is not known.
+        stored: the bytes that could not be read, where decoding noted them.
+    """
+
+    def __init__(self, type: str, reason: str, place: str = "") -> None:
+        super().__init__(type, reason, place)
+        self.type = type
+        self.reason = reason
+        self.place = place
+        self.stored: Any = None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place or 'a value'}, stored as {self.type}, cannot be rebuilt in this Python: {self.reason}. "
+            "A run on the ComfyUI that made it takes it as an input as it is. To use it here, run in-process "
+            "(engine='inprocess:PATH'), or end the workflow in a node that gives images, text or a file of it"
+        )
+
+
 class WireError(ContextError, ValueError):
     """Bytes from a network that are not an encoded value."""
+
+
+def folder_deleted(folder: Path) -> ContextClosedError:
+    """What is said of a context whose folder somebody deleted."""
+    return ContextClosedError(
+        f"the folder of this context was deleted: {folder}; its values are lost, so open another context"
+    )

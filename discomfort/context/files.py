@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -181,6 +182,11 @@ def reserve(fd: int, size: int) -> None:
         write_all(fd, memoryview(zeros)[: min(len(zeros), size - offset)], offset)
 
 
+def is_full(error: OSError) -> bool:
+    """Does an error say that there is no room?"""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def free_bytes(directory: Path) -> int:
     """Room left on the file system of a directory, in bytes."""
     return shutil.disk_usage(directory).free
@@ -251,7 +257,39 @@ def secure_directory(path: Path) -> Path:
     return path
 
 
+def own_directory(path: Path, marker: str, inside: str) -> Path:
+    """Create a directory for us alone, or find one: `path`, or one in it called `inside` where `path` is not ours.
+
+    A directory is ours that was empty, or has a file called `marker` in it, which the caller makes. What others put
+    into theirs stays as it is, and so do the permissions of such a directory.
+
+    Raises:
+        UnsafeDirectoryError: as `secure_directory`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        refuse_unsafe(path)
+        if not (path / marker).is_file() and any(path.iterdir()):
+            return secure_directory(path / inside)
+        check_directory(path)
+    return path
+
+
 def check_directory(path: Path) -> None:
+    """Refuse a directory that others could have prepared or could change, and close it to those who could read it.
+
+    Raises:
+        UnsafeDirectoryError: says which of these it is.
+        FileNotFoundError: there is none.
+    """
+    refuse_unsafe(path)
+    if hasattr(os, "getuid") and path.stat().st_mode & 0o077:
+        path.chmod(0o700)
+
+
+def refuse_unsafe(path: Path) -> None:
     """Refuse a directory that others could have prepared or could change.
 
     Raises:
@@ -270,5 +308,3 @@ def check_directory(path: Path) -> None:
     if found.st_mode & 0o022:
         mode = stat.S_IMODE(found.st_mode)
         raise UnsafeDirectoryError(f"{path} can be written by others (mode {mode:o}); expected 700: chmod 700 {path}")
-    if found.st_mode & 0o077:
-        path.chmod(0o700)

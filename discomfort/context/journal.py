@@ -18,12 +18,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from discomfort.context.errors import ContextClosedError, CorruptValueError
+from discomfort.context.errors import ContextClosedError, CorruptValueError, folder_deleted
 from discomfort.context.files import BINARY, read_at, write_all
 
 Record = tuple[int, bytes]
 
 _FRAME = struct.Struct("<IIB")
+END = 0x80
+"""Set in the kind of the last record of a commit."""
+
 _TAIL_BITS = 44  # 16 TiB a generation, and a million generations
 _TAIL = (1 << _TAIL_BITS) - 1
 CLOSED = (1 << 64) - 1
@@ -35,6 +38,12 @@ _CONTROL_SIZE = 8 * (_HEADER_WORDS + _CLOCKS)
 def frame(op: int, body: bytes) -> bytes:
     """A record as it lies in the journal."""
     return _FRAME.pack(len(body), zlib.crc32(body), op) + body
+
+
+def commit_of(records: Iterable[Record]) -> bytes:
+    """Records that belong together, as they lie in the journal: the last says that it is that."""
+    *others, (op, body) = records
+    return b"".join([*(frame(*record) for record in others), frame(op | END, body)])
 
 
 class Journal:
@@ -84,6 +93,8 @@ class Journal:
     def read_new(self) -> tuple[bool, list[Record]]:
         """Records published since the last call; True when they are the whole story and not its continuation.
 
+        The kind of the last record of each commit has `END` set.
+
         Raises:
             ContextClosedError: the owner has shut the run down.
             CorruptValueError: the journal is damaged.
@@ -112,13 +123,21 @@ class Journal:
         self._generation = -1
 
     def rewrite(self, records: Iterable[Record], on_disk: bool) -> None:
-        """Switch to a new generation that holds these records only. The lock is held."""
+        """Switch to a new generation that holds these records only. The lock is held.
+
+        Raises:
+            OSError: no room; nothing changed.
+            ContextClosedError: the folder of the journal was deleted.
+        """
         generation = self._generation + 1
         path = self._places[on_disk] / f"journal-{generation}"
-        data = b"".join(frame(op, body) for op, body in records)
+        data = commit_of(records)
         with suppress(FileNotFoundError):  # left by a process that died right here
             path.unlink()
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
+        except FileNotFoundError:
+            raise folder_deleted(path.parent) from None
         try:
             write_all(fd, data, 0)
         except OSError:
@@ -132,6 +151,10 @@ class Journal:
         for place in self._places:
             with suppress(OSError):  # on Windows another process may have it open still
                 (place / f"journal-{generation - 1}").unlink()
+
+    def is_deleted(self) -> bool:
+        """Was the folder on disk deleted, and our files with it?"""
+        return os.fstat(self.lock_fd).st_nlink == 0
 
     def touch(self, slot: int) -> None:
         """Note that something is being used now, for the least recently used order of all processes."""

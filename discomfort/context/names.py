@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from discomfort.context import codec, decoding
-from discomfort.context.errors import CorruptValueError, UnknownKeyError, UnresolvableRefError
+from discomfort.context.errors import CorruptValueError, UnknownKeyError, UnreadableValueError, UnresolvableRefError
+from discomfort.context.holds import Holds
+from discomfort.context.journal import Record
 from discomfort.context.opened import OpenContext, Resolver
 from discomfort.context.recipes import Recipe, recipe_value, referenced_digests
 from discomfort.context.records import MISSING, Name, hold_record, name_gone_record, name_record
@@ -26,16 +28,18 @@ class NamedValues(OpenContext):
             unique_id: any string.
             data: the value; for pass_by="ref" the workflow that rebuilds it.
             use_ram: keep it in RAM while there is room; False forces disk.
-            pass_by: "val" stores the value, "ref" the recipe. An object that came out of a ref is stored as its recipe.
+            pass_by: "val" stores the value, "ref" the recipe. An object that came out of a ref is stored as its recipe;
+                a tensor or a container that has been changed since as the value that it is now.
 
         Raises:
-            EncodingError: the value cannot be stored; a TypeError.
+            EncodingError: the value cannot be stored, or is a model that came out of a ref and has been changed since;
+                a TypeError.
             OSError: neither RAM nor disk has room; earlier values are intact.
         """
         if use_ram and pass_by == "val" and type(unique_id) is str and ACTIVE.get() is None:
             text = codec.encode_atom(data)
             if text is not None and len(text) < INLINE_BYTES and self._index.read().inline_bytes < self._inline_limit:
-                dropped = self._index.commit_value(unique_id, b"J" + text.encode(), data)
+                dropped = self._index.commit_value(unique_id, decoding.TEXT + text.encode(), data)
                 if dropped:
                     self._store.free(dropped)
                 return
@@ -47,7 +51,7 @@ class NamedValues(OpenContext):
         if pass_by not in ("val", "ref"):
             raise ValueError(f'pass_by must be "val" or "ref", not {pass_by!r}')
         unique_id = str(unique_id)
-        origin = self._origins.recipe_of(data)
+        origin = self._origins.recipe_to_save(unique_id, data)
         if origin is not None:
             self._save_recipe(unique_id, origin)
         elif pass_by == "ref":
@@ -70,30 +74,38 @@ class NamedValues(OpenContext):
 
     def _save_recipe(self, unique_id: str, recipe: Recipe) -> None:
         encoded = codec.encode(recipe, allow_pickle=False)
-        blobs = self._index.read().blobs
-        captured = tuple(digest for digest in referenced_digests(encoded.structure) if digest in blobs)
-        self._name_blob(unique_id, encoded, True, "ref", captured)
+        self._name_blob(unique_id, encoded, True, "ref", referenced_digests(encoded.structure))
 
     def _name_blob(
-        self, unique_id: str, encoded: codec.Encoded, use_ram: bool, pass_by: str, refs: tuple[str, ...]
+        self, unique_id: str, encoded: codec.Encoded, use_ram: bool, pass_by: str, mentioned: tuple[str, ...]
     ) -> None:
+        """Give a name to a value, which keeps those of the digests it mentions that are here when it is stored."""
+        refs: tuple[str, ...] = ()
         transaction = current(self)
-        if transaction is None:
-            self._store.put(
-                encoded, use_ram, lambda digest: [name_record(unique_id, pass_by, digest, (digest, *refs), refs)]
-            )
-            return
-        digest = self._store.put(encoded, use_ram, lambda digest: [hold_record(digest, 1)])
-        transaction.held.append(digest)
-        transaction.names[unique_id] = Name(None, MISSING, pass_by, digest, (digest, *refs))
-        transaction.taken[unique_id] = refs
+
+        def records(digest: str) -> list[Record]:
+            nonlocal refs
+            blobs = self._index.read().blobs
+            refs = tuple(other for other in mentioned if other in blobs)
+            if transaction is None:
+                return [name_record(unique_id, pass_by, digest, (digest, *refs), refs, self._member.name)]
+            return [hold_record(kept, 1, transaction.holder) for kept in (digest, *refs)]
+
+        digest = self._store.put(encoded, use_ram, records)
+        if transaction is not None:
+            transaction.names[unique_id] = Name(None, MISSING, pass_by, digest, (digest, *refs))
+            transaction.taken[unique_id] = refs
 
     def load(self, unique_id: str) -> Any:
         """The value of a name. Loading a ref runs its recipe, where something here can.
 
+        What a ref gives may be changed where it is made of tensors and plain containers; other objects (a model) are
+        shared with the engine, which uses them for further runs.
+
         Raises:
             UnknownKeyError: there is none; a KeyError that names near misses.
             CorruptValueError: the stored bytes are not those that were saved.
+            UnreadableValueError: this Python cannot rebuild it, since only the server that made it has its class.
             UnresolvableRefError: the value is a ref and nothing here can run its recipe.
         """
         if ACTIVE.get() is None:
@@ -103,13 +115,20 @@ class NamedValues(OpenContext):
         for _ in range(_ATTEMPTS):
             name = self._name(unique_id)
             try:
-                return self._value_of(unique_id, name)
+                return self._read(unique_id, name)
             except UnknownKeyError:
                 if self._name(unique_id) is name:  # else it was saved anew while we looked
                     raise
-            except CorruptValueError as error:
-                raise CorruptValueError(f"{unique_id!r}: {error}") from error
         raise UnknownKeyError(f"{unique_id!r} changes faster than it can be read")
+
+    def _read(self, unique_id: str, name: Name) -> Any:
+        try:
+            return self._value_of(unique_id, name)
+        except CorruptValueError as error:
+            raise CorruptValueError(f"{unique_id!r}: {error}") from error
+        except UnreadableValueError as error:
+            error.place = repr(unique_id)
+            raise
 
     def _value_of(self, unique_id: str, name: Name) -> Any:
         if name.value is not MISSING:
@@ -120,17 +139,23 @@ class NamedValues(OpenContext):
                 name.value = value
             return value
         assert name.digest is not None
-        value = self._store.get(name.digest)
-        return self._resolve(unique_id, value) if name.pass_by == "ref" else value
+        return self._resolve(unique_id, name) if name.pass_by == "ref" else self._store.get(name.digest)
 
-    def _resolve(self, unique_id: str, recipe: Recipe) -> Any:
+    def _resolve(self, unique_id: str, name: Name) -> Any:
         if self._resolver is None:
             raise UnresolvableRefError(
                 f"{unique_id!r} is passed by reference: the context holds the workflow that rebuilds it, and nothing "
                 f'here can run it. Change the rule of its type to "val" in pass_by_rules.json to store the value '
                 f"itself, or use context.recipe({unique_id!r}) for the workflow."
             )
-        value = self._resolver(unique_id, recipe)
+        holds = Holds(self)
+        if not holds.keep(name.refs):
+            raise UnknownKeyError(f"{unique_id!r} was replaced while it was read")
+        try:
+            recipe: Recipe = self._store.get(str(name.digest))
+            value = self._resolver(unique_id, recipe)
+        finally:
+            holds.release()
         self.remember_origin(value, recipe)
         return value
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 from collections.abc import Callable
 from typing import Any
 
-from discomfort.context.errors import EncodingError
+from discomfort.context.errors import ContextError, EncodingError, UnreadableValueError
+
+_UNKNOWN = "unknown"
 
 KeepBeside = Callable[[Any], "int | None"]
 
@@ -20,7 +23,7 @@ def pickle_value(value: Any, keep_beside: KeepBeside) -> bytes:
     """
     stream = io.BytesIO()
     try:
-        _pickler(stream, keep_beside).dump(value)
+        _pickler_class()(stream, keep_beside).dump(value)
     except Exception as error:  # __reduce__ of a foreign class may raise anything
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         raise EncodingError(
@@ -34,12 +37,16 @@ def unpickle_value(data: memoryview, part: Callable[[int], Any]) -> Any:
     """Read a pickle of our own context, with the parts that were kept beside it.
 
     Raises:
-        EncodingError: a module the value needs is not installed here.
+        UnreadableValueError: this Python lacks the value's class, or has another one of that name.
     """
     try:
         return _Unpickler(io.BytesIO(data), part).load()
+    except (ContextError, MemoryError):
+        raise
     except ModuleNotFoundError as error:
-        raise EncodingError(f"this value needs the module {error.name!r}, which is not installed here") from error
+        raise UnreadableValueError(_UNKNOWN, f"it has no module {error.name!r}") from error
+    except Exception as error:  # what a foreign class does when it is rebuilt may raise anything
+        raise UnreadableValueError(_UNKNOWN, f"{type(error).__name__}: {error}") from error
 
 
 class _Unpickler(pickle.Unpickler):
@@ -53,18 +60,23 @@ class _Unpickler(pickle.Unpickler):
         return self._part(pid)
 
 
-def _pickler(stream: io.BytesIO, keep_beside: KeepBeside) -> pickle.Pickler:
+@functools.cache
+def _pickler_class() -> Callable[[io.BytesIO, KeepBeside], pickle.Pickler]:
+    """Make the class once: a class leads to itself, and one made for each value would hold that value's tensors."""
     try:
         from cloudpickle import Pickler as Base
     except ImportError:
         from pickle import Pickler as Base
 
     class Pickler(Base):  # type: ignore[misc, valid-type, unused-ignore]
-        def persistent_id(self, item: Any) -> int | None:
-            return keep_beside(item)
+        def __init__(self, stream: io.BytesIO, keep_beside: KeepBeside) -> None:
+            super().__init__(stream, protocol=5)
+            self._keep_beside = keep_beside
 
-    pickler: pickle.Pickler = Pickler(stream, protocol=5)
-    return pickler
+        def persistent_id(self, item: Any) -> int | None:
+            return self._keep_beside(item)
+
+    return Pickler
 
 
 def _advice() -> str:

@@ -22,6 +22,7 @@ from discomfort.context.records import Blob
 from discomfort.context.segments import Segments, map_private
 
 _READ_SIZE = 8 << 20
+_VERIFIED = 1024
 
 
 class BlobReader:
@@ -41,15 +42,22 @@ class BlobReader:
             return self._segments.path(blob.where)
         return self._directory / str(blob.where)
 
-    def verify(self, blob: Blob) -> bool:
-        """Recompute the digest of a blob from the bytes in its file."""
-        if blob.payload is not None:
-            return decoding.inline_digest(blob.payload) == blob.digest
-        try:
-            mapped = self._map(blob, verify=False)
-            return mapped is not None and decoding.blob_digest(mapped) == blob.digest
-        except CorruptValueError:
-            return False
+    def verify(self, digest: str) -> bool:
+        """Recompute the digest of a value from the bytes in its file; True also where it is gone meanwhile."""
+        while True:
+            blob = self._index.read().blobs.get(digest)
+            if blob is None:
+                return True
+            if blob.payload is not None:
+                return decoding.inline_digest(blob.payload) == digest
+            try:
+                mapped = self._map(blob, verify=False)
+                if mapped is not None:
+                    return decoding.blob_digest(mapped) == digest
+            except CorruptValueError:
+                return False
+            if self._index.read().blobs.get(digest) == blob:  # else it moved while we looked
+                return False
 
     def _decode(self, blob: Blob, mapped: Any) -> Any:
         try:
@@ -111,7 +119,14 @@ class BlobReader:
             raise CorruptValueError(f"value {blob.digest} in {self.path(blob)}: {error}") from error
         if digest != blob.digest:
             raise self._damaged(blob, digest)
-        self._verified[blob.digest] = signature
+        self._note_verified(blob.digest, signature)
+
+    def _note_verified(self, digest: str, signature: tuple[int, ...]) -> None:
+        """Remember that a file was verified; what others freed meanwhile is forgotten now and then."""
+        blobs = self._index.read().blobs
+        if len(self._verified) > 2 * len(blobs) + _VERIFIED:
+            self._verified = {digest: known for digest, known in list(self._verified.items()) if digest in blobs}
+        self._verified[digest] = signature
 
     def _untouched(self, blob: Blob) -> bool:
         if blob.payload is not None:
@@ -130,8 +145,3 @@ class BlobReader:
 def signature_of(found: os.stat_result) -> tuple[int, ...]:
     """What changes when somebody writes to a file, or puts another in its place."""
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
-
-
-def is_full(error: OSError) -> bool:
-    """Does an error say that there is no room?"""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -17,6 +17,7 @@ _U32 = struct.Struct("<I")
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder each time
 
 VALUE, NAME, NAME_GONE, BLOB, SEGMENT, SEGMENT_GONE, MEMO, MEMO_GONE, HOLD, PUT = range(1, 11)
+MEMO_USED, HOLDER, HOLDER_GONE = range(11, 14)
 
 
 class Name:
@@ -52,6 +53,8 @@ class Blob:
         signature: size, times of change and inode of the file when it was written: a change of these calls for
             verification.
         promote: may it move to RAM when it is used?
+        use: differs for every use that is made of a place. A value that left a segment and came back to it has all else
+            equal, times of the file included, but another value may have been there in between.
     """
 
     digest: str
@@ -63,6 +66,7 @@ class Blob:
     signature: tuple[int, ...]
     promote: bool
     payload: bytes | None = None
+    use: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,13 @@ def value_record(unique_id: str, payload: bytes) -> Record:
 
 
 def name_record(
-    unique_id: str, pass_by: str, digest: str, refs: tuple[str, ...], taken: tuple[str, ...] = ()
+    unique_id: str, pass_by: str, digest: str, refs: tuple[str, ...], taken: tuple[str, ...] = (), owner: str = ""
 ) -> Record:
-    """A name gets a blob; `refs` are the digests it keeps alive, its own among them, `taken` those put for it."""
-    return NAME, _json({"u": unique_id, "p": pass_by, "d": digest, "r": refs, "s": taken})
+    """A name gets a blob; `refs` are the digests it keeps alive, its own among them.
+
+    `taken` are those put for it, by `owner` or else by anybody.
+    """
+    return NAME, _json({"u": unique_id, "p": pass_by, "d": digest, "r": refs, "s": taken, "o": owner})
 
 
 def name_gone_record(unique_id: str) -> Record:
@@ -100,7 +107,7 @@ def blob_record(blob: Blob) -> Record:
     """A blob comes, or moves."""
     payload = None if blob.payload is None else base64.b64encode(blob.payload).decode()
     fields = {"d": blob.digest, "p": blob.place, "w": blob.where, "n": blob.size, "t": blob.text}
-    return BLOB, _json({**fields, "i": blob.info, "g": blob.signature, "m": blob.promote, "j": payload})
+    return BLOB, _json({**fields, "i": blob.info, "g": blob.signature, "m": blob.promote, "j": payload, "u": blob.use})
 
 
 def segment_record(number: int, size: int) -> Record:
@@ -123,19 +130,39 @@ def memo_gone_record(key: str) -> Record:
     return MEMO_GONE, _json({"k": key})
 
 
-def hold_record(digest: str, change: int) -> Record:
-    """Transactions hold a blob so many times more, or less."""
-    return HOLD, _json({"d": digest, "c": change})
+def memo_used_record(key: str) -> Record:
+    """A remembered record is used, and so forgotten later than others."""
+    return MEMO_USED, _json({"k": key})
 
 
-def put_record(digest: str, change: int) -> Record:
-    """A blob was put so many times more, or less, without a name."""
-    return PUT, _json({"d": digest, "c": change})
+def hold_record(digest: str, change: int, holder: str = "") -> Record:
+    """A holder holds a blob so many times more, or less."""
+    return HOLD, _json({"d": digest, "c": change, "h": holder})
+
+
+def holder_record(holder: str) -> Record:
+    """A holder may hold blobs from here on."""
+    return HOLDER, _json({"h": holder})
+
+
+def holder_gone_record(holder: str) -> Record:
+    """A holder goes, and holds nothing any more."""
+    return HOLDER_GONE, _json({"h": holder})
+
+
+def put_record(digest: str, change: int, owner: str = "") -> Record:
+    """A blob was put so many times more without a name, by `owner`; or less, by `owner` or else by anybody."""
+    return PUT, _json({"d": digest, "c": change, "o": owner})
 
 
 def moved(blob: Blob, place: str, where: int | str, signature: tuple[int, ...]) -> Blob:
     """The same blob in another place."""
     return replace(blob, place=place, where=where, signature=signature)
+
+
+def used(blob: Blob, use: int) -> Blob:
+    """The same blob, with the number of the use that it makes of its place."""
+    return replace(blob, use=use)
 
 
 def blob_of(fields: dict[str, Any]) -> Blob:
@@ -144,7 +171,9 @@ def blob_of(fields: dict[str, Any]) -> Blob:
     kind, dtype, shape = fields["i"]
     info = (kind, dtype, None if shape is None else tuple(shape))
     where, signature = fields["w"], tuple(fields["g"])
-    return Blob(fields["d"], fields["p"], where, fields["n"], fields["t"], info, signature, fields["m"], payload)
+    return Blob(
+        fields["d"], fields["p"], where, fields["n"], fields["t"], info, signature, fields["m"], payload, fields["u"]
+    )
 
 
 def _json(fields: dict[str, Any]) -> bytes:

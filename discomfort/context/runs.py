@@ -27,13 +27,19 @@ from discomfort.context.files import (
     ProcessLock,
     check_directory,
     disk_root,
+    own_directory,
     ram_root,
+    refuse_unsafe,
     secure_directory,
     try_lock_exclusive,
     user_name,
 )
 
 _OWNER = "discomfort-owner.lock"
+_LOCK = "runs.lock"
+_NEW = "runs.new"
+_INSIDE = "discomfort-contexts"
+_BEGUN = {_OWNER, "blobs", "ram", "run.json.tmp"}
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _CLOSED_WORD = struct.pack("<Q", (1 << 64) - 1)
 
@@ -46,6 +52,7 @@ class Run:
         disk: directory on disk: locks, spilled values.
         ram: directory in RAM: control word, journal, segments.
         capacity: RAM budget in bytes.
+        memo_capacity: bytes that the memo alone may keep.
         token: tells this run from a later one of the same name.
     """
 
@@ -53,6 +60,7 @@ class Run:
     disk: str
     ram: str
     capacity: int
+    memo_capacity: int
     token: str
 
     def to_json(self) -> dict[str, Any]:
@@ -66,7 +74,7 @@ class Roots:
     def __init__(self, config: ContextConfig) -> None:
         name = config.contexts_dir_name
         if Path(name).is_absolute():
-            self.disk = secure_directory(Path(name))
+            self.disk = own_directory(Path(name), marker=_LOCK, inside=_INSIDE)
         else:
             self.disk = secure_directory(secure_directory(disk_root() / f"discomfort-{user_name()}") / name)
         tag = hashlib.blake2b(os.fsencode(self.disk.resolve()), digest_size=8).hexdigest()
@@ -75,29 +83,34 @@ class Roots:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else creates or removes runs meanwhile."""
-        lock = ProcessLock(self.disk / "runs.lock")
+        lock = ProcessLock(self.disk / _LOCK)
         try:
             with lock:
                 yield
         finally:
             lock.close()
 
-    def create(self, run_id: str, capacity: int) -> tuple[Run, int]:
+    def create(self, run_id: str, capacity: int, memo_capacity: int) -> tuple[Run, int]:
         """Make a run; returns it and the descriptor that holds its ownership.
 
         Raises:
             FileExistsError: a run of this name lives already.
         """
         disk = self.disk / directory_name(run_id)
+        note = self.disk / _NEW
+        note.touch(mode=0o600)
+        note.write_text(disk.name, encoding="utf-8")
         try:
             disk.mkdir(mode=0o700)
         except FileExistsError:
+            note.unlink()
             raise FileExistsError(f"context {run_id!r} exists already; attach to it with create=False") from None
         owner = os.open(disk / _OWNER, os.O_RDWR | os.O_CREAT | BINARY, 0o600)
         try_lock_exclusive(owner)
+        note.unlink()
         (disk / "blobs").mkdir(mode=0o700)
         ram = self._make_ram(disk)
-        run = Run(run_id, str(disk), str(ram), capacity, secrets.token_hex(16))
+        run = Run(run_id, str(disk), str(ram), capacity, memo_capacity, secrets.token_hex(16))
         temporary = disk / "run.json.tmp"
         temporary.touch(mode=0o600)
         temporary.write_text(json.dumps(run.to_json()), encoding="utf-8")
@@ -139,22 +152,32 @@ class Roots:
 
     def reclaim(self, keep: str | None = None) -> list[str]:
         """Remove runs whose owner died, save one that is about to be adopted; returns their names. `locked` is held."""
+        self._forget_unfinished()
         reclaimed = []
         kept = None if keep is None else directory_name(keep)
         for directory in list(self.disk.iterdir()):
             if directory.is_symlink() or not directory.is_dir() or directory.name == kept:
                 continue
-            owned = has_owner(directory)
-            if owned is None:
-                with suppress(OSError):
-                    directory.rmdir()  # empty: its creator was killed right there. Anything else is not ours
-            elif not owned:
+            if has_owner(directory) is False and is_run(directory):
                 remove_run(directory, self.ram / directory.name)
                 reclaimed.append(directory.name)
         for directory in list(self.ram.iterdir()):
             if not (self.disk / directory.name).exists():
                 shutil.rmtree(directory, ignore_errors=True)
         return reclaimed
+
+    def _forget_unfinished(self) -> None:
+        """Remove the directory of a run whose creator was killed before it owned that.
+
+        A note names it, and it is empty. An empty directory that no note names is not ours.
+        """
+        note = self.disk / _NEW
+        with suppress(FileNotFoundError):
+            unfinished = self.disk / note.read_text(encoding="utf-8")
+            with suppress(OSError):
+                if unfinished.parent == self.disk:
+                    unfinished.rmdir()
+            note.unlink()
 
 
 def directory_name(run_id: str) -> str:
@@ -171,10 +194,22 @@ def read_run(disk: Path) -> Run:
         FileNotFoundError: there is none, or it is not whole.
         UnsafeDirectoryError: the directory is not ours alone.
     """
-    check_directory(disk)
+    refuse_unsafe(disk)
     run = Run(**json.loads((disk / "run.json").read_text(encoding="utf-8")))
+    check_directory(disk)  # not before: among runs there may be a directory that is somebody else's
     check_directory(Path(run.ram))
     return run
+
+
+def is_run(directory: Path) -> bool:
+    """Was a run made in a directory, or begun there? Not where somebody put a copy of one, or other things."""
+    try:
+        made_in = Path(json.loads((directory / "run.json").read_text(encoding="utf-8"))["disk"])
+    except FileNotFoundError:
+        return {path.name for path in directory.rglob("*")} <= _BEGUN
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    return made_in.name == directory.name
 
 
 def run_of_handle(handle: dict[str, Any]) -> Run:

@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from discomfort.context import records as rec
+from discomfort.context.holders import Holders
 from discomfort.context.journal import Record
 from discomfort.context.records import MISSING, Blob, Memo, Name
+from discomfort.context.references import References
 
 
 class State:
-    """Everything the index knows. `apply` is the only way it changes.
+    """Everything the index knows. `apply` is the only way it changes, and `settle` ends each commit.
 
     Attributes:
-        holds: digest → how many open transactions hold it.
-        put: digest → how many `put_value` nobody has taken over yet.
+        memos: the least recently used first.
+        holders: who keeps values that have no name.
+        references: how often something refers to each value.
         users: segment → digest of the blob in it.
         free: segments without a blob.
         dropped: blobs to which nothing refers since the last look; whoever committed the change frees their space.
@@ -26,8 +29,8 @@ class State:
         self.names: dict[str, Name] = {}
         self.blobs: dict[str, Blob] = {}
         self.memos: dict[str, Memo] = {}
-        self.holds: dict[str, int] = {}
-        self.put: dict[str, int] = {}
+        self.references = References()
+        self.holders = Holders(self.references)
         self.segments: dict[int, int] = {}
         self.users: dict[int, str] = {}
         self.free: set[int] = set()
@@ -36,10 +39,9 @@ class State:
         self.segment_bytes = 0
         self.inline_bytes = 0
         self.disk_bytes = 0
-        self._counts: dict[str, int] = {}
 
     def apply(self, op: int, body: bytes) -> None:
-        """Take in one record of the journal."""
+        """Take in one record of a commit, in whatever order they come."""
         if op == rec.VALUE:
             self.set_value(*rec.split_value(body), MISSING)
         elif op == rec.NAME_GONE:
@@ -47,23 +49,29 @@ class State:
         else:
             self._apply_fields(op, json.loads(body.decode()))
 
+    def settle(self) -> None:
+        """End a commit: what nothing refers to any more goes. Until here its records were counted, in any order."""
+        if self.holders.unsettled:
+            self.holders.settle()
+        if self.references.unsettled:
+            for digest in self.references.settle(self.blobs):
+                blob = self.blobs.pop(digest, None)
+                if blob is not None:
+                    self._forget_place(blob)
+                    self.dropped.append(blob)
+
     def set_value(self, unique_id: str, payload: bytes, value: Any) -> None:
         """What applying a `value_record` does, for the process that has the value at hand."""
         old = self.names.get(unique_id)
-        if old is not None:
-            if old.payload is not None:
-                self.inline_bytes -= len(old.payload)
-            self.names[unique_id] = Name(payload, value, "val", None, ())
-            for digest in old.refs:
-                self._release(digest)
-        else:
-            self.names[unique_id] = Name(payload, value, "val", None, ())
+        self.names[unique_id] = Name(payload, value, "val", None, ())
         self.inline_bytes += len(payload)
+        if old is not None:
+            self._forget_name(old)
 
     def _apply_fields(self, op: int, fields: dict[str, Any]) -> None:
         if op == rec.NAME:
             self._set_name(fields["u"], Name(None, MISSING, fields["p"], fields["d"], tuple(fields["r"])))
-            self._take_over(fields["s"])
+            self.holders.take(fields["o"], fields["s"])
         elif op == rec.BLOB:
             self._set_blob(rec.blob_of(fields))
         elif op == rec.SEGMENT:
@@ -74,14 +82,16 @@ class State:
         elif op == rec.SEGMENT_GONE:
             self.segment_bytes -= self.segments.pop(fields["i"], 0)
             self.free.discard(fields["i"])
-        elif op == rec.MEMO:
-            self._set_memo(fields["k"], Memo(fields["v"], tuple(fields["r"])))
-        elif op == rec.MEMO_GONE:
-            self._set_memo(fields["k"], None)
+        elif op in (rec.MEMO, rec.MEMO_GONE, rec.MEMO_USED):
+            self._apply_memo(op, fields)
         elif op == rec.HOLD:
-            self._hold(self.holds, fields["d"], fields["c"])
+            self.holders.change_hold(fields["h"], fields["d"], fields["c"])
         elif op == rec.PUT:
-            self._hold(self.put, fields["d"], fields["c"])
+            self.holders.change_put(fields["o"], fields["d"], fields["c"])
+        elif op == rec.HOLDER:
+            self.holders.open(fields["h"])
+        elif op == rec.HOLDER_GONE:
+            self.holders.close(fields["h"])
         else:
             raise ValueError(f"the index holds a record of an unknown kind, {op}: written by a newer version?")
 
@@ -89,45 +99,35 @@ class State:
         old = self.names.get(unique_id)
         if name is not None:
             self.names[unique_id] = name
-            self._retain(name.refs)
+            self.references.retain(name.refs)
         elif old is not None:
             del self.names[unique_id]
         if old is not None:
-            if old.payload is not None:
-                self.inline_bytes -= len(old.payload)
-            for digest in old.refs:
-                self._release(digest)
+            self._forget_name(old)
 
-    def _set_memo(self, key: str, memo: Memo | None) -> None:
+    def _forget_name(self, name: Name) -> None:
+        if name.payload is not None:
+            self.inline_bytes -= len(name.payload)
+        if name.refs:
+            self.references.release(name.refs)
+
+    def _apply_memo(self, op: int, fields: dict[str, Any]) -> None:
+        key = fields["k"]
         old = self.memos.pop(key, None)
-        if memo is not None:
-            self.memos[key] = memo
-            self._retain(memo.refs)
+        if op == rec.MEMO_USED:
+            if old is not None:
+                self.memos[key] = old
+            return
+        if op == rec.MEMO:
+            memo = self.memos[key] = Memo(fields["v"], tuple(fields["r"]))
+            self.references.add_memo(key, memo)
         if old is not None:
-            for digest in old.refs:
-                self._release(digest)
-
-    def _take_over(self, digests: list[str]) -> None:
-        """A name now refers to what was put for it."""
-        for digest in digests:
-            if digest in self.put:
-                self._hold(self.put, digest, -1)
-
-    def _hold(self, holds: dict[str, int], digest: str, change: int) -> None:
-        count = holds.get(digest, 0) + change
-        if count > 0:
-            holds[digest] = count
-        else:
-            holds.pop(digest, None)
-        if change > 0:
-            self._retain((digest,) * change)
-        else:
-            for _ in range(-change):
-                self._release(digest)
+            self.references.remove_memo(key, old)
 
     def _set_blob(self, blob: Blob) -> None:
         self._forget_place(self.blobs.get(blob.digest))
         self.blobs[blob.digest] = blob
+        self.references.touch(blob.digest)
         if blob.place == "ram":
             assert isinstance(blob.where, int)
             self.users[blob.where] = blob.digest
@@ -149,43 +149,23 @@ class State:
         else:
             self.inline_bytes -= blob.size
 
-    def _retain(self, digests: tuple[str, ...]) -> None:
-        for digest in digests:
-            self._counts[digest] = self._counts.get(digest, 0) + 1
+    def memos_beyond(self, allowed: int) -> list[str]:
+        """The memos to forget, least recently used first, so that at most `allowed` bytes are kept by memos alone."""
+        return self.references.forgettable(self.memos, self.blobs, self.references.memo_bytes - allowed)
 
-    def _release(self, digest: str) -> None:
-        count = self._counts.get(digest, 0) - 1
-        if count > 0:
-            self._counts[digest] = count
-            return
-        self._counts.pop(digest, None)
-        blob = self.blobs.pop(digest, None)
-        if blob is not None:
-            self._forget_place(blob)
-            self.dropped.append(blob)
-
-    def kept_by_memos_alone(self, nbytes: int) -> list[str]:
-        """The oldest memos whose values nothing else refers to, enough for `nbytes`; none where all are not enough."""
-        keys: list[str] = []
-        for key, memo in self.memos.items():
-            if nbytes <= 0:
-                break
-            ours = [self.blobs[digest] for digest in memo.refs if self._counts.get(digest) == 1]
-            if ours:
-                keys.append(key)
-                nbytes -= sum(blob.size for blob in ours)
-        return keys if nbytes <= 0 else []
+    def memos_for_room(self, nbytes: int) -> list[str]:
+        """The memos to forget, least recently used first, to free `nbytes`; none where all are not enough."""
+        return self.references.freeing(self.memos, self.blobs, nbytes)
 
     def snapshot(self) -> Iterator[Record]:
-        """The records that add up to this state, for a new generation of the journal."""
+        """The records that add up to this state, for a new generation of the journal; one commit."""
         for number, size in self.segments.items():
             yield rec.segment_record(number, size)
         yield rec.segment_record(self.next_segment, 0)  # numbers are never used twice
         yield rec.segment_gone_record(self.next_segment)
         for blob in self.blobs.values():
             yield rec.blob_record(blob)
-        for digest, count in self.holds.items():
-            yield rec.hold_record(digest, count)
+        yield from self.holders.snapshot_holds()
         for key, memo in self.memos.items():
             yield rec.memo_record(key, memo)
         for unique_id, name in self.names.items():
@@ -193,5 +173,4 @@ class State:
                 yield rec.value_record(unique_id, name.payload)
             elif name.digest is not None:
                 yield rec.name_record(unique_id, name.pass_by, name.digest, name.refs)
-        for digest, count in self.put.items():  # last: names take over what they find
-            yield rec.put_record(digest, count)
+        yield from self.holders.snapshot_put()

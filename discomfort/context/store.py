@@ -7,32 +7,40 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from discomfort.context import codec, decoding
 from discomfort.context.codec import Encoded
 from discomfort.context.copying import Sink, fill
-from discomfort.context.errors import CorruptValueError, UnknownKeyError
-from discomfort.context.files import BINARY, copy_file, free_bytes, reserve
+from discomfort.context.errors import ContextError, CorruptValueError, UnknownKeyError, folder_deleted
+from discomfort.context.files import BINARY, copy_file, free_bytes, is_full, reserve
+from discomfort.context.housekeeping import Housekeeping
+from discomfort.context.index import Index
 from discomfort.context.journal import Record
-from discomfort.context.reading import BlobReader, is_full, signature_of
-from discomfort.context.records import Blob, blob_record, memo_gone_record, moved
-from discomfort.context.segments import Segment
+from discomfort.context.members import Member
+from discomfort.context.reading import BlobReader, signature_of
+from discomfort.context.records import Blob, blob_record, memo_gone_record, moved, used
+from discomfort.context.segments import Segment, Segments
 from discomfort.context.state import State
 
 INLINE_BYTES = 2048
 _SPILL_SHARE = 32
 _DISK_SLACK = 64 << 10  # what a file takes beside its bytes
 _ATTEMPTS = 64
+_PROMOTIONS = 8  # then the value is read from disk: others need the RAM more
 
 Extra = Callable[[str], Iterable[Record]]
 
 
 class Store(BlobReader):
     """The blobs of a run, as one process uses them."""
+
+    def __init__(self, index: Index, segments: Segments, disk: Path, member: Member) -> None:
+        super().__init__(index, segments, disk / "blobs")
+        self.housekeeping = Housekeeping(index, disk / "blobs", disk / "members", member)
 
     def fits_index(self, state: State, nbytes: int) -> bool:
         """May a small value lie in the index itself? That is RAM too: a quarter of the budget at most."""
@@ -43,20 +51,55 @@ class Store(BlobReader):
 
         Raises:
             OSError: neither tier has room, even without the memos that could be forgotten; nothing changed.
+            ContextClosedError: the context is shut down, or its folder was deleted.
         """
-        while True:
-            try:
-                return self._put(encoded, use_ram, extra)
-            except OSError as error:
-                if not is_full(error) or not self._forget_memos(encoded.nbytes):
-                    raise
+        with self._folder_there():
+            if self.housekeeping.is_due():
+                self.sweep()
+            while True:
+                try:
+                    return self._put(encoded, use_ram, extra)
+                except OSError as error:
+                    if not is_full(error) or not self._make_room(encoded.nbytes):
+                        raise
 
-    def _forget_memos(self, nbytes: int) -> bool:
+    def unfinished_bytes(self) -> int:
+        """Bytes of files on disk in which no value lies: being written, or left by a killed process."""
+        with self._folder_there():
+            return self.housekeeping.unfinished_bytes()
+
+    def sweep(self) -> None:
+        """Remove what killed processes left."""
+        self.free(self.housekeeping.sweep())
+
+    def _make_room(self, nbytes: int) -> bool:
+        """Free disk: of what killed processes left, then of memos; False where all of that is not enough."""
+        missing = self._missing(nbytes)
+        self.sweep()
+        if self._missing(nbytes) <= 0 < missing:
+            return True
         with self._index.writing() as state:
-            missing = nbytes + _DISK_SLACK - free_bytes(self._directory)
-            records = [memo_gone_record(key) for key in state.kept_by_memos_alone(missing)]
+            records = [memo_gone_record(key) for key in state.memos_for_room(self._missing(nbytes))]
             self.free(self._index.commit(records))
         return bool(records)
+
+    def _missing(self, nbytes: int) -> int:
+        return nbytes + _DISK_SLACK - free_bytes(self._directory)
+
+    @contextmanager
+    def _folder_there(self) -> Iterator[None]:
+        """Say so where a file is not found because the whole folder is not there any more."""
+        try:
+            yield
+        except FileNotFoundError:
+            self._check_folders()
+            raise
+
+    def _check_folders(self) -> None:
+        self._index.read()  # where the run was shut down, it is that which is said
+        for folder in (self._directory, self._segments.directory):
+            if not folder.is_dir():
+                raise folder_deleted(folder)
 
     def _put(self, encoded: Encoded, use_ram: bool, extra: Extra) -> str:
         header = encoded.header()
@@ -113,24 +156,25 @@ class Store(BlobReader):
         return None
 
     def _put_on_disk(self, encoded: Encoded, header: bytes, offsets: list[int], promote: bool, extra: Extra) -> str:
-        name = f"blob-{secrets.token_hex(8)}"
+        name = self.housekeeping.new_file()
         path = self._directory / name
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
-        published = False
+        digest = None
         try:
             reserve(fd, offsets[-1])
             digest = fill(Sink(fd, None), encoded, header, offsets)
             signature = signature_of(os.fstat(fd))
             blob = Blob(digest, "disk", name, offsets[-1], encoded.text, encoded.info(), signature, promote)
             self._publish(blob, extra)
-            published = self._index.read().blobs.get(digest) == blob
-            self._verified[digest] = signature
+            self._note_verified(digest, signature)
             return digest
         except OSError as error:
             raise self._no_room(error, offsets[-1], promote) from error
         finally:
             os.close(fd)
-            if not published:
+            # The index says whether it was published, whatever interrupted us (Ctrl-C may come after the commit).
+            known = None if digest is None else self._index.read().blobs.get(digest)
+            if known is None or known.where != name:
                 path.unlink(missing_ok=True)
 
     def _publish(self, blob: Blob, extra: Extra) -> str:
@@ -140,7 +184,7 @@ class Store(BlobReader):
             known = state.blobs.get(blob.digest)
             replaced = known is not None and self._is_better(blob, known)
             if known is None or replaced:
-                records.insert(0, blob_record(blob))
+                records.insert(0, blob_record(used(blob, self._index.moment)))
             dropped = self._index.commit(records)
             self.free([known, *dropped] if known is not None and replaced else dropped)
         return blob.digest
@@ -158,30 +202,28 @@ class Store(BlobReader):
             with self._index.writing() as state:
                 self._segments.trim(state)
 
-    def sweep(self) -> None:
-        """Delete files on disk that no blob lies in: leftovers of a process that was killed while writing."""
-        used = {str(blob.where) for blob in self._index.read().blobs.values() if blob.place == "disk"}
-        for path in self._directory.iterdir():
-            if path.name not in used:
-                path.unlink(missing_ok=True)
-
     def get(self, digest: str) -> Any:
         """The value of a digest; its tensors are private copy-on-write mappings.
 
         Raises:
             UnknownKeyError: nothing has this digest.
             CorruptValueError: the stored bytes are not those that were saved.
+            ContextClosedError: the context is shut down, or its folder was deleted.
         """
-        for _ in range(_ATTEMPTS):
-            blob = self._blob(digest)
-            if blob.payload is not None:
-                return decoding.from_inline(blob.payload)
-            if blob.place == "disk" and blob.promote:
-                blob = self._promote(blob) or blob
-            mapped = self._map(blob)
-            if mapped is not None:
-                return self._decode(blob, mapped)
-        raise CorruptValueError(f"{self.path(self._blob(digest))} is missing: value {digest} is lost")
+        with self._folder_there():
+            for attempt in range(_ATTEMPTS):
+                blob = self._blob(digest)
+                if blob.payload is not None:
+                    return decoding.from_inline(blob.payload)
+                if blob.place == "disk" and blob.promote and attempt < _PROMOTIONS:
+                    blob = self._promote(blob) or blob
+                mapped = self._map(blob)
+                if mapped is not None:
+                    return self._decode(blob, mapped)
+                if self._index.read().blobs.get(digest) == blob:  # else it moved while we looked
+                    self._check_folders()
+                    raise CorruptValueError(f"{self.path(blob)} is missing: value {digest} is lost")
+        raise ContextError(f"value {digest} moves faster than it can be read")
 
     def _blob(self, digest: str) -> Blob:
         blob = self._index.read().blobs.get(digest)
@@ -212,6 +254,7 @@ class Store(BlobReader):
             with self._index.writing() as state:
                 if state.blobs.get(blob.digest) != blob:
                     return None
+                new = used(new, self._index.moment)
                 self._index.touch(segment.number)
                 self._segments.share(segment)
                 self._index.commit([blob_record(new)])
@@ -241,31 +284,45 @@ class Store(BlobReader):
         """
         spilled: list[tuple[Blob, Blob]] = []
         full = False
-        for blob in victims:
-            try:
+        try:
+            for blob in victims:
                 copy = self._write_out(blob)
-            except OSError as error:
-                if not is_full(error):
-                    raise
-                full = True
-                break
-            if copy is not None:
-                spilled.append((blob, copy))
-        with self._index.writing() as state:
-            stale = [copy for blob, copy in spilled if state.blobs.get(blob.digest) != blob]
-            self._index.commit([blob_record(copy) for _, copy in spilled if copy not in stale])
-        for copy in stale:
-            self.path(copy).unlink(missing_ok=True)
+                if copy is not None:
+                    spilled.append((blob, copy))
+        except OSError as error:
+            if not is_full(error):
+                raise
+            full = True
+        finally:
+            self._replace(spilled)
         return bool(spilled) or not full
+
+    def _replace(self, copies: list[tuple[Blob, Blob]]) -> None:
+        """Put copies in the place of what they were made of, where that is what it was all the while."""
+        if not copies:
+            return
+        with self._index.writing() as state:
+            use = self._index.moment
+            valid = [used(copy, use) for blob, copy in copies if state.blobs.get(blob.digest) == blob]
+            try:
+                self._index.commit(blob_record(copy) for copy in valid)
+            finally:
+                published = {blob.where for blob in map(state.blobs.get, (copy.digest for copy in valid)) if blob}
+                for _, copy in copies:
+                    if copy.where not in published:
+                        self.path(copy).unlink(missing_ok=True)
 
     def _write_out(self, blob: Blob) -> Blob | None:
         """Copy a value from RAM to disk; None where it is not in its segment any more."""
         source = self._open(blob)
         if source is None:
             return None
-        name = f"blob-{secrets.token_hex(8)}"
-        path = self._directory / name
         try:
+            # As when mapping: looked at after the segment was locked. Its use is compared again before the commit.
+            if self._index.read().blobs.get(blob.digest) != blob:
+                return None
+            name = self.housekeeping.new_file()
+            path = self._directory / name
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
             try:
                 reserve(fd, blob.size)

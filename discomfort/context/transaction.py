@@ -7,6 +7,7 @@ lose an update. Saves outside of transactions do not wait for them.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from discomfort.context.records import (
     Memo,
     Name,
     hold_record,
+    holder_gone_record,
     memo_gone_record,
     memo_record,
     name_gone_record,
@@ -28,6 +30,7 @@ from discomfort.context.records import (
 
 if TYPE_CHECKING:
     from discomfort.context.opened import OpenContext
+    from discomfort.context.state import State
 
 
 class Gate:
@@ -65,7 +68,7 @@ class Transaction:
     Attributes:
         names: what was saved inside (None: removed), which loads inside see.
         taken: digests each name takes over from `put_value`.
-        held: digests of values already stored, kept alive until the commit gives them names.
+        holder: keeps the values that are stored already until the commit gives them names.
     """
 
     def __init__(self, context: OpenContext) -> None:
@@ -73,7 +76,7 @@ class Transaction:
         self.names: dict[str, Name | None] = {}
         self.memos: dict[str, Memo | None] = {}
         self.taken: dict[str, tuple[str, ...]] = {}
-        self.held: list[str] = []
+        self.holder = context._new_holder()
         self._token: Token[Transaction | None] | None = None
         self.parent: Transaction | None = None
 
@@ -103,29 +106,40 @@ class Transaction:
             return
         ACTIVE.reset(self._token)
         try:
-            self.context._commit(self.records() if kind is None else self.releases())
+            with self.context._index.writing() as state:
+                try:
+                    self.context._commit(self.records(state) if kind is None else [])
+                finally:  # it was released with the records, or else is now
+                    self.context._commit(self.releases(state))
         finally:
             self.context._gate.release()
 
-    def records(self) -> list[Record]:
+    def hold(self, digests: Iterable[str]) -> None:
+        """Keep values that are here until the commit."""
+        self.context._commit([hold_record(digest, 1, self.holder) for digest in digests])
+
+    def records(self, state: State) -> list[Record]:
         """What the commit publishes."""
         records: list[Record] = []
+        owner = self.context._member.name
         for unique_id, name in self.names.items():
             if name is None:
                 records.append(name_gone_record(unique_id))
             elif name.payload is not None:
                 records.append(value_record(unique_id, name.payload))
             elif name.digest is not None:
-                records.append(
-                    name_record(unique_id, name.pass_by, name.digest, name.refs, self.taken.get(unique_id, ()))
-                )
+                taken = self.taken.get(unique_id, ())
+                records.append(name_record(unique_id, name.pass_by, name.digest, name.refs, taken, owner))
         for key, memo in self.memos.items():
-            records.append(memo_gone_record(key) if memo is None else memo_record(key, memo))
-        return records + self.releases()
+            if memo is None:
+                records.append(memo_gone_record(key))
+            elif all(digest in state.blobs for digest in memo.refs):  # else forgotten by others before it was published
+                records.append(memo_record(key, memo))
+        return records + self.releases(state)
 
-    def releases(self) -> list[Record]:
+    def releases(self, state: State) -> list[Record]:
         """What lets go of the values held."""
-        return [hold_record(digest, -1) for digest in self.held]
+        return [holder_gone_record(self.holder)] if self.holder in state.holders.holds else []
 
 
 def current(context: OpenContext) -> Transaction | None:

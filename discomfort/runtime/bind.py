@@ -1,4 +1,4 @@
-"""A plan + a context → a bound run: parameters resolved, recipes spliced in, steps as the engine wants them.
+"""A plan + values → a bound run: parameters resolved, recipes spliced in, steps as the engine wants them.
 
 Binding happens anew for every run, because what a parameter holds differs each time. It reads values and remembers
 nothing; `prompts` makes the prompts of what it returns, and the executor runs them.
@@ -6,29 +6,31 @@ nothing; `prompts` makes the prompts of what it returns, and the executor runs t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError, Place, Severity, near_misses, render
-from discomfort.compiler.effects import LOADER_CLASS, Effect, EffectTable
+from discomfort.compiler.effects import LOADER_CLASS, PORT_CLASS, Effect, EffectTable
+from discomfort.compiler.emit import plain_value
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Param, Step, ancestors, restricted
-from discomfort.compiler.keys import Stamp, node_keys
 from discomfort.compiler.passes.order import order_nodes
 from discomfort.compiler.passes.partition import Partition
 from discomfort.compiler.plan import Plan, PlanInput, PlanOutput
 from discomfort.compiler.ports import PlaceOf
 from discomfort.compiler.recipe import Recipe, slice_recipe, splice_recipe
 from discomfort.compiler.steps import step_findings
-from discomfort.compiler.types import Signatures
+from discomfort.compiler.types import Signatures, needs_link
+from discomfort.context.errors import UnreadableValueError
 from discomfort.context.lists import ValueList
-from discomfort.runtime.check import check_value, convert, fit_value
+from discomfort.runtime.check import check_value, convert, fit_value, looks_at
 from discomfort.runtime.engine import Splitting
 from discomfort.runtime.prompts import SCALARS, BoundRun, add_loader
 
 if TYPE_CHECKING:
-    from discomfort.compiler.catalog import Catalog
-    from discomfort.context.context import WorkflowContext
+    from discomfort.compiler.catalog import Catalog, InputSpec
+    from discomfort.context.snapshot import Snapshot
 
 
 class BindError(DiscomfortError, ValueError):
@@ -41,29 +43,29 @@ class BindError(DiscomfortError, ValueError):
 
 def bind(
     plan: Plan,
-    context: WorkflowContext,
+    snapshot: Snapshot,
     catalog: Catalog,
     *,
-    stamp: Stamp | None = None,
     effects: bool = True,
     digest_of: Callable[[Any], str],
     splitting: Splitting = Splitting.NEVER,
 ) -> BoundRun:
-    """Return `plan` bound to what `context` holds.
+    """Return `plan` bound to the values in `snapshot`.
 
     Args:
         plan: what to run.
-        context: where the values of parameters are.
+        snapshot: the values of parameters.
         catalog: the classes of the engine about to run.
-        stamp: tells the content of the files that nodes read (see `keys.Stamp`).
         effects: whether nodes run for their effects are part of the run.
         digest_of: stores a value and returns its digest.
         splitting: when several prompts are better than one on the engine about to run.
 
+    The run has no keys yet: see `sources.with_keys`.
+
     What is missing, does not fit its port or is too deep for the engine is in the run's `findings`: such a run can be
     checked further, so that all that is wrong is told at once (law L8), but not be made prompts of.
     """
-    binder = _Binder(plan, context, catalog, digest_of)
+    binder = _Binder(plan, snapshot, catalog, digest_of)
     values = binder.resolve_inputs()
     graph = binder.substitute(values)
     outputs = {name: _resolve(output.source, values) for name, output in plan.outputs.items()}
@@ -76,11 +78,12 @@ def bind(
     steps, too_deep = _steps(needed, table, splitting, binder.spliced, plan.place_of)
     needed = replace(needed, steps=steps)
     findings = (*binder.findings, *too_deep)
-    keys = node_keys(needed, needed.nodes, {}, table, stamp)
     recipes = (
         {} if findings else {name: slice_recipe(needed, link, plan.outputs[name].type) for name, link in refs.items()}
     )
-    return BoundRun(needed, wanted, known, recipes, keys, Signatures(catalog), binder.loaded_by, findings=findings)
+    return BoundRun(
+        needed, wanted, known, recipes, {}, Signatures(catalog), binder.loaded_by, binder.refs, findings=findings
+    )
 
 
 def _can_act(node: Node, catalog: Catalog) -> bool:
@@ -109,14 +112,16 @@ def _steps(
 class _Binder:
     """Resolves the parameters of one plan and puts their values into its graph."""
 
-    def __init__(self, plan: Plan, context: WorkflowContext, catalog: Catalog, digest_of: Callable[[Any], str]) -> None:
+    def __init__(self, plan: Plan, snapshot: Snapshot, catalog: Catalog, digest_of: Callable[[Any], str]) -> None:
         self._plan = plan
-        self._context = context
+        self._snapshot = snapshot
         self._catalog = catalog
+        self._signatures = Signatures(catalog)
         self._digest_of = digest_of
         self._recipes: list[Graph] = []
         self._lists: dict[str, ValueList] = {}
         self.loaded_by: dict[NodeId, list[str]] = {}
+        self.refs: set[str] = set()
         self._nodes: dict[NodeId, Node] = dict(plan.graph.nodes)
         self.findings: list[Diagnostic] = []
 
@@ -125,17 +130,16 @@ class _Binder:
 
         One whose value is missing or does not fit stays a parameter, and `findings` says why.
         """
-        stored = set(self._context.list_keys())
         values: dict[str, Input] = {}
         for name, port in self._plan.inputs.items():
             if not port.required:
                 continue
             values[name] = Param(name)
-            if name not in stored:
-                self.findings.append(_missing(port, self._plan.place_of_port(port), stored))
+            if name not in self._snapshot:
+                self.findings.append(_missing(port, self._plan.place_of_port(port), self._snapshot.list_keys()))
                 continue
             try:
-                values[name] = self._resolve_ref(port) if self._is_ref(name) else self._resolve_value(port)
+                values[name] = self._resolve_ref(port) if self._snapshot.is_ref(name) else self._resolve_value(port)
             except BindError as error:
                 self.findings += error.diagnostics
         return values
@@ -145,8 +149,12 @@ class _Binder:
         for name, value in values.items():
             for node_id, input_name in self._plan.inputs[name].uses:
                 node = self._nodes[node_id]
-                given = self._listed(name, node, input_name) if name in self._lists else value
+                if name in self._lists:
+                    given = self._listed(name, node, input_name)
+                else:
+                    given = self._carried(value, node, input_name, name)
                 self._nodes[node_id] = replace(node, inputs={**node.inputs, input_name: given})
+        self._carry_written_values()
         graphs = [self._plan.graph, *self._recipes]
         return replace(
             self._plan.graph,
@@ -162,26 +170,62 @@ class _Binder:
 
     def _listed(self, name: str, node: Node, input_name: str) -> Input:
         """Return what brings a list of values to one of several consumers that want it as different types."""
-        node_class = self._catalog.get(node.class_type) if node.class_type else None
-        spec = node_class.input(input_name) if node_class is not None else None
+        spec = self._spec(node, input_name)
         value = convert(self._lists[name], spec.type if spec is not None else "*")
         return self._add_loader(self._digest_of(value), "*", name)
 
-    def _is_ref(self, name: str) -> bool:
-        info = self._context.get_storage_info(name)
-        return info is not None and info["pass_by"] == "ref"
+    def _carried(self, value: Input, node: Node, input_name: str, name: str) -> Input:
+        """Return what brings the value of the input `name` to a consumer: a literal, where it stays as it is there."""
+        if type(value) is not Literal or self._stays_as_it_is(value.value, node, input_name):
+            return value
+        return self._add_loader(self._digest_of(value.value), self._plan.inputs[name].type, name)
+
+    def _stays_as_it_is(self, value: Any, node: Node, input_name: str) -> bool:
+        """Return whether a scalar reaches a node unchanged as a literal of the prompt; JSON has no NaN or infinity.
+
+        A class that the engine lacks is refused as a whole, whatever its inputs hold.
+        """
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        return node.class_type not in self._catalog or not needs_link(self._spec(node, input_name))
+
+    def _carry_written_values(self) -> None:
+        """Link what takes a value that a workflow writes into a port to the value's loader: no engine runs ports."""
+        written = {
+            node_id: value
+            for node_id, node in self._nodes.items()
+            if node.class_type == PORT_CLASS and type(value := node.inputs.get("input")) is Literal
+        }
+        for node in list(self._nodes.values()) if written else ():
+            loaders = {
+                name: add_loader(self._nodes, self._digest_of(plain_value(written[link.node].value)), "*")
+                for name, link in node.links()
+                if link.node in written
+            }
+            if loaders:
+                self._nodes[node.id] = replace(node, inputs={**node.inputs, **loaders})
+
+    def _spec(self, node: Node, input_name: str) -> InputSpec | None:
+        node_class = self._catalog.get(node.class_type) if node.class_type else None
+        return None if node_class is None else self._signatures.inputs(node_class, node.inputs).get(input_name)
 
     def _resolve_ref(self, port: PlanInput) -> Input:
         place = self._plan.place_of_port(port)
-        recipe = read_recipe(self._context.recipe(port.name), port.name, self._catalog, place)
+        recipe = read_recipe(self._snapshot.recipe(port.name), port.name, self._catalog, place)
         self._recipes.append(recipe.graph)
+        self.refs.add(port.name)
         for node in recipe.graph.nodes.values():
             if node.class_type == LOADER_CLASS:
                 self.loaded_by.setdefault(node.id, []).append(port.name)
         return splice_recipe(self._nodes, recipe)
 
     def _resolve_value(self, port: PlanInput) -> Input:
-        stored = self._context.load(port.name)
+        if self._snapshot.is_pickled(port.name) and not looks_at(port):
+            return self._add_loader(self._snapshot.digest(port.name), port.type, port.name)
+        try:
+            stored = self._snapshot.load(port.name)
+        except UnreadableValueError:  # it may be for an engine that can, which the transfer check decides
+            return self._add_loader(self._snapshot.digest(port.name), port.type, port.name)
         value = fit_value(stored, port)
         findings = check_value(value, port, self._plan.place_of_port(port), self._plan.graph, self._catalog)
         if findings:
@@ -190,13 +234,15 @@ class _Binder:
             return Literal(value)
         if isinstance(value, ValueList) and len({constraint.type for constraint in port.constraints}) > 1:
             self._lists[port.name] = value
-        digest = self._context.digest(port.name) if value is stored else self._digest_of(value)
+        digest = self._snapshot.digest(port.name) if value is stored else self._digest_of(value)
         return self._add_loader(digest, port.type, port.name)
 
     def _add_loader(self, digest: str, value_type: str, name: str) -> Link:
         """Add the loader of a value of the input `name`; return its output."""
         link = add_loader(self._nodes, digest, value_type)
-        self.loaded_by.setdefault(link.node, []).append(name)
+        names = self.loaded_by.setdefault(link.node, [])
+        if name not in names:
+            names.append(name)
         return link
 
 
@@ -257,7 +303,7 @@ def _resolve(source: Input, values: Mapping[str, Input]) -> Input:
     return values[source.name] if isinstance(source, Param) else source
 
 
-def _missing(port: PlanInput, place: Place, stored: set[str]) -> Diagnostic:
+def _missing(port: PlanInput, place: Place, stored: Iterable[str]) -> Diagnostic:
     near = near_misses(port.name, sorted(stored))
     hint = f"save it first: context.save({port.name!r}, …), or pass inputs={{{port.name!r}: …}}"
     if near:

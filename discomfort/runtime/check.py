@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.diagnostics import Diagnostic, Severity, did_you_mean
 from discomfort.context.lists import ValueList
+from discomfort.context.opaque import OpaqueValue, opaque_reason
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
@@ -48,6 +49,14 @@ def check_value(value: Any, port: PlanInput, place: Place, graph: Graph, catalog
     return list(found.values())
 
 
+def looks_at(port: PlanInput) -> bool:
+    """Return whether `check_value` and `fit_value` look at values of a port that are neither numbers nor tensors."""
+    return any(
+        constraint.choices is not None or not _RULES.keys().isdisjoint(constraint.type.split(","))
+        for constraint in port.constraints or (_bare(port),)
+    )
+
+
 def fit_value(value: Any, port: PlanInput) -> Any:
     """Return `value` as its port takes it: whole floats become ints where an INT is asked for, numpy scalars plain.
 
@@ -78,7 +87,11 @@ def describe(value: Any) -> str:
         return f"a {str(value.dtype).removeprefix('torch.')} tensor {list(value.shape)}"
     if isinstance(value, int) and value.bit_length() > LONGEST_SHOWN:
         return f"an int of {value.bit_length()} bits"
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None:
+        return "None"
+    if type(value) is OpaqueValue:
+        return f"a value stored as {opaque_reason(value)[0]}"
+    if isinstance(value, (bool, int, float, str)):
         text = repr(value)
         return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
     name = type(value).__name__

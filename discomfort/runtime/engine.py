@@ -7,19 +7,26 @@ through `DiscomfortContextSaver` nodes, one for each name in `PromptRequest.outp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from discomfort.compiler.diagnostics import Diagnostic, DiscomfortError
+from discomfort.printable import printable_line
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.effects import EffectTable
+    from discomfort.compiler.graph import Node, NodeId
+    from discomfort.compiler.keys import Source
     from discomfort.context.context import WorkflowContext
 
 LOADER_CLASS = "DiscomfortContextLoader"
 """Inputs: `digest` (a value's content digest) and `value_type` (ComfyUI's type, for people). One any-typed output."""
+
+PENDING = ""
+"""The digest in a loader for a value that an earlier prompt will compute, in prompts that are only validated."""
 
 SAVER_CLASS = "DiscomfortContextSaver"
 """Inputs: `value` (a link) and `name` (the key of `PromptRequest.outputs` it answers). An output node."""
@@ -30,12 +37,20 @@ Prompt: TypeAlias = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class NodePlace:
-    """Where a prompt's node came from: what an error shows to a person (law R6)."""
+    """Where a prompt's node came from: what an error shows to a person (law R6).
+
+    `ports` names those that a loader or saver works for, such as "output 'image'".
+    """
 
     workflow: str
     node: str
     title: str
     class_type: str
+    ports: str = ""
+
+    def __str__(self) -> str:
+        named = f", {self.ports}" if self.ports else ""
+        return f"{self.workflow}, node {self.node} ({self.title}), class {self.class_type}{named}"
 
 
 class Splitting(Enum):
@@ -59,7 +74,9 @@ class PromptRequest:
     loaders find values by digest and where an engine in another process stores what savers deliver;
     `extra_pnginfo` (with the editor's `workflow`) ends up in images that the prompt saves; `types` maps names in
     `outputs` to ComfyUI's types, where not every type can come back; `sequence` has nodes with effects in groups, each
-    to be done before the next begins, for engines that do not keep the order of the prompt.
+    to be done before the next begins, for engines that do not keep the order of the prompt; `undecided` has nodes whose
+    class cannot check its inputs yet, since an earlier prompt computes one of them; `validated`: `Engine.validate` has
+    just accepted exactly this prompt; `sources` is what the engine said of nodes that depend on more than their inputs.
     """
 
     prompt: Prompt
@@ -71,24 +88,36 @@ class PromptRequest:
     optional: frozenset[str] = frozenset()
     types: Mapping[str, str] = field(default_factory=dict)
     sequence: Sequence[Sequence[str]] = ()
+    undecided: frozenset[str] = frozenset()
+    validated: bool = False
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One output of a prompt: a live `value` handed over in this process, or the `digest` of one in the context."""
+    """One output of a prompt: a live `value` handed over in this process, or the `digest` of one in the context.
+
+    `remembered`: whether further runs may use it in place of running the prompt.
+    """
 
     value: Any = None
     digest: str | None = None
+    remembered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class PromptResult:
-    """What a prompt gave: outputs by name, each output node's `ui` answer, which nodes ran and which were cached."""
+    """What a prompt gave: outputs by name, each output node's `ui` answer, which nodes ran and which were cached.
+
+    `passing` are the names of outputs that must not be remembered: a node changed one of its inputs in place, or a file
+    changed while it was read.
+    """
 
     outputs: Mapping[str, Delivered]
     ui: Mapping[str, Mapping[str, Any]]
     executed: tuple[str, ...]
     cached: tuple[str, ...]
+    passing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +155,11 @@ class Crossing(Protocol):
     """Of the findings about what cannot."""
     hint: str
 
-    def value_problem(self, value: Any) -> str | None:
-        """Return why a value cannot be brought to the engine, None where it can; the sentence begins with "it"."""
+    def value_problem(self, value: Any, linked: bool, catalog: Catalog) -> str | None:
+        """Return why a value cannot be brought to the engine, None where it can; the sentence begins with "it".
+
+        `linked`: it must reach a node along a link, not as a literal.
+        """
 
     def result_problem(self, type_name: str, is_list: bool, catalog: Catalog) -> str | None:
         """Return why a result of a type cannot be brought back, None where it can; `is_list`: it may be several."""
@@ -160,11 +192,23 @@ class Engine(Protocol):
             EngineError: the engine does not take values, or is lost.
         """
 
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check all prompts of a program before the first of them runs; of a single one `run` does that itself.
+
+        A value that is not there yet comes from a loader whose digest is PENDING and whose `value_type` is the type
+        that it will have, `*` where that is open.
+
+        Raises:
+            PromptRejected: some would not pass the engine's own validation; lists the findings of all.
+            EngineLost: the engine died or stopped answering.
+        """
+
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
         """Run one prompt to its end. Cancelling the awaiting task interrupts the prompt and returns promptly.
 
         Raises:
-            PromptRejected: the prompt did not pass the engine's own validation; nothing ran.
+            PromptRejected: the prompt did not pass the engine's own validation; nothing of it ran, unless the error
+                says so: a ComfyUI server without our nodes can only validate a prompt by running it.
             NodeFailed: a node raised; everything finished before it is kept in the engine's cache.
             EngineLost: the engine died or stopped answering; calling again starts it again, where that is possible.
         """
@@ -173,16 +217,49 @@ class Engine(Protocol):
         """Let everything go: processes, sockets, caches. What runs ends with an EngineError. Safe to call twice."""
 
 
+@runtime_checkable
+class SourceReader(Protocol):
+    """An engine that says what results depend on beside inputs; those of others are remembered where nothing does."""
+
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs, files and code; nodes that depend on nothing are left out.
+
+        Files that are new are read to their end, which takes a while for large models.
+        """
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Take note that nodes may have read something else than what was said of them.
+
+        An engine's own cache may then hold results under keys that are not theirs.
+        """
+
+
 class EngineError(DiscomfortError, RuntimeError):
     """The base of what goes wrong in engines."""
 
 
 class PromptRejected(EngineError):
-    """An engine refused a prompt before anything ran; `diagnostics` says why, node by node."""
+    """An engine refused a program before anything ran; `diagnostics` says why, node by node.
 
-    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+    `written` lists the files that had been written by then. It is empty where the engine can validate a whole program
+    first, as all but ComfyUI servers without our nodes can.
+    """
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], written: Iterable[str] = ()) -> None:
         self.diagnostics = diagnostics
+        self.written: tuple[str, ...] = tuple(written)
         super().__init__("\n" + "\n\n".join(finding.render() for finding in diagnostics))
+
+    def add_written(self, files: Iterable[str]) -> None:
+        """Add files that were written before, to be listed in front of those that the error lists already."""
+        self.written = tuple(dict.fromkeys((*files, *self.written)))
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not self.written:
+            return text
+        files = "".join(f"\n  {printable_line(name)}" for name in self.written)
+        return f"{text}\n\nbefore the refusal, these files were written:{files}"
 
 
 class NodeFailed(EngineError):
@@ -194,11 +271,7 @@ class NodeFailed(EngineError):
         self.exception_type = exception_type
         self.exception_message = message
         self.trace = trace
-        where = (
-            f"{place.workflow}, node {place.node} ({place.title}), class {place.class_type}"
-            if place
-            else f"node {node}"
-        )
+        where = printable_line(str(place) if place else f"node {node}")
         super().__init__(f"{where}: {exception_type}: {message}")
 
 

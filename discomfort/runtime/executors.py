@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import weakref
 from collections.abc import Mapping
@@ -16,18 +17,19 @@ from discomfort.runtime.select import select_engine
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
 
-_executors: weakref.WeakKeyDictionary[Engine, Executor] = weakref.WeakKeyDictionary()
+_turns: weakref.WeakKeyDictionary[Engine, asyncio.Lock] = weakref.WeakKeyDictionary()
 _completed: weakref.WeakKeyDictionary[Catalog, Catalog] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
 def executor_for(wish: Engine | str | None, context: WorkflowContext) -> Executor:
-    """Return the executor of the engine that `wish` names, and let `context` rebuild its refs on it."""
+    """Return an executor of the engine that `wish` names, and let `context` rebuild its refs on it."""
     engine = select_engine(wish)
     with _lock:
-        executor = _executors.get(engine)
-        if executor is None:
-            executor = _executors[engine] = Executor(engine)
+        turn = _turns.get(engine)
+        if turn is None:
+            turn = _turns[engine] = asyncio.Lock()
+    executor = Executor(engine, turn)
     context.set_ref_resolver(RefResolver(executor, context))
     return executor
 

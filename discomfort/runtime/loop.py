@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from concurrent.futures import Future, wait
 from typing import Any, Generic, TypeVar
 
@@ -61,6 +61,8 @@ def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
         errand.cancel()
         errand.settle()
         raise
+    finally:
+        del errand  # it holds its error, whose traceback holds this frame
 
 
 async def run_awaiting(work: Coroutine[Any, Any, Result]) -> Result:
@@ -79,6 +81,20 @@ async def run_awaiting(work: Coroutine[Any, Any, Result]) -> Result:
         errand.cancel()
         await asyncio.shield(asyncio.to_thread(errand.settle))
         raise
+    finally:
+        del errand  # as above
+
+
+async def in_thread(work: Callable[[], Result]) -> Result:
+    """Do `work` in a thread; when cancelled wait for it all the same, so that what it made can be taken back."""
+    thread = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.gather(thread, return_exceptions=True)
+        raise
+    finally:
+        del thread  # it holds its error, whose traceback holds this frame
 
 
 async def within(seconds: float, work: Awaitable[Result]) -> Result:
@@ -98,6 +114,28 @@ async def within(seconds: float, work: Awaitable[Result]) -> Result:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        del task  # it holds its error, whose traceback holds this frame
+
+
+async def all_or_none(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run `works` at the same time; the first failure, or cancelling the caller, cancels the others and waits for them.
+
+    Raises:
+        BaseException: the first failure.
+    """
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await cancel_all(tasks)
+        tasks.clear()  # they hold their errors, whose tracebacks hold this frame
+
+
+async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel `tasks` and wait for them, whatever they end with."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -151,6 +189,7 @@ class _Errand(Generic[Result]):
             result = await self._work
         except BaseException as error:  # noqa: BLE001 — it is for the caller; the loop outlives a SystemExit, too
             self.outcome.set_exception(error)
+            del self  # it leads to the error, whose traceback holds this frame
         else:
             self.outcome.set_result(result)
 

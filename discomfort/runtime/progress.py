@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
+from discomfort.printable import printable_line
 from discomfort.runtime.engine import Event, Listener, NodeFinished, NodePlace, NodeProgress, NodeStarted
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class RunProgress:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._bars = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
@@ -129,7 +130,7 @@ class RunProgress:
         assert self._bars is not None
         assert self._nodes is not None
         assert self._steps is not None
-        title = place.title if place else event.node
+        title = printable_line(place.title if place else event.node)
         if isinstance(event, NodeProgress):
             self._bars.update(self._steps, description=title, total=event.maximum, completed=event.value, visible=True)
         elif isinstance(event, NodeStarted):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 from discomfort.compiler.effects import LOADER_CLASS, EffectTable
 from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, Step
-from discomfort.compiler.keys import output_key
+from discomfort.compiler.keys import Source, output_key
 from discomfort.compiler.literals import literal_problem
 from discomfort.compiler.recipe import Recipe
 from discomfort.compiler.steps import prompt_nodes
-from discomfort.compiler.types import Signatures, wanted_type
+from discomfort.compiler.types import ANY, Signatures, wanted_type
 from discomfort.runtime.check import convert
 from discomfort.runtime.engine import SAVER_CLASS, NodePlace, Prompt
+from discomfort.runtime.pending import Pending, add_pending_loader
 from discomfort.runtime.sequence import effect_groups
 
 if TYPE_CHECKING:
-    from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.catalog import Catalog, InputSpec
     from discomfort.compiler.diagnostics import Diagnostic
 
 SCALARS = (bool, int, float, str, type(None))
@@ -36,7 +37,7 @@ class BoundPrompt:
     """One prompt ready for an engine: `outputs` maps the names it delivers to saver nodes, `links` to what they are.
 
     `optional` names those that nobody outside the run waits for: a blocker may stop them. `sequence` has effects in
-    groups that must come one after the other.
+    groups that must come one after the other. `undecided` has the nodes of which a literal is not there yet.
     """
 
     prompt: Prompt
@@ -46,6 +47,7 @@ class BoundPrompt:
     keys: Mapping[str, str]
     optional: frozenset[str]
     sequence: tuple[tuple[str, ...], ...] = ()
+    undecided: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,10 @@ class BoundRun:
     """A plan whose parameters have values; its graph has the steps to run.
 
     `wanted` maps outputs to the links that compute them, `known` to digests that need no computing, `recipes` to how
-    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered). `loaded_by` names the inputs for
-    which a loader is in the graph; `types` are those of delivered values, where not every type can come back.
-    `findings` are what keeps it from running.
+    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered), `sources` what nodes depend on beside
+    their inputs. `loaded_by` names the inputs for which a loader is in the graph, `refs` those of them that are
+    recipes; `types` are those of delivered values, where not every type can come back. `findings` are what keeps it
+    from running.
     """
 
     graph: Graph
@@ -65,8 +68,16 @@ class BoundRun:
     keys: Mapping[NodeId, str | None]
     signatures: Signatures
     loaded_by: Mapping[NodeId, Sequence[str]] = field(default_factory=dict)
+    refs: Collection[str] = ()
     types: Mapping[Link, str] = field(default_factory=dict)
     findings: tuple[Diagnostic, ...] = ()
+    sources: Mapping[NodeId, Source] = field(default_factory=dict)
+
+    def role(self, name: str) -> str:
+        """Return what a loader works for, in words: an input, or the recipe of one."""
+        if not name:
+            return "a value that a workflow writes into a port"
+        return f"the recipe of {name!r}" if name in self.refs else f"input {name!r}"
 
     def memo_key(self, link: Link) -> str | None:
         """Return the key under which the value of `link` is remembered, or None where it must not be."""
@@ -169,7 +180,8 @@ def make_prompt(
         run: what runs.
         work: the step, from `remaining_work`.
         digests: what earlier steps delivered and what was known; a value that is not here was stopped by a blocker,
-            and the nodes behind it are part of this prompt, so that the blocker reaches it too.
+            and the nodes behind it are part of this prompt, so that the blocker reaches it too. `Pending` where a
+            prompt is made to be validated before the value is there.
         read: gives the value of a digest.
         store: stores a value and returns its digest.
     """
@@ -177,19 +189,41 @@ def make_prompt(
     kept: Iterable[NodeId] = prompt_nodes(run.graph, work.roots, digests.keys()) if stopped else work.nodes
     loads = digests if stopped else work.loads
     nodes: dict[NodeId, Node] = {}
+    undecided: set[str] = set()
     for node_id in sorted(kept, key=run.place.__getitem__):
         node = run.graph.nodes[node_id]
         replaced: dict[str, Input] = {}
         for name, link in node.links():
-            if link in loads:
-                replaced[name] = _stand_in(run, nodes, node, name, digests[link], read, store)
+            if link not in loads:
+                continue
+            digest = digests[link]
+            if isinstance(digest, Pending):
+                replaced[name] = _pending_input(run, nodes, undecided, node, name, link, digest)
+            else:
+                replaced[name] = _stand_in(run, nodes, node, name, digest, read, store)
         nodes[node_id] = replace(node, inputs={**node.inputs, **replaced}) if replaced else node
-    bound = emit_bound(nodes, work.targets, run.keys, run.results)
+    bound = replace(emit_bound(nodes, work.targets, run.keys, run.results), undecided=frozenset(undecided))
+    bound = replace(bound, places={**bound.places, **_named_by_ports(run, bound)})
     effects = work.roots[len(work.targets) :]
     if len(effects) < 2:
         return bound
     table, results = EffectTable(run.signatures.catalog), [link.node for link in work.targets]
     return replace(bound, sequence=effect_groups(nodes, effects, results, lambda name: table.rule(name).mergeable))
+
+
+def _named_by_ports(run: BoundRun, bound: BoundPrompt) -> dict[str, NodePlace]:
+    """Return the places of loaders and savers with the names of the ports that they work for (law R6)."""
+    named: dict[str, NodePlace] = {}
+    for node_id, names in run.loaded_by.items():
+        if node_id in bound.places:
+            named[node_id] = replace(bound.places[node_id], ports=", ".join(run.role(name) for name in names))
+    for name, link in run.wanted.items():
+        saver = bound.outputs.get(f"{link.node}.{link.slot}")
+        if saver is not None:
+            place = named.get(saver, bound.places[saver])
+            ports = f"{place.ports}, output {name!r}" if place.ports else f"output {name!r}"
+            named[saver] = replace(place, ports=ports)
+    return named
 
 
 def recipe_run(recipe: Recipe, steps: tuple[Step, ...], catalog: Catalog) -> BoundRun:
@@ -215,9 +249,8 @@ def _stand_in(
     store: Callable[[Any], str],
 ) -> Input:
     """Return what stands for a known value: a literal where that is the same to the node, else a loader."""
-    node_class = run.signatures.catalog.get(node.class_type) if node.class_type else None
-    spec = run.signatures.inputs(node_class, node.inputs).get(name) if node_class is not None else None
-    if spec is None or wanted_type(spec) not in _LITERAL_TYPES:
+    spec = _literal_input(run, node, name)
+    if spec is None:
         return add_loader(nodes, digest, "*")
     value = read(digest)
     if (node.id, name) in run.conversions:
@@ -229,6 +262,29 @@ def _stand_in(
     if same and literal_problem(spec, value) is None:
         return Literal(value)
     return add_loader(nodes, digest, "*")
+
+
+def _pending_input(
+    run: BoundRun,
+    nodes: dict[NodeId, Node],
+    undecided: set[str],
+    node: Node,
+    name: str,
+    link: Link,
+    value: Pending,
+) -> Link:
+    """Return what stands for a value that is not there yet; a node that will get it as a literal is `undecided`."""
+    if _literal_input(run, node, name) is not None:
+        undecided.add(node.id)
+        return add_pending_loader(nodes, link, ANY)
+    return add_pending_loader(nodes, link, ANY if (node.id, name) in run.conversions else value.type)
+
+
+def _literal_input(run: BoundRun, node: Node, name: str) -> InputSpec | None:
+    """Return an input of a node where it takes a literal; None where values come from loaders."""
+    node_class = run.signatures.catalog.get(node.class_type) if node.class_type else None
+    spec = run.signatures.inputs(node_class, node.inputs).get(name) if node_class is not None else None
+    return spec if spec is not None and wanted_type(spec) in _LITERAL_TYPES else None
 
 
 def emit_bound(

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from discomfort.compiler.graph import Link
-from discomfort.runtime.engine import Delivered, PromptRequest, PromptResult
+from discomfort.compiler.types import Typing
+from discomfort.context.opaque import OpaqueValue
+from discomfort.runtime.engine import Delivered, Engine, PromptRejected, PromptRequest, PromptResult
+from discomfort.runtime.loop import all_or_none
+from discomfort.runtime.pending import pending_values
 from discomfort.runtime.progress import RunProgress
-from discomfort.runtime.prompts import BoundRun, Work, make_prompt, remaining_work
+from discomfort.runtime.prompts import BoundPrompt, BoundRun, Work, make_prompt, remaining_work
+from discomfort.runtime.sources import Soundness
+from discomfort.runtime.written import written_files
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
+    from discomfort.context.holds import Holds
 
 
 @dataclass(slots=True)
@@ -34,7 +41,12 @@ class RunReport:
 
 
 class Submitter(Protocol):
-    """What runs one prompt."""
+    """What runs one prompt, on its engine."""
+
+    engine: Engine
+
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check all prompts of a program before the first of them runs."""
 
     async def submit(self, request: PromptRequest, progress: RunProgress) -> PromptResult:
         """Run one prompt to its end, again where the engine is lost."""
@@ -43,21 +55,25 @@ class Submitter(Protocol):
 class StepRunner:
     """Runs the steps of one bound run.
 
-    `digests` holds what is known of its values: delivered by a step, or remembered from before. `live` is a link
-    whose value is kept as it is delivered, in `live_value`, and not stored.
+    `digests` holds what is known of its values: delivered by a step, or remembered from before; `holds` keeps them
+    until `release`. `live` is a link whose value is kept as it is delivered, in `live_value`, and not stored. `here`
+    says that the engine runs in this Python: what it cannot rebuild is computed again.
     """
 
     def __init__(
         self,
         submitter: Submitter,
         context: WorkflowContext,
+        holds: Holds,
         progress: RunProgress,
         report: RunReport,
         use_ram: bool = True,
         extra_pnginfo: Mapping[str, Any] | None = None,
         live: Link | None = None,
+        here: bool = False,
     ) -> None:
         self.digests: dict[Link, str] = {}
+        self.holds = holds
         self.live_value: Any = None
         self._submitter = submitter
         self._context = context
@@ -66,10 +82,13 @@ class StepRunner:
         self._use_ram = use_ram
         self._extra_pnginfo = dict(extra_pnginfo or {})
         self._live = live
-        self._held: list[str] = []
+        self._here = here
         self._unknown: set[Link] = set()
         self._memos: dict[str, str] = {}
+        self._soundness = Soundness()
         self._unfinished = 0
+        self._validated: set[str] = set()
+        self._written: list[str] = []
 
     def left(self, run: BoundRun) -> list[Work]:
         """Return what is left of a run: the steps of which something is not known yet."""
@@ -79,58 +98,90 @@ class StepRunner:
         """Run what is left of every step; the first failure cancels the rest.
 
         A step waits for those whose values it reads, and one with effects for the last one with effects before it,
-        so that they come in their sequence. Everything else is queued ahead (law R4).
+        so that they come in their sequence. Everything else is queued ahead (law R4). All are validated before the
+        first of them runs.
+
+        Raises:
+            PromptRejected: with the files that the steps before had written, where the engine cannot validate first.
+            EngineError: see `Engine.run`.
         """
         for work in left:
             self._progress.add_prompt(len(work.nodes) + len(work.targets))
         self._unfinished = len(left)
         if len(left) == 1:
-            await self._run_step(run, left[0], ())
+            await self._run_step(run, left[0], (), asyncio.Event())
             return
+        await self._submitter.validate(self._foreseen(run, left))
+        try:
+            await self._run_steps(run, left)
+        except PromptRejected as error:
+            error.add_written(self._written)
+            raise
+
+    async def _run_steps(self, run: BoundRun, left: Sequence[Work]) -> None:
         owner = {link: number for number, work in enumerate(left) for link in work.targets}
         effects = frozenset(run.graph.effects)
-        tasks: list[asyncio.Task[None]] = []
-        acting: asyncio.Task[None] | None = None
-        for work in left:
-            needs = {owner[link]: tasks[owner[link]] for link in work.loads if link in owner}
-            before = list(needs.values())
+        ends = [asyncio.Event() for _ in left]
+        steps: list[Coroutine[Any, Any, None]] = []
+        acting: asyncio.Event | None = None
+        for work, end in zip(left, ends, strict=True):
+            before = {owner[link]: ends[owner[link]] for link in work.loads if link in owner}
             acts = any(root in effects for root in work.roots)
-            if acts and acting is not None:
-                before.append(acting)
-            task = asyncio.ensure_future(self._run_step(run, work, before))
-            tasks.append(task)
-            acting = task if acts else acting
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            follows = [*before.values(), *([acting] if acts and acting is not None else ())]
+            steps.append(self._run_step(run, work, follows, end))
+            acting = end if acts else acting
+        await all_or_none(steps)
 
     def store(self, value: Any) -> str:
         """Store a value, which stays until `release`, and return its digest."""
-        digest = self._context.put_value(value, use_ram=self._use_ram)
-        self._held.append(digest)
-        return digest
+        return self.holds.put(value, self._use_ram)
 
-    def remember(self) -> None:
-        """Remember what was delivered since the last time; of the last step that is done with the run's commit."""
-        for key, digest in self._memos.items():
-            self._context.memo_put(key, {"value": digest})
-        self._memos.clear()
+    def memos(self) -> dict[str, dict[str, str]]:
+        """Return what is to be remembered of what was delivered since the last time."""
+        memos, self._memos = self._memos, {}
+        return {key: {"value": digest} for key, digest in memos.items()}
 
     def release(self) -> None:
-        """Let go of the values of this run that nothing else has taken over."""
-        for digest in self._held:
-            self._context.release_value(digest)
-        self._held.clear()
+        """Keep the values of this run alive no longer."""
+        self.holds.release()
 
-    async def _run_step(self, run: BoundRun, work: Work, before: Iterable[asyncio.Task[None]]) -> None:
-        for task in before:
-            await asyncio.shield(task)
-        bound = make_prompt(run, work, self.digests, self._context.get_value, self.store)
+    async def _run_step(self, run: BoundRun, work: Work, before: Iterable[asyncio.Event], end: asyncio.Event) -> None:
+        for event in before:
+            await event.wait()
+        bound = make_prompt(run, work, self.digests, self._context.value_or_opaque, self.store)
         self._progress.name_places(bound.places)
-        request = PromptRequest(
+        request = self._request(run, bound, work.step.id in self._validated)
+        try:
+            result = await self._submitter.submit(request, self._progress)
+        except BaseException:
+            self._soundness.give_up(run, work, self._submitter.engine)
+            raise
+        self._report.add(result)
+        await self._soundness.check(run, work, self._submitter.engine)
+        self._written += written_files(result.ui, result.cached)
+        for name, link in bound.links.items():
+            if name in result.outputs:
+                self._take(run, link, result.outputs[name], name in result.passing)
+        self._unfinished -= 1
+        if self._unfinished:  # what is finished outlives whatever becomes of the others
+            for key, record in self.memos().items():
+                self._context.memo_put(key, record)
+        end.set()
+
+    def _foreseen(self, run: BoundRun, left: Sequence[Work]) -> list[PromptRequest]:
+        """Return the prompts of all steps as far as they can be made before the first of them runs."""
+        typing = Typing(run.graph, run.graph.nodes, run.signatures)
+        pending = pending_values((link for work in left for link in work.targets), typing)
+        requests = []
+        for work in left:
+            bound = make_prompt(run, work, {**self.digests, **pending}, self._context.value_or_opaque, self.store)
+            requests.append(self._request(run, bound, validated=False))
+            if pending.keys().isdisjoint(work.loads):
+                self._validated.add(work.step.id)
+        return requests
+
+    def _request(self, run: BoundRun, bound: BoundPrompt, validated: bool) -> PromptRequest:
+        return PromptRequest(
             bound.prompt,
             bound.outputs,
             self._context,
@@ -140,18 +191,13 @@ class StepRunner:
             bound.optional,
             {name: run.types[link] for name, link in bound.links.items()} if run.types else {},
             bound.sequence,
+            bound.undecided,
+            validated,
+            {node_id: source for node_id, source in run.sources.items() if node_id in bound.prompt},
         )
-        result = await self._submitter.submit(request, self._progress)
-        self._report.add(result)
-        for name, link in bound.links.items():
-            if name in result.outputs:
-                self._take(run, link, result.outputs[name])
-        self._unfinished -= 1
-        if self._unfinished:  # what is finished outlives whatever becomes of the others
-            self.remember()
 
-    def _take(self, run: BoundRun, link: Link, delivered: Delivered) -> None:
-        """Keep what a prompt delivered, to be remembered for further runs."""
+    def _take(self, run: BoundRun, link: Link, delivered: Delivered, passing: bool) -> None:
+        """Keep what a prompt delivered, to be remembered for further runs where it is sound."""
         if link == self._live:
             self.live_value = delivered.value
             return
@@ -159,10 +205,10 @@ class StepRunner:
             digest = self.store(delivered.value)
         else:
             digest = delivered.digest
-            self._held.append(digest)
+            self.holds.receive(digest)
         self.digests[link] = digest
-        key = run.memo_key(link)
-        if key is not None:
+        key = None if passing or self._soundness.is_spoiled(link) else run.memo_key(link)
+        if key is not None and delivered.remembered:
             self._memos[key] = digest
 
     def _recall(self, run: BoundRun, link: Link) -> str | None:
@@ -173,9 +219,17 @@ class StepRunner:
             return None
         key = run.memo_key(link)
         record = self._context.memo_get(key) if key is not None else None
-        if record is None or not self._context.hold_value(record["value"]):
+        if record is None or not self.holds.keep([record["value"]]):
             self._unknown.add(link)
             return None
-        digest = self.digests[link] = str(record["value"])
-        self._held.append(digest)
+        digest = str(record["value"])
+        if self._here and self._is_opaque(digest):
+            self._unknown.add(link)
+            return None
+        self.digests[link] = digest
         return digest
+
+    def _is_opaque(self, digest: str) -> bool:
+        """Return whether this Python cannot rebuild a value."""
+        pickled = self._context.kind_of(digest) == "pickle"
+        return pickled and type(self._context.value_or_opaque(digest)) is OpaqueValue

@@ -13,7 +13,7 @@ from discomfort.runtime.executor import EffectsMode, Executor
 from discomfort.runtime.progress import RunProgress
 
 if TYPE_CHECKING:
-    from discomfort.context.context import WorkflowContext
+    from discomfort.context.snapshot import Snapshot
 
 
 class SweepError(DiscomfortError, RuntimeError):
@@ -37,12 +37,14 @@ class SweepPoint:
 async def sweep(
     executor: Executor,
     plan: Plan,
-    context: WorkflowContext,
+    snapshot: Snapshot,
     parameters: Mapping[str, Sequence[Any]],
     effects: EffectsMode,
     progress: RunProgress,
 ) -> list[SweepPoint]:
     """Run `plan` at every combination of `parameters`, the last one varying fastest, and return the points in order.
+
+    Every point is bound to `snapshot` and its own values, and sees neither another point nor what others save.
 
     Raises:
         ValueError: a name is not an input of the plan.
@@ -54,12 +56,12 @@ async def sweep(
     done: list[SweepPoint] = []
     for values in itertools.product(*parameters.values()):
         point = dict(zip(parameters, values, strict=True))
-        with context.transaction():
+        with snapshot.fork() as own:
             for name, value in point.items():
-                context.save(name, value)
-        try:
-            results, _ = await executor.run(plan, context, effects=effects, progress=progress)
-        except DiscomfortError as error:
-            raise SweepError(point, done, error) from error
+                own.save(name, value)
+            try:
+                results, _ = await executor.run(plan, own, effects=effects, progress=progress)
+            except DiscomfortError as error:
+                raise SweepError(point, done, error) from error
         done.append(SweepPoint(point, results))
     return done

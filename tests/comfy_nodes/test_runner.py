@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from comfy_nodes.editor_routes import ports, workflows
+from comfy_nodes.guard import Refused
 from comfy_nodes.runner import DiscomfortTestRunner, PortInputs
 
 PORTS = {
@@ -93,7 +94,7 @@ def test_it_expands_to_the_workflow_with_stable_ids_and_converted_literals() -> 
 
 def test_the_content_of_the_file_decides_whether_it_changed(saved: Path) -> None:
     before = DiscomfortTestRunner.IS_CHANGED("deep/invert.json")
-    assert before == DiscomfortTestRunner.IS_CHANGED(str(saved))
+    assert before == DiscomfortTestRunner.IS_CHANGED("deep/invert")
     saved.write_text(json.dumps({**PORTS, "4": PORTS["2"]}), encoding="utf-8")
     assert before != DiscomfortTestRunner.IS_CHANGED("deep/invert.json")
 
@@ -150,20 +151,90 @@ def test_inputs_of_prompts_are_walked_through_but_not_listed() -> None:
     assert list(optional.keys()) == []
 
 
-async def answered(response: Any) -> tuple[int, Any]:
-    return response.status, json.loads(response.body)
+async def test_the_editor_gets_the_workflows_and_their_ports() -> None:
+    assert await workflows(asked()) == ["deep/invert.json"]
+    assert await ports(asked(workflow="deep/invert.json")) == {
+        "inputs": [{"name": "photo", "type": "IMAGE", "required": True}],
+        "outputs": [{"name": "negative", "type": "IMAGE"}],
+    }
+    with pytest.raises(Refused, match="there is no workflow 'none'") as refused:
+        await ports(asked(workflow="none"))
+    assert refused.value.status == 422
 
 
-async def test_the_editor_is_told_the_workflows_and_their_ports() -> None:
-    assert await answered(await workflows(SimpleNamespace())) == (200, ["deep/invert.json"])  # type: ignore[arg-type]
-    request: Any = SimpleNamespace(query={"workflow": "deep/invert.json"})
-    assert await answered(await ports(request)) == (
-        200,
-        {
-            "inputs": [{"name": "photo", "type": "IMAGE", "required": True}],
-            "outputs": [{"name": "negative", "type": "IMAGE"}],
-        },
+ESCAPES = [
+    "{outside}/secret.json",
+    "../../../secret.json",
+    "../../../secret",
+    "deep/../../../../secret.json",
+    "..\\..\\..\\secret.json",
+    "deep/..\\../../../../secret.json",
+    "link.json",
+    "link",
+    "linked/secret.json",
+    "circle.json",
+    "~/secret.json",
+    "~root/secret.json",
+    "C:\\secret.json",
+    "c:secret.json",
+    "\\\\host\\share\\secret.json",
+    "//host/share/secret.json",
+    "/etc/passwd",
+    "secret.json\x00.json",
+    "secret.txt",
+    "deep",
+    ".",
+    "..",
+    "...",
+    "\ud800",
+    "x" * 5000,
+    "x/" * 5000,
+]
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+async def test_a_name_leads_to_nothing_outside_of_the_servers_folders(saved: Path, tmp_path: Path, name: str) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_bytes(saved.read_bytes())
+    folder = saved.parents[1]
+    (folder / "link.json").symlink_to(secret)
+    (folder / "linked").symlink_to(tmp_path)
+    (folder / "circle.json").symlink_to(folder / "circle.json")
+    name = name.format(outside=tmp_path)
+    with pytest.raises(Refused) as refused:
+        await ports(asked(workflow=name))
+    assert refused.value.status == 422
+    words = str(DiscomfortTestRunner.VALIDATE_INPUTS(name, {}))
+    with pytest.raises(RuntimeError) as caught:
+        DiscomfortTestRunner().expand(name, "9", Prompt())
+    with pytest.raises(ValueError, match="workflow"):
+        DiscomfortTestRunner.IS_CHANGED(name)
+    listed: Any = await workflows(asked())
+    assert listed == ["deep/invert.json"]
+    for said in (str(refused.value), words, str(caught.value)):
+        assert str(tmp_path) not in said.replace(name, "").replace(repr(name), "")
+        assert "workflow" in said
+        assert "needs 'photo'" not in said
+
+
+@pytest.mark.parametrize("name", ["{outside}/secret.json", "{outside}/none.json", "/etc/passwd", "/etc/none"])
+def test_what_is_said_of_a_file_elsewhere_does_not_tell_whether_it_is_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret.json").write_text("{}")
+    name = name.format(outside=tmp_path)
+    words = str(DiscomfortTestRunner.VALIDATE_INPUTS(name, {}))
+    assert words == (
+        f"DiscomfortTestRunner: {name!r} is not a name below the saved workflows or the input folder, "
+        "where workflows must lie"
     )
-    status, told = await answered(await ports(SimpleNamespace(query={"workflow": "none"})))  # type: ignore[arg-type]
-    assert status == 422
-    assert "there is no workflow 'none'" in told["error"]
+
+
+def test_a_name_may_look_odd(saved: Path, tmp_path: Path) -> None:
+    for name in ("~tilde.json", "..dots.json", "ünïcode.json", "spaces and 'quotes'.json", "a..b/c.json"):
+        path = tmp_path / "input" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(saved.read_bytes())
+        assert "needs 'photo'" in str(DiscomfortTestRunner.VALIDATE_INPUTS(name, {}))
+
+
+def asked(**query: str) -> Any:
+    return SimpleNamespace(request=SimpleNamespace(query=query))

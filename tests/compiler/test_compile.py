@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from discomfort.compiler import CompileError, CompileOptions, compile
+from discomfort.compiler.catalog import Catalog, InputSpec, default_catalog
 from discomfort.compiler.codes import CODES
-from discomfort.compiler.graph import Link, Literal, Param
+from discomfort.compiler.graph import Link, Literal, NodeId, Param
+from discomfort.compiler.literals import literal_problem
 from discomfort.compiler.plan import Plan
 from discomfort.compiler.recipe import Recipe, slice_recipe
 from discomfort.compiler.serialise import dumps
@@ -144,6 +146,27 @@ def test_fold_keeps_a_primitive_where_the_server_would_refuse_its_literal() -> N
 
     assert compile([program(64)]).graph.nodes["workflow/2"].inputs["width"] == Literal(64)  # type: ignore[index]
     assert len(compile([program(10**9)]).graph.nodes) == 2
+
+
+@pytest.mark.parametrize("kind", ["*", "IMAGE,*", None])
+def test_L4_fold_keeps_a_primitive_where_an_input_takes_anything(kind: str | None) -> None:
+    """ComfyUI may convert a literal there; in an input that is not declared (None) it does not arrive."""
+    declared = {"optional": {"value": [kind]}} if kind is not None else {}
+    known = default_catalog().merged(Catalog({"Taker": {"input": declared, "output": ["INT"], "output_node": True}}))
+    program = {
+        "1": {"class_type": "PrimitiveInt", "inputs": {"value": 5}},
+        "2": {"class_type": "Taker", "inputs": {"value": ["1", 0]}},
+    }
+    plan = compile([program], catalog=known)
+    assert plan.graph.nodes[NodeId("workflow/2")].inputs["value"] == Link(NodeId("workflow/1"), 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [(2**64 - 1, None), (2**64, "DF310"), ("18446744073709551615", None), (0, None), (-1, "DF309")]
+)
+def test_L3_whole_numbers_are_compared_with_their_limits_exactly(value: Any, code: str | None) -> None:
+    problem = literal_problem(InputSpec("seed", "INT", "required", {"min": 0, "max": 2**64 - 1}), value)
+    assert (problem.code if problem else None) == code
 
 
 def test_fold_takes_the_written_side_of_a_switch() -> None:

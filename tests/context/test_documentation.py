@@ -25,4 +25,4 @@ def test_example_runs(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_configuration_is_read(tmp_path: Path) -> None:
     (text,) = blocks("json")
-    assert set(loads_jsonc(text)) == {"MAX_RAM_PERCENT", "MAX_RAM_GB", "CONTEXTS_DIR_NAME"}
+    assert set(loads_jsonc(text)) == {"MAX_RAM_PERCENT", "MAX_RAM_GB", "MAX_MEMO_GB", "CONTEXTS_DIR_NAME"}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from discomfort.context.config import GIB, ContextConfig, load_config
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import UnsafeDirectoryError
-from discomfort.context.files import available_ram, is_tmpfs
+from discomfort.context.files import available_ram, free_bytes, is_tmpfs
 from discomfort.context.runs import Roots
 from discomfort.errors import ConfigError
 from discomfort.jsonc import loads_jsonc
@@ -172,3 +172,101 @@ def test_default_places_are_per_user(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     roots = Roots(ContextConfig())
     assert roots.disk.parent.parent == roots.ram.parent.parent == tmp_path
     assert roots.disk.name == "contexts"
+
+
+def everything_in(folder: Path) -> dict[str, tuple[int, float, bytes]]:
+    """Mode, time of change and content of all that is in a folder."""
+    return {
+        str(path.relative_to(folder)): (
+            path.lstat().st_mode,
+            path.lstat().st_mtime,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture
+def documents(contexts: Path) -> Path:
+    """A folder of a user's that holds what a contexts folder could be thought to hold, and is named as that."""
+    for name in ("empty", "notes", "blobs", "locked"):
+        (contexts / name).mkdir(parents=True, mode=0o755)
+    (contexts / "notes" / "run.json").write_text("{}")
+    (contexts / "locked" / "discomfort-owner.lock").write_text("")
+    (contexts / "locked" / "letter.txt").write_text("Dear Sir")
+    (contexts / "blobs" / "blob-1").write_text("mine")
+    contexts.chmod(0o755)
+    return contexts
+
+
+def test_an_existing_folder_keeps_what_is_in_it(config: Path, documents: Path) -> None:
+    before = everything_in(documents)
+    mode = documents.stat().st_mode
+    for name in ("notes", "empty", "first"):
+        with WorkflowContext(config, run_id=name) as context, WorkflowContext(config):
+            place = Path(context.handle()["disk"])
+            assert place == documents / "discomfort-contexts" / name
+            assert place.parent.stat().st_mode & 0o777 == 0o700 or os.name == "nt"
+            context.save("x", b"x" * 10_000, use_ram=False)
+            with WorkflowContext(config, run_id=name, create=False) as other:
+                assert other.load("x") == b"x" * 10_000
+            with pytest.raises(FileNotFoundError, match=f"there are: .*{name}"):
+                WorkflowContext(config, run_id="none", create=False)
+    after = everything_in(documents)
+    assert {name: after[name] for name in before} == before
+    assert documents.stat().st_mode == mode
+    assert {path.name for path in documents.iterdir()} == {"empty", "notes", "blobs", "locked", "discomfort-contexts"}
+
+
+def test_what_others_put_among_the_contexts_stays(config: Path, contexts: Path, documents: Path) -> None:
+    (contexts / "runs.lock").touch()  # as if contexts had been there first
+    before = everything_in(documents)
+    with WorkflowContext(config) as context:
+        assert Path(context.handle()["disk"]).parent == contexts
+        with pytest.raises(FileNotFoundError, match="there are"):
+            WorkflowContext(config, run_id="none", create=False)
+    after = everything_in(documents)
+    assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["made", "empty"])
+def test_a_folder_for_contexts_alone_holds_them_directly(config: Path, contexts: Path, first: bool) -> None:
+    if not first:
+        contexts.mkdir()
+    for name in ("one", "two"):
+        with WorkflowContext(config, run_id=name) as context:
+            assert Path(context.handle()["disk"]) == contexts / name
+
+
+def test_a_context_begun_by_a_killed_process_is_removed(config: Path, contexts: Path) -> None:
+    with WorkflowContext(config):
+        pass
+    (contexts / "runs.new").write_text("begun")
+    (contexts / "begun").mkdir()
+    (contexts / "begun2").mkdir()
+    (contexts / "owned" / "blobs").mkdir(parents=True)
+    (contexts / "owned" / "discomfort-owner.lock").touch()
+    with WorkflowContext(config, run_id="next"):
+        assert {path.name for path in contexts.iterdir() if path.is_dir()} == {"begun2", "next"}
+    assert not (contexts / "runs.new").exists()
+
+
+def test_memo_budget(tmp_path: Path, config: Path) -> None:
+    path = tmp_path / "memo.json"
+    path.write_text('{"MAX_MEMO_GB": 2}', encoding="utf-8")
+    assert load_config(path).memo_budget(5 * GIB) == 2 * GIB
+    assert load_config(path).memo_budget(5 * GIB, max_memo_gb=0.5) == GIB // 2
+    assert ContextConfig().memo_budget(50 * GIB) == 5 * GIB
+    with WorkflowContext(path) as context:
+        assert context.get_usage()["memo_capacity_gb"] == 2
+    with WorkflowContext(path, max_memo_gb=0.5) as context:
+        assert context.get_usage()["memo_capacity_gb"] == 0.5
+        assert WorkflowContext.attach(context.handle()).get_usage()["memo_capacity_gb"] == 0.5
+    path.write_text('{"MAX_MEMO_GB": -1}', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"MAX_MEMO_GB: expected a number from 0 .* found -1"):
+        WorkflowContext(path)
+    with pytest.raises(ConfigError, match=r"max_memo_gb: expected a number from 0 .* found True"):
+        WorkflowContext(config, max_memo_gb=True)
+    with WorkflowContext(config) as context:
+        free = free_bytes(Path(context.handle()["disk"]))
+        assert 0.05 * free < context.get_usage()["memo_capacity_bytes"] < 0.2 * free

@@ -198,6 +198,36 @@ def test_forked_child_is_attached_and_owns_nothing(context: WorkflowContext) -> 
     assert torch.equal(context.load("tensor"), torch.arange(1, 3001))
 
 
+def _file_is_open(descriptor: int, queue: Any) -> None:
+    try:
+        queue.put(os.fstat(descriptor).st_size)
+    except OSError as error:
+        queue.put(error)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_child_closes_nothing_of_a_context_that_was_shut_down(tmp_path: Path) -> None:
+    """The number of a descriptor that was closed is soon that of another file."""
+    context = WorkflowContext()
+    owner = context._owner
+    assert owner is not None
+    context.shutdown()
+    (tmp_path / "file").write_bytes(b"12345")
+    spare = os.open(tmp_path / "file", os.O_RDONLY)
+    os.dup2(spare, owner)
+    try:
+        kind = multiprocessing.get_context("fork")
+        queue = kind.Queue()
+        child = kind.Process(target=_file_is_open, args=(owner, queue))
+        child.start()
+        child.join(20)
+        assert queue.get(timeout=10) == 5
+    finally:
+        os.close(owner)
+        os.close(spare)
+
+
 def test_C5_transaction_is_all_or_nothing(context: WorkflowContext) -> None:
     other = WorkflowContext.attach(context.handle())
     context.save("a", 1)

@@ -52,7 +52,14 @@ def test_C1_documented_keys(context: WorkflowContext) -> None:
         "ram_capacity_gb",
         "temp_disk_usage_bytes",
         "temp_disk_usage_mb",
+        "unfinished_disk_bytes",
+        "memo_usage_bytes",
+        "memo_capacity_bytes",
+        "memo_usage_gb",
+        "memo_capacity_gb",
+        "memo_keys_count",
         "stored_keys_count",
+        "held_values_count",
     }
     assert usage["ram_capacity_bytes"] == 1 << 30
     assert usage["ram_capacity_gb"] == 1.0
@@ -60,6 +67,9 @@ def test_C1_documented_keys(context: WorkflowContext) -> None:
     assert MIB < usage["temp_disk_usage_bytes"] < 1.1 * MIB
     assert usage["temp_disk_usage_mb"] == usage["temp_disk_usage_bytes"] / MIB
     assert usage["stored_keys_count"] == 3
+    assert usage["memo_usage_gb"] == usage["memo_usage_bytes"] == usage["memo_keys_count"] == 0
+    assert usage["memo_capacity_gb"] == usage["memo_capacity_bytes"] / (1 << 30)
+    assert usage["unfinished_disk_bytes"] == usage["held_values_count"] == 0
     large, forced, small = map(context.get_storage_info, ("large", "forced", "small"))
     assert large is not None
     assert forced is not None

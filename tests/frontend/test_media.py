@@ -99,3 +99,19 @@ def test_a_picture_without_workflow_is_a_finding() -> None:
     file = io.BytesIO()
     Image.new("RGB", (4, 4)).save(file, "PNG")
     assert [found.code for found in load_workflow(file.getvalue(), default_catalog()).diagnostics] == ["DF105"]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_a_workflow_is_read_however_large_the_picture_is(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = _exif(form)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)  # a quarter of the pixels of the file
+    workflow = load_workflow(content, default_catalog())
+    assert (workflow.diagnostics, workflow.document) == ((), SAVE)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_exif_that_is_cut_off_is_a_finding(form: str) -> None:
+    content = _exif(form)
+    for end in range(13, len(content) - 1, 3):
+        found = load_workflow(content[:end], default_catalog()).diagnostics
+        assert all(finding.code in ("DF102", "DF104", "DF105") for finding in found)

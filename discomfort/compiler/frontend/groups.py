@@ -23,6 +23,7 @@ from discomfort.compiler.frontend.models import (
     read_node,
     slot_type,
 )
+from discomfort.compiler.frontend.numbers import whole_id
 from discomfort.compiler.frontend.slots import fits
 from discomfort.compiler.frontend.virtual import GROUP_MARKS, PRIMITIVE, VIRTUAL
 
@@ -38,7 +39,7 @@ def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Fin
     if type(groups) is not dict:
         return layouts
     hosts = [node for node in workflow.root.nodes.values() if node.type.startswith(GROUP_MARKS)]
-    last = max([workflow.last_node_id, *(int(key) for key in workflow.root.nodes if key.isdecimal())])
+    last = max([workflow.last_node_id, *(whole_id(key) or 0 for key in workflow.root.nodes)])
     inside = _groups_inside(workflow, groups, layouts)
     for host in hosts:
         name = host.type[len(GROUP_MARKS[0]) :]

@@ -115,9 +115,9 @@ _DIGITS = Context(prec=130)
 """Enough for numbers below 1e21 with the hundred digits that toFixed allows."""
 
 
-def math_round(value: float) -> int:
-    """Return what Math.round gives: halves go up."""
-    return math.floor(value + 0.5)
+def math_round(value: float) -> float:
+    """Return what Math.round gives: halves go up; infinities and NaN stay."""
+    return math.floor(value + 0.5) if math.isfinite(value) else value
 
 
 def _float_text(value: float) -> str:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from discomfort.compiler.catalog import Catalog, InputSpec, NodeClass, read_input_groups
+from discomfort.compiler.catalog_entries import AUTOGROW as AUTOGROW
+from discomfort.compiler.catalog_entries import DYNAMIC_COMBO as DYNAMIC_COMBO
+from discomfort.compiler.catalog_entries import MATCH_TYPE as MATCH_TYPE
 
 VALUE_TYPES = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
 """Types whose inputs are widgets unless they say `forceInput`."""
@@ -36,13 +39,8 @@ SPECIAL_TYPES = frozenset(
 )
 """Types that have an editor of their own on the node; their values are saved like any widget's."""
 
-DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
 UNDEFINED: Any = object()
 """The value of a widget that has none: JavaScript's undefined, which is left out of prompts."""
-
-AUTOGROW = "COMFY_AUTOGROW_V3"
-MATCH_TYPE = "COMFY_MATCHTYPE_V3"
-
 
 EDITOR_TITLES: Mapping[str, str] = {
     "ByteDance2ReferenceNode": "ByteDance Seedance 2.5 Reference to Video",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from discomfort.compiler.catalog import Catalog
 from discomfort.compiler.collector import paused_collector
+from discomfort.compiler.frontend.contents import FileTooLarge, StoredBytes, whole
 from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.groups import groups_to_subgraphs
 from discomfort.compiler.frontend.layout import Layouts
 from discomfort.compiler.frontend.lower import Lowering
 from discomfort.compiler.frontend.media import embedded_workflow, is_media
 from discomfort.compiler.frontend.models import read_workflow
+from discomfort.compiler.frontend.nesting import problem_of_objects
 from discomfort.compiler.frontend.prompt import is_prompt, read_prompt
 from discomfort.compiler.frontend.source import open_source, parse_json
 from discomfort.compiler.frontend.subgraphs import make_ids_unique
@@ -52,19 +55,32 @@ def load(source: object, catalog: Catalog, options: FrontendOptions, name: str |
         return Workflow(opened.name, opened.label, graph, document, findings.result(), "ui", paths)
 
 
-def _document(content: bytes | Mapping[str, Any] | None, findings: Findings) -> Mapping[str, Any] | None:
+def _document(content: bytes | StoredBytes | Mapping[str, Any] | None, findings: Findings) -> Mapping[str, Any] | None:
     """Return the JSON object in the content: parsed, or taken out of a media file."""
-    if content is None or isinstance(content, Mapping):
-        return content
-    if is_media(content):
-        text = embedded_workflow(content, findings)
-        if text is None:
-            return None
-        content = text
-    document = parse_json(content, findings)
+    if content is None:
+        return None
+    if isinstance(content, Mapping):
+        problem = problem_of_objects(content)
+        if problem is not None:
+            findings.error("DF102", f"this is no workflow: {problem}")
+        return content if problem is None else None
+    text = _text(content, findings)
+    if text is None:
+        return None
+    document = parse_json(text, findings)
     if document is not None and type(document) is not dict:
         findings.error("DF103", f"a workflow is a JSON object, found {type(document).__name__}")
         return None
     if type(document) is dict and type(document.get("prompt")) is dict and "nodes" not in document:
         return document["prompt"]  # type: ignore[no-any-return]
     return document
+
+
+def _text(content: bytes | StoredBytes, findings: Findings) -> bytes | None:
+    """Return the JSON text in the content; None with a finding where there is none, or too much of it."""
+    with content if isinstance(content, StoredBytes) else nullcontext():
+        try:
+            return embedded_workflow(content, findings) if is_media(content) else whole(content)
+        except (OSError, FileTooLarge) as error:
+            findings.error("DF101", f"the workflow cannot be read: {error}")
+            return None

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.javascript import text
+from discomfort.compiler.frontend.numbers import whole_slot
 
 LinkId: TypeAlias = Any
 """A link's id as saved; numbers nearly always."""
@@ -237,7 +238,8 @@ def _link(link_id: Any, origin: Any, origin_slot: Any, target: Any, target_slot:
     origin = str(origin) if type(origin) is int else text(origin)
     target = str(target) if type(target) is int else text(target)
     slot = target_slot if type(target_slot) is int else -1
-    return link_id, SavedLink(origin, origin_slot if type(origin_slot) is int else int(origin_slot), target, slot)
+    out = whole_slot(origin_slot if type(origin_slot) is float else int(origin_slot))
+    return link_id, SavedLink(origin, out, target, slot)
 
 
 def read_node(raw: Any, row: int, graph: SavedGraph, findings: Findings) -> SavedNode | None:

@@ -190,7 +190,7 @@ class Promoted:
             if entry[1] in _UNSHOWN:
                 continue
             saved = saved_value(host.values, position)
-            value = None if saved is UNSET or saved is None else literal(saved)
+            value = None if saved is UNSET or saved is UNDEFINED or saved is None else literal(saved)
             source, name = entry[0], _PREFIXES.sub("", entry[1])
             if source == "-1":
                 slot = next((row for row, port in enumerate(graph.inputs) if port.name == name), None)

@@ -7,6 +7,7 @@ from typing import Any
 
 from discomfort.compiler.catalog import Catalog
 from discomfort.compiler.frontend.findings import Findings
+from discomfort.compiler.frontend.numbers import whole_slot
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin
 
 
@@ -69,5 +70,5 @@ def _read_node(key: str, raw: object, name: str, catalog: Catalog, findings: Fin
 def _read_input(value: Any) -> Input:
     """Return the link that `[node id, slot]` is, as the server decides it, or the literal."""
     if type(value) is list and len(value) == 2 and type(value[0]) is str and type(value[1]) in (int, float):
-        return Link(NodeId(value[0]), int(value[1]))
+        return Link(NodeId(value[0]), whole_slot(value[1]))
     return Literal(value)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from discomfort.compiler.frontend.contents import FileTooLarge, StoredBytes, open_content, read_limited
 from discomfort.compiler.frontend.findings import Findings
+from discomfort.compiler.frontend.nesting import text_is_too_deep
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Source:
 
     name: str
     label: str
-    content: bytes | Mapping[str, Any] | None
+    content: bytes | StoredBytes | Mapping[str, Any] | None
 
 
 def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
@@ -29,7 +31,7 @@ def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return Source(name or "workflow", "<bytes>", bytes(source)), Findings("<bytes>")
     if source == "-":
-        return Source(name or "stdin", "<stdin>", sys.stdin.buffer.read()), Findings("<stdin>")
+        return _standard_input(name or "stdin")
     if isinstance(source, str) and source.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
         return Source(name or "workflow", "<text>", source.encode("utf-8", "surrogatepass")), Findings("<text>")
     label = str(source)
@@ -40,12 +42,24 @@ def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
         return Source(name or "workflow", label, None), findings
     stem = name or Path(label).stem or "workflow"
     try:
-        content: bytes | None = Path(source).read_bytes()
+        content: bytes | StoredBytes | None = open_content(source)
     except (OSError, ValueError) as error:
         content = None
         words = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
         findings.error("DF101", f"the workflow cannot be read: {words}", hint="check the path")
     return Source(stem, label, content), findings
+
+
+def _standard_input(name: str) -> tuple[Source, Findings]:
+    findings = Findings("<stdin>")
+    if sys.stdin is None:  # closed by who started the program
+        findings.error("DF101", "the workflow cannot be read: there is no standard input")
+        return Source(name, "<stdin>", None), findings
+    try:
+        return Source(name, "<stdin>", read_limited(sys.stdin.buffer)), findings
+    except (FileTooLarge, OSError) as error:
+        findings.error("DF101", f"the workflow cannot be read: {error}")
+        return Source(name, "<stdin>", None), findings
 
 
 def parse_json(content: bytes, findings: Findings) -> Any:
@@ -73,7 +87,9 @@ def parse_json(content: bytes, findings: Findings) -> Any:
     else:
         if value is None:
             findings.error("DF103", "a workflow is a JSON object, found null")
-        return value
+        if not text_is_too_deep(content):
+            return value
+        findings.error("DF102", "the JSON is nested too deeply for a workflow")
     return None
 
 

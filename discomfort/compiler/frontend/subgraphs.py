@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.models import BYPASSED, MUTED, SavedGraph, SavedNode, SavedWorkflow
+from discomfort.compiler.frontend.numbers import whole_id
 
 DEEPEST = 1000
 """Subgraphs nested deeper than this are an error: nobody draws them, and node ids grow with each level."""
@@ -113,7 +114,7 @@ def make_ids_unique(workflow: SavedWorkflow, findings: Findings) -> None:
                 if node.id in texts:
                     _report_shared_id(definition, node, findings)
                 if _WHOLE.match(node.id):
-                    last = max(last, int(node.id))
+                    last = max(last, whole_id(node.id) or 0)
                 continue
             last += 1
             while str(last) in taken:

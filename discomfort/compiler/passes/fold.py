@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from discomfort.compiler.catalog import Catalog
-from discomfort.compiler.effects import PORT_CLASS, EffectTable
+from discomfort.compiler.effects import PORT_CLASS, EffectTable, means_what_it_is_called
 from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note, Param
 from discomfort.compiler.literals import literal_problem
 from discomfort.compiler.passes.rewrite import producers_first, replace_names, with_inputs
-from discomfort.compiler.types import Signatures, accepts_value, literal_type, wanted_type
+from discomfort.compiler.types import Signatures, accepts_value, literal_type, needs_link, wanted_type
 
 REROUTE = "Reroute"
 """Gives what comes in by its only input, whatever that is called."""
@@ -44,14 +44,16 @@ class Fold:
             foldable.update(PRIMITIVES)
         if self.switches:
             foldable.add(SWITCH)
-        return fold_nodes(graph, effects.catalog, foldable)
+        catalog = effects.catalog
+        foldable = {name for name in foldable if name == PORT_CLASS or means_what_it_is_called(name, catalog)}
+        return fold_nodes(graph, catalog, foldable)
 
 
 def fold_nodes(graph: Graph, catalog: Catalog, foldable: Collection[str | None]) -> Graph:
     """Return the graph with every value taken from where it is made.
 
-    A literal goes into a consumer only where the server takes it as such: a linked value is not compared with the
-    limits of its input, a written one is.
+    A literal goes into a consumer only where it is the same there as along a link: a linked value is not compared
+    with the limits of its input, a written one is, and in an input of the type `*` ComfyUI may convert it.
     """
     if not any(node.class_type in foldable for node in graph.nodes.values()):
         return graph
@@ -66,7 +68,8 @@ def fold_nodes(graph: Graph, catalog: Catalog, foldable: Collection[str | None])
     unused = [node_id for node_id in folding.literals if node_id in nodes and node_id not in used]
     for node_id in unused:
         del nodes[node_id]
-    if len(nodes) == len(graph.nodes) and not folding.changed:
+    outputs, taps = replace_names(graph.outputs, folding.value), replace_names(graph.taps, folding.value)
+    if len(nodes) == len(graph.nodes) and not folding.changed and outputs is graph.outputs and taps is graph.taps:
         return graph
     notes = [
         Note("folded", (node_id,), _why(graph.nodes[node_id]), folding.value(Link(node_id, 0)))
@@ -75,8 +78,8 @@ def fold_nodes(graph: Graph, catalog: Catalog, foldable: Collection[str | None])
     return replace(
         graph,
         nodes=nodes,
-        outputs=replace_names(graph.outputs, folding.value),
-        taps=replace_names(graph.taps, folding.value),
+        outputs=outputs,
+        taps=taps,
         notes=(*graph.notes, *notes),
     )
 
@@ -126,12 +129,12 @@ class _Folding:
                 self.literals[node.id] = self.literals[value.node]
 
     def _takes(self, node: Node, name: str, literal: Literal) -> bool:
-        """Return whether the server would take `literal` where `node` has a link now."""
+        """Return whether `literal` is the same to `node` as the link that it has now."""
         node_class = self._signatures.catalog.get(node.class_type or "")
         if node_class is None or node.class_type == PORT_CLASS:
             return False
         spec = self._signatures.inputs(node_class, node.inputs).get(name)
-        if spec is None or not accepts_value(literal_type(literal), wanted_type(spec)):
+        if spec is None or needs_link(spec) or not accepts_value(literal_type(literal), wanted_type(spec)):
             return False
         return literal_problem(spec, literal.value) is None
 

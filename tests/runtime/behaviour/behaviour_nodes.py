@@ -71,7 +71,21 @@ class AnyType(str):
         return False
 
 
+class Wildcard(str):
+    """How many packs write "any": equal to every type, so that ComfyUI takes it for INT, FLOAT, STRING and BOOLEAN."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
 ANY = AnyType("*")
+WILDCARD = (Wildcard("*"),)
 INT = ("INT", {"default": 0, "min": -1000, "max": 1000})
 TEXT = ("STRING", {"default": ""})
 LAZY = (ANY, {"lazy": True})
@@ -120,6 +134,17 @@ def BehaviourPass(value: Any) -> Any:
     return (value,)
 
 
+@node(("STRING",), {"value": WILDCARD})
+def BehaviourTold(value: Any) -> Any:
+    """Gives the type and the text of what arrives."""
+    return (f"{type(value).__name__} {value!r}",)
+
+
+@node(("STRING",), inputs={"optional": {"first": WILDCARD, "rest": ("IMAGE,*",), "model": ("MODEL",)}})
+def BehaviourToldTwo(first: Any = "absent", rest: Any = "absent", model: Any = None) -> Any:
+    return (f"{type(first).__name__} {first!r}, {type(rest).__name__} {rest!r}",)
+
+
 class Model:
     """What a value store never holds."""
 
@@ -129,6 +154,29 @@ class Model:
 
     def __reduce__(self) -> Any:
         raise TypeError("a model is never pickled")
+
+
+class Token:
+    """An object of a class that a client of a server does not have."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+@node(("TOKEN",), {"name": TEXT})
+def BehaviourMint(name: str) -> Any:
+    note(f"Mint {name}")
+    return (Token(name),)
+
+
+@node(("TOKEN",), {"token": ("TOKEN",)})
+def BehaviourRename(token: Token) -> Any:
+    return (Token(token.name + "!"),)
+
+
+@node(("STRING",), {"token": ("TOKEN",)})
+def BehaviourRead(token: Token) -> Any:
+    return (f"{type(token).__name__} {token.name}",)
 
 
 @node(("MODEL",), {"name": TEXT})
@@ -144,6 +192,18 @@ def BehaviourHold(value: Any) -> Any:
     return (held,)
 
 
+@node(("MODEL",), {"value": WILDCARD})
+def BehaviourKeep(value: Any) -> Any:
+    kept = Model("keeper")
+    kept.value = value
+    return (kept,)
+
+
+@node(("STRING",), {"model": ("MODEL",)})
+def BehaviourKept(model: Model) -> Any:
+    return (f"{type(model.value).__name__} {model.value!r}",)
+
+
 @node(("STRING",), {"model": ("MODEL",), "word": TEXT})
 def BehaviourUse(model: Model, word: str) -> Any:
     note(f"Use {word}")
@@ -156,6 +216,21 @@ def BehaviourUse(model: Model, word: str) -> Any:
 def BehaviourShow(text: str) -> Any:
     note(f"Show {text}")
     return {"ui": {"text": [text]}}
+
+
+@node(("STRING",), {"text": TEXT}, VALIDATE_INPUTS=classmethod(lambda cls, text: text == "good" or f"no: {text!r}"))
+def BehaviourPicky(text: str) -> Any:
+    note(f"Picky {text}")
+    return (text,)
+
+
+def _wants_a_dozen(cls: Any, amount: float) -> bool | str:
+    return amount == 12.0 or f"{amount!r} is no dozen"
+
+
+@node(("STRING",), {"amount": ("FLOAT", {"default": 0.0})}, VALIDATE_INPUTS=classmethod(_wants_a_dozen))
+def BehaviourDozen(amount: float) -> Any:
+    return (f"a dozen ({amount!r})",)
 
 
 @node(("INT",), {"value": INT, "count": INT})
@@ -205,16 +280,25 @@ NODE_CLASS_MAPPINGS: dict[str, Any] = {
         BehaviourAdd,
         BehaviourAsyncAdd,
         BehaviourChoose,
+        BehaviourDozen,
         BehaviourHold,
+        BehaviourKeep,
+        BehaviourKept,
         BehaviourList,
         BehaviourLoad,
         BehaviourMeet,
+        BehaviourMint,
         BehaviourParty,
         BehaviourPass,
+        BehaviourPicky,
+        BehaviourRead,
+        BehaviourRename,
         BehaviourRepeat,
         BehaviourShow,
         BehaviourSteps,
         BehaviourSum,
+        BehaviourTold,
+        BehaviourToldTwo,
         BehaviourUse,
     )
 }

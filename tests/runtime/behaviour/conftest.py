@@ -35,12 +35,15 @@ NODES = HERE / "behaviour_nodes.py"
 
 @dataclass
 class Rig:
-    """An engine, what it ran, and the journal of its nodes."""
+    """An engine, what it ran, the journal of its nodes, and the server that has them, if one does."""
 
     name: str
     engine: Engine
     journal: Path
+    server: ManagedServer | None = None
     results: list[PromptResult] = field(default_factory=list)
+    real: bool = False
+    """Whether this is a run on a real checkout."""
 
     def __post_init__(self) -> None:
         run = self.engine.run
@@ -77,7 +80,8 @@ def shared_rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-def rig(shared_rig: Rig) -> Rig:
+def rig(shared_rig: Rig, request: pytest.FixtureRequest) -> Rig:
+    shared_rig.real = bool(request.config.getoption("--comfyui"))
     shared_rig.noted()
     shared_rig.executed()
     return shared_rig
@@ -159,7 +163,7 @@ def managed(base: Path, path: Path | None, python: str) -> Iterator[Rig]:
     journal = bring_nodes(base, path)
     engine = ComfyUIEngine.managed(server_config(base, path, python))
     run_blocking(engine.start())
-    yield Rig("managed", engine, journal)
+    yield Rig("managed", engine, journal, engine.server)
     run_blocking(engine.close())
 
 
@@ -170,7 +174,7 @@ def attached(base: Path, path: Path | None, python: str) -> Iterator[Rig]:
     try:
         engine = ComfyUIEngine.attached(server.url, server.token)
         run_blocking(engine.start())
-        yield Rig("attached", engine, journal)
+        yield Rig("attached", engine, journal, server)
         run_blocking(engine.close())
     finally:
         asyncio.run(server.stop())

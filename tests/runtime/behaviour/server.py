@@ -23,6 +23,9 @@ from discomfort.runtime.engines.embedded import pack
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.registration import load_classes
 
+CORE = ("EmptyImage", "ImageInvert", "PrimitiveInt", "PrimitiveFloat", "PrimitiveBoolean", "PrimitiveString")
+"""Those of ComfyUI's own classes that the server has."""
+
 
 class Engine(EmbeddedEngine):
     """Runs the nodes that a server has: our own are those of `comfy_nodes`."""
@@ -39,10 +42,10 @@ class Worker(double.Worker):  # type: ignore[misc]
         classes = {name: made for name, made in classes.items() if made.__module__ != "double_nodes"}
         custom = double.double_nodes.BASE / "custom_nodes" / "behaviour_nodes.py"
         classes |= load_classes(custom)
-        classes |= {name: pack.NODE_CLASS_MAPPINGS[name] for name in ("EmptyImage", "ImageInvert")}
+        classes |= {name: pack.NODE_CLASS_MAPPINGS[name] for name in CORE}
         super().__init__(server, classes)
         self._stand_in(double.double_nodes.BASE)
-        self.engine = Engine()
+        self.engine = Engine(max_cache_gb=0.001)  # a server's cache keeps what its last prompts used
         self.engine.register(classes)
 
     def _stand_in(self, base: Path) -> None:
@@ -58,7 +61,8 @@ class Worker(double.Worker):  # type: ignore[misc]
             vars(sys.modules[name]).update(content)
 
     def execute(self, prompt_id: str, prompt: dict[str, Any], outputs: list[str]) -> tuple[list[Any], Any, str]:
-        return asyncio.run(self._execute(prompt_id, {node: prompt[node] for node in self.order(prompt, outputs)}))
+        with double.executing(prompt_id, ""):
+            return asyncio.run(self._execute(prompt_id, {node: prompt[node] for node in self.order(prompt, outputs)}))
 
     async def _execute(self, prompt_id: str, prompt: dict[str, Any]) -> tuple[list[Any], Any, str]:
         messages: list[Any] = []

@@ -21,6 +21,8 @@ def get_user_directory(): return _folders["user"]
 def get_folder_paths(kind): return [str(Path(base_path) / kind)]
 def add_model_folder_path(kind, path): pass
 def get_annotated_filepath(name): return str(Path(get_input_directory()) / name)
+def annotated_filepath(name): return name, None
+folder_names_and_paths = {kind: ([str(Path(base_path) / "models" / kind)], set()) for kind in ("vae", "vae_approx")}
 """,
     "nodes.py": """
 import importlib.util
@@ -28,7 +30,10 @@ import sys
 from pathlib import Path
 import folder_paths
 from discomfort.runtime.engines.embedded import pack
-NODE_CLASS_MAPPINGS = {name: pack.NODE_CLASS_MAPPINGS[name] for name in ("EmptyImage", "ImageInvert")}
+STANDIN_CLASSES = ("EmptyImage", "ImageInvert", "PrimitiveInt", "PrimitiveFloat", "PrimitiveBoolean", "PrimitiveString")
+NODE_CLASS_MAPPINGS = {
+    name: type(name, (pack.NODE_CLASS_MAPPINGS[name],), {"__module__": "nodes"}) for name in STANDIN_CLASSES
+}
 NODE_DISPLAY_NAME_MAPPINGS = {}
 async def init_extra_nodes(init_custom_nodes, init_api_nodes):
     for folder in folder_paths.get_folder_paths("custom_nodes"):
@@ -39,6 +44,11 @@ async def init_extra_nodes(init_custom_nodes, init_api_nodes):
             for made in module.NODE_CLASS_MAPPINGS.values():
                 made.RELATIVE_PYTHON_MODULE = f"custom_nodes.{path.stem}"
             NODE_CLASS_MAPPINGS.update(module.NODE_CLASS_MAPPINGS)
+""",
+    "execution.py": """
+from comfy_api.latest import io
+async def validate_inputs(prompt_id, prompt, item, validated, visiting=None):
+    return io.Combo
 """,
     "server.py": """
 class PromptServer:

@@ -70,11 +70,11 @@ def say_when(moment: str) -> None:
             tell("running")
         hear(self, kind, data)
 
-    async def delivering(self: Any, request: PromptRequest, ui: Any) -> Any:
+    async def delivering(self: Any, request: PromptRequest, ui: Any, letterbox: str) -> Any:
         if prompts == 2:
             tell("reading")
             await asyncio.sleep(0.3)  # so that it is there that the signal comes
-        return await deliver(self, request, ui)
+        return await deliver(self, request, ui, letterbox)
 
     server.ManagedServer._spawn = spawning  # type: ignore[method-assign]
     connection.Connection.open = opening  # type: ignore[method-assign]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
+import contextlib
+import copy
+import heapq
 import importlib.util
 import json
 import sys
@@ -17,15 +19,18 @@ import tempfile
 import threading
 import traceback
 import types
-from collections import deque
+import uuid
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import WSMsgType, web
 
 sys.path.insert(0, str(Path(__file__).parent))
 import double_nodes  # type: ignore[import-not-found]
+from double_validation import Validation, is_link  # type: ignore[import-not-found]
 
 
 @dataclass
@@ -35,6 +40,8 @@ class Faults:
     http_500: int = 0
     http_503: int = 0
     http_413: int = 0
+    fail_on_arrival: int = 0  # /prompt answers 500 once it has read the prompt, which is lost
+    fail_when_queued: int = 0  # /prompt answers 500 though it has queued the prompt
     garbage: int = 0  # messages that are none, before each good one
     cut_sockets: int = 0  # websockets are closed when the next node starts
     lose_answer: int = 0  # /prompt takes the prompt, and the connection breaks before the answer
@@ -58,7 +65,16 @@ class PromptServer:
         self.sockets: dict[str, web.WebSocketResponse] = {}
         self.prompt_queue = PromptQueue()
         self.client_id: str | None = None
+        self.on_prompt_handlers: list[Any] = []
         self.faults = Faults()
+
+    def add_on_prompt_handler(self, handler: Any) -> None:
+        self.on_prompt_handlers.append(handler)
+
+    def trigger_on_prompt(self, message: Any) -> Any:
+        for handler in self.on_prompt_handlers:
+            message = handler(message)
+        return message
 
     def send_sync(self, kind: str, data: dict[str, Any], client: str | None) -> None:
         asyncio.run_coroutine_threadsafe(self._send(kind, data, client), self.loop)
@@ -89,38 +105,42 @@ class PromptQueue:
 
     def __init__(self) -> None:
         self.condition = threading.Condition()
-        self.pending: deque[tuple[Any, ...]] = deque()
+        self.queue: list[tuple[Any, ...]] = []
         self.currently_running: dict[int, tuple[Any, ...]] = {}
         self.history: dict[str, dict[str, Any]] = {}
         self.interrupted = False
         self.number = 0
+        self.runs = 0
 
-    def put(self, prompt_id: str, prompt: dict[str, Any], extra: dict[str, Any], outputs: list[str]) -> int:
+    def put(self, item: tuple[Any, ...]) -> None:
         with self.condition:
-            number = self.number
-            self.number += 1
-            self.pending.append((number, prompt_id, prompt, extra, outputs))
+            heapq.heappush(self.queue, item)
             self.condition.notify()
-            return number
 
-    def get(self) -> tuple[Any, ...]:
+    def get(self) -> tuple[tuple[Any, ...], int]:
         with self.condition:
-            while not self.pending:
+            while not self.queue:
                 self.condition.wait()
-            item = self.pending.popleft()
+            item = heapq.heappop(self.queue)
             self.interrupted = False
-            self.currently_running[item[0]] = item
-            return item
+            self.runs += 1
+            self.currently_running[self.runs] = copy.deepcopy(item)
+            return item, self.runs
 
-    def done(self, item: tuple[Any, ...], entry: dict[str, Any]) -> None:
+    def done(self, run: int, entry: dict[str, Any]) -> None:
         with self.condition:
-            del self.currently_running[item[0]]
-            self.history[item[1]] = entry
+            item = self.currently_running.pop(run)
+            self.history[item[1]] = {"prompt": item, **entry}
+
+    def get_current_queue_volatile(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        with self.condition:
+            return list(self.currently_running.values()), list(self.queue)
 
     def delete(self, prompt_id: str) -> bool:
         with self.condition:
-            kept = deque(item for item in self.pending if item[1] != prompt_id)
-            found, self.pending = len(kept) < len(self.pending), kept
+            kept = [item for item in self.queue if item[1] != prompt_id]
+            found, self.queue = len(kept) < len(self.queue), kept
+            heapq.heapify(self.queue)
             return found
 
     def interrupt(self, prompt_id: str | None) -> bool:
@@ -141,17 +161,18 @@ class Worker:
     def __init__(self, server: PromptServer, classes: dict[str, type]) -> None:
         self.server = server
         self.classes = classes
-        self.cache: dict[str, Any] = {}
+        self.cache: dict[int, Any] = {}
+        self.keys: dict[Any, int] = {}
         self.runs: dict[str, int] = {}
 
     def prompt_worker(self) -> None:
         while True:
-            item = self.server.prompt_queue.get()
+            item, run = self.server.prompt_queue.get()
             _, prompt_id, prompt, extra, outputs = item
             self.server.client_id = extra.get("client_id")
             messages, ui, status = self.execute(prompt_id, prompt, outputs)
             state = {"status_str": status, "completed": status == "success", "messages": messages}
-            self.server.prompt_queue.done(item, {"prompt": item, "outputs": ui, "status": state})
+            self.server.prompt_queue.done(run, {"outputs": ui, "status": state})
             self.server.send_sync("executing", {"node": None, "prompt_id": prompt_id}, self.server.client_id)
 
     def execute(self, prompt_id: str, prompt: dict[str, Any], outputs: list[str]) -> tuple[list[Any], Any, str]:
@@ -165,9 +186,9 @@ class Worker:
             self.server.send_sync(kind, data, self.server.client_id)
 
         order = self.order(prompt, outputs)
-        keys: dict[str, str] = {}
+        keys: dict[str, int] = {}
         for node in order:
-            keys[node] = self.key(prompt[node], keys)
+            keys[node] = self.key(prompt_id, node, prompt[node], keys)
         cached = [node for node in order if keys[node] in self.cache]
         tell("execution_start")
         tell("execution_cached", nodes=cached)
@@ -181,9 +202,9 @@ class Worker:
                         tell("executed", note=False, node=node, display_node=node, output=ui[node])
                     continue
                 tell("executing", note=False, node=node, display_node=node)
-                self.run_node(node, prompt[node], results, tell)
-                if "nan" not in keys[node]:
-                    self.cache[keys[node]] = results[node]
+                with executing(prompt_id, node):
+                    self.run_node(node, prompt[node], results, tell)
+                self.cache[keys[node]] = results[node]
                 if "ui" in results[node]:
                     ui[node] = results[node]["ui"]
                     tell("executed", note=False, node=node, display_node=node, output=ui[node])
@@ -213,7 +234,9 @@ class Worker:
         if queue.interrupted:
             raise Interrupted
         made = self.classes[spec["class_type"]]()
-        inputs = {name: resolve(value, results) for name, value in spec["inputs"].items()}
+        declared = {name for group in made.INPUT_TYPES().values() for name in group}
+        given = {name: value for name, value in spec["inputs"].items() if name in declared}
+        inputs = {name: resolve(value, results) for name, value in given.items()}
         made.interrupted = lambda: queue.interrupted
         made.progress = lambda value, maximum: tell("progress", note=False, value=value, max=maximum, node=node)
         self.runs[spec["class_type"]] = self.runs.get(spec["class_type"], 0) + 1
@@ -234,65 +257,44 @@ class Worker:
                 stack += [(str(value[0]), False) for value in prompt[node]["inputs"].values() if is_link(value)]
         return list(order)
 
-    def key(self, spec: dict[str, Any], keys: dict[str, str]) -> str:
+    def key(self, prompt_id: str, node: str, spec: dict[str, Any], keys: dict[str, int]) -> int:
+        """Return a number that is equal where class, inputs and what IS_CHANGED says are, as ComfyUI compares them."""
         changed = getattr(self.classes[spec["class_type"]], "IS_CHANGED", None)
-        inputs = {
-            name: [keys[str(value[0])], value[1]] if is_link(value) else ["literal", value]
-            for name, value in spec["inputs"].items()
-        }
         literals = {name: value for name, value in spec["inputs"].items() if not is_link(value)}
-        text = json.dumps([spec["class_type"], inputs, str(changed(**literals)) if changed else ""], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest() + (" nan" if "nan" in text else "")
-
-    def check(self, prompt: dict[str, Any]) -> dict[str, Any] | None:
-        """Return what `/prompt` answers to a prompt that is wrong, or None."""
-        for node, spec in prompt.items():
-            if spec["class_type"] not in self.classes:
-                message = f"Cannot execute because node {spec['class_type']} does not exist."
-                error = {"type": "invalid_prompt", "message": message, "details": f"Node ID '#{node}'"}
-                return {"error": {**error, "extra_info": {}}, "node_errors": {}}
-        errors: dict[str, Any] = {}
-        for node, spec in prompt.items():
-            found = list(self.check_node(spec, prompt))
-            if found:
-                errors[node] = {"errors": found, "dependent_outputs": [], "class_type": spec["class_type"]}
-        if errors:
-            error = {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation"}
-            return {"error": {**error, "details": "", "extra_info": {}}, "node_errors": errors}
-        return None
-
-    def check_node(self, spec: dict[str, Any], prompt: dict[str, Any]) -> Any:
-        required = self.classes[spec["class_type"]].INPUT_TYPES().get("required", {})  # type: ignore[attr-defined]
-        for name, kind in required.items():
-            value = spec["inputs"].get(name)
-            extra = {"input_name": name, "input_config": list(kind)}
-            if name not in spec["inputs"]:
-                yield {
-                    "type": "required_input_missing",
-                    "message": "Required input is missing",
-                    "details": name,
-                    "extra_info": extra,
-                }
-            elif is_link(value):
-                given = self.classes[prompt[str(value[0])]["class_type"]].RETURN_TYPES[value[1]]  # type: ignore[attr-defined]
-                if given != kind[0] and "*" not in (given, kind[0]):
-                    yield {
-                        "type": "return_type_mismatch",
-                        "message": "Return type mismatch between linked nodes",
-                        "details": f"{name}, received_type({given}) mismatch input_type({kind[0]})",
-                        "extra_info": {**extra, "received_type": given, "linked_node": value},
-                    }
-            elif kind[0] == "INT" and not isinstance(value, int):
-                yield {
-                    "type": "invalid_input_type",
-                    "message": "Failed to convert an input value to a INT value",
-                    "details": f"{name}, {value}, invalid literal for int()",
-                    "extra_info": {**extra, "received_value": value},
-                }
+        literals.pop("discomfort_files", None)  # no class declares it, so no class gets it
+        if changed is not None and "is_changed" not in spec:
+            with executing(prompt_id, node):
+                spec["is_changed"] = [changed(**literals)]
+        inputs = frozenset(
+            (name, keys[str(value[0])], value[1]) if is_link(value) else (name, json.dumps(value))
+            for name, value in spec["inputs"].items()
+        )
+        said = hashable(spec["is_changed"]) if changed is not None else False
+        return self.keys.setdefault((spec["class_type"], said, inputs), len(self.keys))
 
 
-def is_link(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2
+def hashable(value: Any) -> Any:
+    if isinstance(value, list):
+        return frozenset(enumerate(map(hashable, value)))
+    return json.dumps(value) if isinstance(value, dict) else value
+
+
+class ExecutionContext(NamedTuple):
+    prompt_id: str
+    node_id: str
+
+
+_executing: ContextVar[ExecutionContext | None] = ContextVar("executing", default=None)
+
+
+@contextlib.contextmanager
+def executing(prompt_id: str, node: str) -> Iterator[None]:
+    """Say which prompt and node our code is called for, as ComfyUI does."""
+    token = _executing.set(ExecutionContext(prompt_id, node))
+    try:
+        yield
+    finally:
+        _executing.reset(token)
 
 
 def resolve(value: Any, results: dict[str, Any]) -> list[Any]:
@@ -374,7 +376,7 @@ def add_websocket(server: PromptServer) -> None:
         await socket.prepare(request)
         client = request.query.get("clientId", "")
         server.sockets[client] = socket
-        status = {"exec_info": {"queue_remaining": len(queue.pending)}}
+        status = {"exec_info": {"queue_remaining": len(queue.queue)}}
         await socket.send_str(json.dumps({"type": "status", "data": {"status": status, "sid": client}}))
         try:
             async for message in socket:
@@ -417,21 +419,30 @@ def add_submission(server: PromptServer, worker: Worker) -> None:
 
     @routes.post("/prompt")
     async def prompt(request: web.Request) -> web.Response:
-        asked = await request.json()
-        refused = worker.check(asked["prompt"])
-        if refused is not None:
-            return web.json_response(refused, status=400)
-        nodes = asked["prompt"].items()
-        targets = asked.get("partial_execution_targets")
-        outputs = [node for node, spec in nodes if getattr(worker.classes[spec["class_type"]], "OUTPUT_NODE", False)]
-        outputs = [node for node in reversed(outputs) if targets is None or node in targets]
+        asked = server.trigger_on_prompt(await request.json())
+        if faults.fail_on_arrival:
+            faults.fail_on_arrival -= 1
+            return web.Response(status=500)
+        prompt_id = asked.get("prompt_id") or str(uuid.uuid4())
+        if str(uuid.UUID(prompt_id)) != prompt_id:
+            return web.json_response({"error": {"type": "invalid_prompt_id"}, "node_errors": {}}, status=400)
+        valid, error, outputs, errors = await sys.modules["execution"].validate_prompt(
+            prompt_id, asked["prompt"], asked.get("partial_execution_targets")
+        )
+        if not valid:
+            return web.json_response({"error": error, "node_errors": errors}, status=400)
         extra = {**asked.get("extra_data", {}), "client_id": asked.get("client_id")}
-        number = queue.put(asked["prompt_id"], asked["prompt"], extra, outputs)
+        number = float(asked["number"]) if "number" in asked else queue.number * (-1 if asked.get("front") else 1)
+        queue.number += "number" not in asked
+        queue.put((number, prompt_id, asked["prompt"], extra, outputs))
+        if faults.fail_when_queued:
+            faults.fail_when_queued -= 1
+            return web.Response(status=500)
         if faults.lose_answer:
             faults.lose_answer -= 1
             assert request.transport is not None
             request.transport.abort()
-        return web.json_response({"prompt_id": asked["prompt_id"], "number": number, "node_errors": {}})
+        return web.json_response({"prompt_id": prompt_id, "number": number, "node_errors": errors})
 
 
 def add_queue(server: PromptServer) -> None:
@@ -441,7 +452,7 @@ def add_queue(server: PromptServer) -> None:
     async def show_queue(_: web.Request) -> web.Response:
         if faults.strange_queue:
             return web.json_response(["what", "is", "this"])
-        running, pending = list(queue.currently_running.values()), list(queue.pending)
+        running, pending = queue.get_current_queue_volatile()
         return web.json_response({"queue_running": running, "queue_pending": pending})
 
     @routes.post("/queue")
@@ -462,6 +473,10 @@ def add_queue(server: PromptServer) -> None:
         prompt_id = request.match_info["prompt_id"]
         cancelled = queue.interrupt(prompt_id) or queue.delete(prompt_id)
         return web.json_response({"cancelled": cancelled})
+
+    @routes.get("/history")
+    async def whole_history(_: web.Request) -> web.Response:
+        return web.json_response(queue.history)
 
     @routes.get("/history/{prompt_id}")
     async def history(request: web.Request) -> web.Response:
@@ -503,17 +518,38 @@ def fault_middleware(faults: Faults) -> Any:
     return middleware
 
 
+def leave_module(name: str, **content: Any) -> None:
+    """Leave one of ComfyUI's modules where custom nodes find it."""
+    sys.modules[name] = types.ModuleType(name)
+    vars(sys.modules[name]).update(content)
+
+
 async def serve(arguments: argparse.Namespace) -> None:
     server = PromptServer(asyncio.get_running_loop())
-    module = types.ModuleType("server")
-    module.PromptServer = PromptServer  # type: ignore[attr-defined]
-    sys.modules["server"] = module
+    leave_module("server", PromptServer=PromptServer)
+    leave_module("comfy.cli_args", args=arguments)
+    leave_module("comfy_execution.utils", get_executing_context=lambda: _executing.get())
     base = Path(arguments.base_directory)
     double_nodes.BASE = base
     classes = dict(double_nodes.NODE_CLASS_MAPPINGS)
+    for made in classes.values():
+        made.RELATIVE_PYTHON_MODULE = "nodes"
     if not arguments.no_nodes:
         classes.update(load_custom_nodes([path for paths in arguments.extra_model_paths_config for path in paths])[0])
     worker = Worker(server, classes)
+    leave_module("execution", validate_prompt=Validation(worker.classes).validate_prompt)
+    leave_module("nodes", NODE_CLASS_MAPPINGS=worker.classes)
+    folders: dict[str, tuple[list[str], set[str]]] = {
+        kind: ([str(base / "models" / kind)], set()) for kind in ("vae", "loras")
+    }
+    leave_module(
+        "folder_paths",
+        get_input_directory=lambda: str(base / "input"),
+        get_user_directory=lambda: str(base / "user"),
+        annotated_filepath=lambda name: (name, None),
+        folder_names_and_paths=folders,
+    )
+    server.add_on_prompt_handler(double_nodes.fill_in)
     add_websocket(server)
     add_facts(server, worker)
     add_submission(server, worker)

@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 BASE = Path()
 
@@ -67,6 +68,77 @@ class PreviewImage(Node):
         return {"ui": {"images": shown}, "result": ()}
 
 
+class SaveImage(Node):
+    INPUT_TYPES = required(images="IMAGE", filename_prefix="STRING")
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+
+    def run(self, images: Any, filename_prefix: str) -> dict[str, Any]:
+        from PIL import Image
+
+        (BASE / "output").mkdir(parents=True, exist_ok=True)
+        shown = []
+        for frame in images:
+            number = 1 + sum(path.name.startswith(f"{filename_prefix}_") for path in (BASE / "output").iterdir())
+            name = f"{filename_prefix}_{number:05}_.png"
+            Image.fromarray((frame * 255).round().byte().numpy()).save(BASE / "output" / name)
+            shown.append({"filename": name, "subfolder": "", "type": "output"})
+        return {"ui": {"images": shown}, "result": ()}
+
+
+class Picky(Node):
+    """Hands a picture on; accepts one mood only."""
+
+    INPUT_TYPES = required(images="IMAGE", mood="STRING")
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, mood: str) -> bool | str:
+        return True if mood == "good" else f"not in the mood: {mood!r}"
+
+    def run(self, images: Any, mood: str) -> tuple[Any]:
+        assert mood == "good"
+        return (images,)
+
+
+class PickyAboutTypes(Node):
+    """Takes what says that it is a picture."""
+
+    INPUT_TYPES = required(images="IMAGE")
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, input_types: dict[str, str]) -> bool | str:
+        return True if input_types["images"] in ("IMAGE",) else f"no picture, but {input_types['images']!r}"
+
+    def run(self, images: Any) -> tuple[Any]:
+        return (images,)
+
+
+class Blank(Node):
+    """Needs a value that an on-prompt handler of its pack fills in."""
+
+    INPUT_TYPES = required(value="INT")
+    RETURN_TYPES = ("INT",)
+
+    def run(self, value: int) -> tuple[int]:
+        return (value,)
+
+
+def fill_in(message: dict[str, Any]) -> dict[str, Any]:
+    """The handler that the pack of `Blank` adds to the server."""
+    for spec in message["prompt"].values():
+        if spec["class_type"] == "Blank":
+            spec["inputs"].setdefault("value", 42)
+    return message
+
+
+class Greeting(Node):
+    RETURN_TYPES = ("STRING",)
+    INPUT_TYPES = required(text="STRING")
+
+    def run(self, text: str) -> tuple[str]:
+        return (text,)
+
+
 class LoadImage(Node):
     INPUT_TYPES = required(image="STRING")
     RETURN_TYPES = ("IMAGE", "MASK")
@@ -112,6 +184,113 @@ class PreviewAny(Node):
 
     def run(self, source: Any) -> dict[str, Any]:
         return {"ui": {"text": (str(source),)}, "result": ()}
+
+
+class Clip:
+    """An object of a class that only the server's Python has."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class MakeClip(Node):
+    INPUT_TYPES = required(name="STRING")
+    RETURN_TYPES = ("CLIP_OF_FRAMES",)
+
+    def run(self, name: str) -> tuple[Clip]:
+        return (Clip(name),)
+
+
+class JoinClips(Node):
+    INPUT_TYPES = required(first="CLIP_OF_FRAMES", word="STRING")
+    RETURN_TYPES = ("CLIP_OF_FRAMES",)
+
+    def run(self, first: Clip, word: str) -> tuple[Clip]:
+        return (Clip(f"{first.name} {word}"),)
+
+
+class OpenClip(Node):
+    INPUT_TYPES = required(clip="CLIP_OF_FRAMES")
+    RETURN_TYPES = ("STRING",)
+
+    def run(self, clip: Clip) -> tuple[str]:
+        assert type(clip) is Clip
+        return (clip.name,)
+
+
+class Lock(Node):
+    """Gives what nothing can store."""
+
+    INPUT_TYPES = required()
+    RETURN_TYPES = ("CLIP_OF_FRAMES",)
+
+    def run(self) -> tuple[Any]:
+        return (threading.Lock(),)
+
+
+class NothingImage(Node):
+    """Gives None, as custom nodes do for what they do not have."""
+
+    INPUT_TYPES = required()
+
+    def run(self) -> tuple[Any]:
+        return (None,)
+
+
+class NothingMask(NothingImage):
+    RETURN_TYPES = ("MASK",)
+
+
+class NothingNumber(NothingImage):
+    RETURN_TYPES = ("INT",)
+
+
+class Wildcard(str):
+    """How many packs write "any": equal to every type."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+class Told(Node):
+    """Gives the type and the text of what arrives."""
+
+    INPUT_TYPES = required(value=Wildcard("*"))
+    RETURN_TYPES = ("STRING",)
+
+    def run(self, value: Any) -> tuple[str]:
+        return (f"{type(value).__name__} {value!r}",)
+
+
+class PrimitiveInt(Node):
+    OPTIONS: ClassVar[Any] = {"min": -sys.maxsize, "max": sys.maxsize}
+    RETURN_TYPES = ("INT",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> Any:
+        return {"required": {"value": (cls.RETURN_TYPES[0], cls.OPTIONS)}}
+
+    def run(self, value: Any) -> tuple[Any]:
+        return (value,)
+
+
+class PrimitiveFloat(PrimitiveInt):
+    RETURN_TYPES = ("FLOAT",)
+
+
+class PrimitiveBoolean(PrimitiveInt):
+    OPTIONS: ClassVar[Any] = {}
+    RETURN_TYPES = ("BOOLEAN",)
+
+
+class PrimitiveString(PrimitiveBoolean):
+    RETURN_TYPES = ("STRING",)
 
 
 class EmptyLatentImage(Node):
@@ -267,6 +446,15 @@ class Misbehave(Node):
         raise ValueError("it was asked to fail")
 
 
+class FailForTests(Misbehave):
+    """The name under which a real ComfyUI has such a node in its tests."""
+
+    INPUT_TYPES = required(how="STRING")
+
+    def run(self, how: str) -> tuple[int]:  # type: ignore[override]
+        return super().run(0, how, "")
+
+
 class OutOfMemoryError(Exception):
     pass
 
@@ -283,12 +471,15 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
     made.__name__: made
     for made in (
         Add,
+        Blank,
         CLIPTextEncode,
         CheckpointLoaderSimple,
         Count,
         EmptyImage,
         EmptyLatentImage,
+        FailForTests,
         Frames,
+        Greeting,
         ImageBatch,
         ImageInvert,
         ImageToMask,
@@ -297,12 +488,27 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         LoadImage,
         LoraName,
         MaskToImage,
+        JoinClips,
+        Lock,
+        MakeClip,
         Misbehave,
+        NothingImage,
+        NothingMask,
+        NothingNumber,
+        OpenClip,
+        Picky,
+        PickyAboutTypes,
         PreviewAny,
         PreviewImage,
+        PrimitiveBoolean,
+        PrimitiveFloat,
+        PrimitiveInt,
+        PrimitiveString,
         RepeatLatentBatch,
+        SaveImage,
         Sleep,
         SleepForTests,
+        Told,
         VAEDecode,
     )
 }

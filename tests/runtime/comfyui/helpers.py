@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from comfy_nodes.proofs import PROOF_HEADER, Prover, body_digest
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine import LOADER_CLASS, SAVER_CLASS, NodePlace, PromptRequest
 from discomfort.runtime.engines.comfyui.connection import Patience
@@ -84,6 +85,13 @@ async def result_of(engine: ComfyUIEngine, request: PromptRequest) -> Any:
     (delivered,) = outcome.outputs.values()
     assert delivered.digest is not None
     return request.context.get_value(delivered.digest)
+
+
+def prove(url: str, token: str, method: str, path: str, body: bytes = b"") -> dict[str, str]:
+    """Return the header that proves to know a server's token."""
+    with urllib.request.urlopen(f"{url}/discomfort/info") as answer:
+        nonce = json.load(answer)["nonce"]
+    return {PROOF_HEADER: Prover(token, nonce, url.partition("://")[2]).header(method, path, body_digest(body))}
 
 
 def set_faults(url: str, **faults: Any) -> None:

@@ -90,5 +90,36 @@ class FailForTests(SleepForTests):
         raise ValueError("it was asked to fail")
 
 
-NODE_CLASS_MAPPINGS = {"SleepForTests": SleepForTests, "FailForTests": FailForTests}
+class Wildcard(str):
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        return True
+
+    def __ne__(self, other):
+        return False
+
+
+class ToldForTests(SleepForTests):
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"value": (Wildcard("*"),)}})
+    RETURN_TYPES = ("STRING",)
+
+    def run(self, value):
+        return (f"{type(value).__name__} {value!r}",)
+
+
+class NothingForTests(SleepForTests):
+    INPUT_TYPES = classmethod(lambda cls: {"required": {}})
+    RETURN_TYPES = ("IMAGE", "MASK")
+
+    def run(self):
+        return (None, None)
+
+
+NODE_CLASS_MAPPINGS = {
+    "NothingForTests": NothingForTests,
+    "SleepForTests": SleepForTests,
+    "FailForTests": FailForTests,
+    "ToldForTests": ToldForTests,
+}
 """

@@ -172,7 +172,9 @@ async def test_R6_value_that_cannot_be_stored_is_told_at_the_node_that_made_it(
         running = asyncio.create_task(discomfort.run([short], context=context))
         await until_running(attached)
         context.shutdown()
-        with pytest.raises(NodeFailed, match=r"workflow, node 1 \(Nap\), class DiscomfortContextSaver: .*shut it down"):
+        with pytest.raises(
+            NodeFailed, match=r"workflow, node 1 \(Nap\), class DiscomfortContextSaver, output 'late': .*shut it down"
+        ):
             await running
 
 

@@ -192,10 +192,10 @@ async def test_extra_pnginfo_reaches_the_server(
     seen: list[str] = []
     transport_post = connection.transport.post_json
 
-    async def spy(path: str, payload: Any) -> Any:
+    async def spy(path: str, payload: Any, *rest: Any, **more: Any) -> Any:
         if path == "/prompt":
             seen.append(payload["prompt_id"])
-        return await transport_post(path, payload)
+        return await transport_post(path, payload, *rest, **more)
 
     connection.transport.post_json = spy  # type: ignore[method-assign]
     await attached.run(request)

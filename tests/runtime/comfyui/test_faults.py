@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import EngineError, EngineLost, NodeFailed, PromptInterrupted
+from discomfort.runtime.engine import SAVER_CLASS, EngineError, EngineLost, NodeFailed, PromptInterrupted
 from discomfort.runtime.engines.comfyui.config import ServerConfig
 from discomfort.runtime.engines.comfyui.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
@@ -183,6 +183,25 @@ async def test_R7_lost_answer_does_not_run_a_prompt_twice(
     set_faults(server.url, lose_answer=1)
     assert await result_of(attached, sleeping(context, 0.2, value=33)) == 33
     assert observed(server.url)["runs"]["Sleep"] == before + 1
+
+
+async def test_R7_prompt_that_got_lost_on_the_server_is_sent_again_and_may_store_its_result(
+    attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext
+) -> None:
+    await attached.start()
+    set_faults(server.url, fail_on_arrival=2)
+    assert await result_of(attached, addition(context, 300)) == 301
+
+
+async def test_R7_prompt_that_the_server_queued_though_it_answered_with_an_error_runs_once(
+    attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext
+) -> None:
+    await attached.start()
+    before = observed(server.url)["runs"].get(SAVER_CLASS, 0)  # of a class that is never cached
+    set_faults(server.url, fail_when_queued=1)
+    assert await result_of(attached, sleeping(context, 0.5, value=35)) == 35
+    await wait_until(lambda: _queue_length(server.url) == 0)
+    assert observed(server.url)["runs"][SAVER_CLASS] == before + 1
 
 
 async def test_R7_garbage_messages_are_left(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
 import torch
 
+from discomfort.compiler import CompileOptions
+from discomfort.compiler.passes import PASSES, Pass
 from discomfort.context.context import WorkflowContext
 from discomfort.context.lists import ValueList
+from discomfort.plan import compile
 from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import EngineError, PromptRejected
+from discomfort.runtime.engine import EngineError, NodeFailed, PromptRejected
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.loop import run_awaiting
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import INVERSION, PATIENCE, addition, loader, node, observed, request_for, result_of
@@ -135,10 +141,34 @@ async def test_list_of_numbers_is_read_back_as_one(plain_server: ManagedServer) 
     assert (list(several["numbers"]), one["numbers"]) == ([0, 1, 2], 0)
 
 
-async def test_R6_what_is_shown_is_no_value_of_its_type(plain: ComfyUIEngine, context: WorkflowContext) -> None:
+async def test_R6_what_is_shown_is_not_of_its_type(plain: ComfyUIEngine, context: WorkflowContext) -> None:
     request = replace(addition(context, 5), types={"total": "BOOLEAN"})
-    with pytest.raises(EngineError, match="what ComfyUI showed of total is no BOOLEAN: '6'"):
+    with pytest.raises(EngineError, match="what ComfyUI showed of total is not of the type BOOLEAN: '6'"):
         await plain.run(request)
+
+
+@pytest.mark.parametrize("kind", ["Image", "Mask"])
+async def test_R6_a_picture_that_is_None_names_its_port(plain_server: ManagedServer, kind: str) -> None:
+    nothing = {"1": node(f"Nothing{kind}"), "out": port("picture", ["1", 0])}
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        with pytest.raises(NodeFailed, match=r"output 'picture'.*perhaps None.*install the Discomfort nodes") as caught:
+            await discomfort.run([nothing])
+    assert caught.value.place is not None
+    assert (caught.value.place.workflow, caught.value.place.node) == ("workflow", "1")
+
+
+@pytest.mark.parametrize("given", [None, "no picture"])
+async def test_R5_an_input_that_is_not_a_picture_names_its_port(plain_server: ManagedServer, given: Any) -> None:
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        with pytest.raises(BindError, match=r"input 'photo' is .*; expected an IMAGE"):
+            await discomfort.run([INVERSION], inputs={"photo": given})
+
+
+async def test_R6_text_that_is_not_a_number_names_its_port(plain_server: ManagedServer) -> None:
+    nothing = {"1": node("NothingNumber"), "out": port("count", ["1", 0])}
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        with pytest.raises(EngineError, match="what ComfyUI showed of output 'count' is not of the type INT"):
+            await discomfort.run([nothing])
 
 
 async def test_workflow_with_ports_runs(plain_server: ManagedServer) -> None:
@@ -147,3 +177,58 @@ async def test_workflow_with_ports_runs(plain_server: ManagedServer) -> None:
     async with await Discomfort.create(engine=plain_server.url) as discomfort:
         results = await discomfort.run([INVERSION], inputs={"photo": image})
     assert torch.allclose(results["result"], 1.0 - image, atol=1e-6)
+
+
+TELLING = {"in": port("given"), "1": node("Told", value=["in", 0]), "out": port("told", ["1", 0])}
+CARRIED = [5, -(2**63) + 1, 2.75, -0.0, True, False, "hello", "7", "", "two\nlines"]
+NOT_CARRIED = [None, math.nan, math.inf, 10**30, -(2**63), 1e300, ValueList([1, 2])]
+
+
+@pytest.mark.parametrize("value", CARRIED, ids=repr)
+async def test_R4_a_scalar_reaches_a_wildcard_from_a_primitive_node(plain_server: ManagedServer, value: Any) -> None:
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        results = await discomfort.run([TELLING], inputs={"given": value})
+    assert results == {"told": f"{type(value).__name__} {value!r}"}
+
+
+@pytest.mark.parametrize("value", NOT_CARRIED, ids=repr)
+async def test_R5_a_scalar_that_no_primitive_node_gives_is_refused_before_anything_runs(
+    plain_server: ManagedServer, value: Any
+) -> None:
+    before = observed(plain_server.url)["runs"]
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        with pytest.raises(BindError) as caught:
+            await discomfort.run([TELLING], inputs={"given": value})
+    (finding,) = caught.value.diagnostics
+    assert (finding.code, finding.where.input) == ("DF521", "given")
+    assert "input 'given' (*) holds" in finding.message
+    assert "install the Discomfort nodes" in (finding.hint or "")
+    assert observed(plain_server.url)["runs"] == before
+
+
+async def test_one_port_feeds_a_wildcard_and_a_number(plain_server: ManagedServer) -> None:
+    adding = {**TELLING, "2": node("Add", a=["in", 0], b=1), "sum": port("sum", ["2", 0])}
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        assert await discomfort.run([adding], inputs={"given": 5}) == {"told": "int 5", "sum": 6}
+
+
+@pytest.mark.parametrize("passes", [PASSES, ()], ids=["optimised", "as it is"])
+async def test_L4_a_written_primitive_feeds_a_wildcard(plain_server: ManagedServer, passes: tuple[Pass, ...]) -> None:
+    feeding = {
+        "1": node("PrimitiveFloat", value=2.75),
+        "2": node("Told", value=["1", 0]),
+        "out": port("told", ["2", 0]),
+    }
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        catalog = await run_awaiting(discomfort.engine.catalog())
+        plan = compile([feeding], catalog=catalog, options=CompileOptions(passes=passes))
+        with discomfort.Context() as context:
+            assert await plan.arun(context, engine=discomfort.engine) == {"told": "float 2.75"}
+
+
+async def test_prompts_as_they_are_get_scalars_along_links_too(plain: ComfyUIEngine, context: WorkflowContext) -> None:
+    prompt = {"l": loader(context, False, "*"), "told": node("Told", value=["l", 0])}
+    assert await result_of(plain, request_for(context, prompt, told=["told", 0])) == "bool False"
+    prompt = {"l": loader(context, 10**30, "*"), "told": node("Told", value=["l", 0])}
+    with pytest.raises(PromptRejected, match=r"PrimitiveInt is 10+, above its maximum"):
+        await plain.run(request_for(context, prompt, told=["told", 0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import shutil
 import subprocess
@@ -21,6 +22,8 @@ from PIL import Image
 from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.frontend import load_workflow
 from discomfort.context.context import WorkflowContext
+from discomfort.context.errors import UnreadableValueError
+from discomfort.context.opaque import OpaqueValue
 from discomfort.runtime.bind import BindError
 from discomfort.runtime.engine import EngineError, NodeFailed, PromptRejected
 from discomfort.runtime.engines.comfyui import server as server_module
@@ -31,7 +34,7 @@ from discomfort.runtime.engines.comfyui.server import ManagedServer
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import INVERSION, loader, node, request_for, result_of
-from tests.runtime.comfyui.real import Witness, real_config
+from tests.runtime.comfyui.real import Witness, real_config, write_nodes
 
 pytestmark = [pytest.mark.comfyui, pytest.mark.timeout(550)]
 
@@ -78,6 +81,7 @@ def bare_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server_module, "_INJECTED", base / "nothing")
         (base / "nothing").mkdir()
+        write_nodes(base)
         yield from running(ManagedServer(real_config(*given(request), base)))
 
 
@@ -239,6 +243,82 @@ async def test_server_without_our_nodes_gives_numbers_and_truth_values_back(bare
     async with await Discomfort.create(engine=bare_server.url) as discomfort:
         results = await discomfort.run([NUMBERS], inputs={"text": "lighthouse"})
     assert results == {"length": 10, "found": True}
+
+
+FILM = {
+    "1": node("EmptyImage", width=32, height=16, batch_size=3, color=0x336699),
+    "2": node("CreateVideo", images=["1", 0], fps=12.0),
+    "film": port("film", ["2", 0]),
+    "frames": port("frames", ["1", 0]),
+}
+REVIEW = {
+    "in": port("film"),
+    "1": node("GetVideoComponents", video=["in", 0]),
+    "again": port("again", ["1", 0]),
+    "fps": port("fps", ["1", 2]),
+}
+
+
+async def test_remote_server_keeps_a_video_and_takes_it_back(
+    open_server: ManagedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
+    engine = ComfyUIEngine.attached(open_server.url, open_server.token)
+    rules = {"VIDEO": "val"}
+    async with await Discomfort.create(engine=engine) as discomfort:
+        with discomfort.Context() as context:
+            results = await discomfort.run([FILM], context=context, rules=rules)
+            assert type(results["film"]) is OpaqueValue
+            with pytest.raises(UnreadableValueError, match=r"output 'film' \(VIDEO\).*stays on the ComfyUI server"):
+                results["film"].get_dimensions()
+            back = await discomfort.run([REVIEW], context=context)
+            assert torch.equal(back["again"], results["frames"])
+            assert back["fps"] == 12.0
+        with pytest.raises(BindError, match=r"input 'film'.*stays on another ComfyUI server"):
+            await discomfort.run([REVIEW], inputs={"film": results["film"]})
+
+
+async def test_a_server_without_our_nodes_refuses_a_video_before_anything_runs(
+    bare_server: ManagedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witness = Witness(monkeypatch)
+    async with await Discomfort.create(engine=bare_server.url) as discomfort:
+        with pytest.raises(BindError, match="output 'film' is VIDEO") as caught:
+            await discomfort.run([FILM], rules={"VIDEO": "val"})
+    assert [(finding.code, finding.where.input) for finding in caught.value.diagnostics] == [("DF521", "film")]
+    assert witness.classes == {}
+
+
+async def test_R6_a_picture_that_is_None_names_its_port(bare_server: ManagedServer) -> None:
+    for kind in ("IMAGE", "MASK"):
+        nothing = {"1": node("NothingForTests"), "out": port(kind.lower(), ["1", int(kind == "MASK")])}
+        async with await Discomfort.create(engine=bare_server.url) as discomfort:
+            with pytest.raises(NodeFailed, match=rf"output '{kind.lower()}'.*perhaps None.*install the Discomfort"):
+                await discomfort.run([nothing])
+
+
+TELLING = {"in": port("given"), "1": node("ToldForTests", value=["in", 0]), "out": port("told", ["1", 0])}
+
+
+@pytest.mark.parametrize("value", [5, -(2**63) + 1, 2.75, False, True, "hello", "7", ""], ids=repr)
+async def test_R4_a_scalar_reaches_a_wildcard_of_a_server_without_our_nodes(
+    bare_server: ManagedServer, value: Any
+) -> None:
+    async with await Discomfort.create(engine=bare_server.url) as discomfort:
+        results = await discomfort.run([TELLING], inputs={"given": value})
+    assert results == {"told": f"{type(value).__name__} {value!r}"}
+
+
+@pytest.mark.parametrize("value", [None, math.nan, 10**30, -(2**63), 1e300], ids=repr)
+async def test_R5_a_scalar_that_no_primitive_node_gives_is_refused(
+    bare_server: ManagedServer, monkeypatch: pytest.MonkeyPatch, value: Any
+) -> None:
+    witness = Witness(monkeypatch)
+    async with await Discomfort.create(engine=bare_server.url) as discomfort:
+        with pytest.raises(BindError, match="input 'given'") as caught:
+            await discomfort.run([TELLING], inputs={"given": value})
+    assert [finding.code for finding in caught.value.diagnostics] == ["DF521"]
+    assert witness.classes == {}
 
 
 async def test_a_saved_picture_opens_as_the_stitched_workflow(open_server: ManagedServer) -> None:

@@ -11,6 +11,12 @@ from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
 from tests.runtime.embedded.lab import ANYTHING, Lab, prompt, show
 
 
+def comfyui_blocker(message: str | None = None) -> Any:
+    """Return what nodes written for ComfyUI return: an object of a class that we do not know, by its name."""
+    theirs = type("ExecutionBlocker", (), {"__init__": lambda self, message: setattr(self, "message", message)})
+    return theirs(message)
+
+
 def add_gate(lab: Lab, message: str | None = None) -> None:
     def gate(value: Any, closed: Any) -> tuple[Any]:
         return (ExecutionBlocker(message) if value == closed else value,)
@@ -88,3 +94,32 @@ def test_an_output_that_never_arrived_is_an_error(lab: Lab) -> None:
     nodes = prompt(g=("Gate", {"value": 1, "closed": 1}), save=(SAVER_CLASS, {"value": ["g", 0], "name": "result"}))
     with pytest.raises(NodeFailed, match="nothing arrived for 'result': an ExecutionBlocker stopped it"):
         lab.run(nodes, {"result": "save"})
+
+
+def subclassed_blocker(message: str | None) -> Any:
+    return type("Sub", (type(comfyui_blocker(None)),), {})(message)
+
+
+@pytest.mark.parametrize("made", [comfyui_blocker, subclassed_blocker])
+def test_the_blocker_of_comfyui_is_recognised_by_its_name(lab: Lab, made: Any) -> None:
+    lab.add("Stop", lambda: (made(None), 1), returns=("INT", "INT"))
+    lab.add("StopAll", lambda: made(None), returns=("INT", "INT"))
+    nodes = prompt(s=("Stop", {}), out=show("s"), two=show("s", 1), a=("StopAll", {}), all=show("a"), more=show("a", 1))
+    assert lab.run(nodes).ui == {"two": {"shown": [1]}}
+
+
+def test_the_blocker_of_comfyui_in_a_list_blocks_its_item_alone(lab: Lab) -> None:
+    lab.add("Items", lambda: ([0, comfyui_blocker(), 2],), returns=("INT",), OUTPUT_IS_LIST=(True,))
+    assert lab.shown(prompt(l=("Items", {}), out=show("l"))) == [0, 2]
+
+
+def test_the_message_of_comfyuis_blocker_is_reported(lab: Lab) -> None:
+    lab.add("Stop", lambda: (comfyui_blocker("not today"),))
+    with pytest.raises(NodeFailed, match="Execution Blocked: not today"):
+        lab.run(prompt(s=("Stop", {}), out=show("s")))
+
+
+def test_a_class_of_that_name_without_a_message_is_a_value(lab: Lab) -> None:
+    value = type("ExecutionBlocker", (), {})()
+    lab.add("Give", lambda: (value,))
+    assert lab.shown(prompt(g=("Give", {}), out=show("g"))) == [value]

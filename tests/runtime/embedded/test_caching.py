@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from discomfort.runtime.engine import NodeFailed
 from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache
+from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+from discomfort.runtime.engines.embedded.sizes import pieces_of
 from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, Prompt, node_class, prompt, show
 
 
@@ -144,8 +150,6 @@ def test_closing_lets_results_go_and_the_engine_can_be_used_again(lab: Lab) -> N
 
 
 def result_of(size: int) -> NodeResult:
-    import numpy as np
-
     return NodeResult([[np.zeros(size, np.uint8)]])
 
 
@@ -166,9 +170,132 @@ def test_the_cache_holds_no_more_bytes_of_tensors_than_allowed() -> None:
     assert [key for key in "abc" if cache.get(key)] == ["b", "c"]
 
 
+class Model:
+    """A live object: weights in parts of parts, as a ModelPatcher has them, and what was patched onto them."""
+
+    def __init__(self, weights: torch.nn.Module, *patches: torch.Tensor) -> None:
+        self.model = weights
+        self.patches = {"layer": [("diff", patches)]}
+        self.me = self
+
+
+def weights(size: int) -> torch.nn.Module:
+    inner = torch.nn.Sequential(torch.nn.Linear(size, 1, bias=False))
+    return torch.nn.ModuleDict({"inner": inner})
+
+
+SIZES: dict[str, tuple[Callable[[], list[Any]], int]] = {
+    "atoms": (lambda: [1, 2.5, "short", None, True, b"short"], 0),
+    "text": (lambda: ["x" * 5000], 5000),
+    "tensor": (lambda: [torch.zeros(100)], 400),
+    "latent": (lambda: [{"samples": torch.zeros(100), "noise_mask": torch.zeros(50)}], 600),
+    "conditioning": (lambda: [[[torch.zeros(100), {"pooled_output": torch.zeros(10)}]]], 440),
+    "tuple and set": (lambda: [(np.zeros(7, np.uint8), [{"a": torch.zeros(2)}]), {"x" * 300}], 315),
+    "view of a part": (lambda: [torch.zeros(100)[:1], np.zeros(100, np.uint8)[:1][:1]], 500),
+    "two views of one": (lambda: list(torch.zeros(2, 100)), 800),
+    "sparse": (lambda: [torch.diag(torch.arange(2.0)).to_sparse()], 20),
+    "sparse rows": (lambda: [torch.sparse_csr_tensor([0, 0, 1], [1], [1.0], (2, 2))], 36),
+    "meta": (lambda: [torch.zeros(100, device="meta")], 0),
+    "model": (lambda: [Model(weights(100), torch.zeros(5))], 420),
+    "list that contains itself": (lambda: [_circle()], 400),
+}
+
+
+def _circle() -> list[Any]:
+    circle: list[Any] = [torch.zeros(100)]
+    circle.append(circle)
+    return circle
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize(("make", "size"), SIZES.values(), ids=SIZES)
+def test_the_cache_counts_all_memory_of_a_result_once(make: Callable[[], list[Any]], size: int) -> None:
+    cache = ResultCache(max_bytes=1 << 30)
+    values = make()
+    cache.put("a", NodeResult([values]))
+    assert cache.nbytes == size
+    cache.put("b", NodeResult([[values]]))
+    cache.put("a", NodeResult([values, values]))
+    assert cache.nbytes == size
+    cache.drop("a")
+    assert cache.nbytes == size
+    cache.drop("b")
+    cache.drop("b")
+    assert cache.nbytes == 0
+
+
+def test_memory_that_results_share_goes_with_the_last_of_them() -> None:
+    cache = ResultCache(max_bytes=1000)
+    batch = torch.zeros(2, 100)
+    for key, image in zip("ab", batch, strict=True):
+        cache.put(key, NodeResult([[image]]))
+    cache.put("c", NodeResult([[torch.zeros(100)]]))
+    assert [key for key in "abc" if cache.get(key)] == ["c"]
+    assert cache.nbytes == 400
+
+
+def test_a_result_larger_than_the_bound_is_not_kept() -> None:
+    cache = ResultCache(max_bytes=100)
+    cache.put("a", result_of(40))
+    cache.put("large", result_of(101))
+    assert cache.get("large") is None
+
+
+def test_live_objects_have_a_bound_of_their_own_and_stay_while_their_prompt_runs() -> None:
+    cache = ResultCache(max_bytes=1000)
+    cache.begin_prompt()
+    cache.put("text", NodeResult([[torch.zeros(200)]]))
+    cache.put("a", NodeResult([[Model(weights(200))]]))
+    cache.begin_prompt()
+    cache.put("b", NodeResult([[Model(weights(400))]]))  # more than the bound by itself
+    cache.put("patched", NodeResult([[Model(weights(10))]]))
+    assert [key for key in ("text", "a", "b", "patched") if cache.get(key)] == ["text", "b", "patched"]
+    cache.begin_prompt()
+    assert cache.get("b") is not None
+    cache.put("more", NodeResult([[Model(weights(10))]]))
+    assert [key for key in ("text", "b", "patched", "more") if cache.get(key)] == ["text", "b", "more"]
+    cache.begin_prompt()
+    cache.put("c", NodeResult([[Model(weights(400))]]))
+    assert [key for key in ("text", "b", "more", "c") if cache.get(key)] == ["text", "c"]
+
+
+def test_a_quarter_of_free_RAM_is_the_bound_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("discomfort.runtime.engines.embedded.cache.available_ram", lambda: 400)
+    cache = ResultCache()
+    for key in "abc":
+        cache.put(key, result_of(40))
+    assert [key for key in "abc" if cache.get(key)] == ["b", "c"]
+    engine = EmbeddedEngine(max_cache_gb=1 / (1 << 23))
+    for key in "abcd":
+        engine._cache.put(key, result_of(40))
+    assert [key for key in "abcd" if engine._cache.get(key)] == ["b", "c", "d"]
+
+
+def test_a_node_that_gives_a_sparse_tensor_runs(lab: Lab) -> None:
+    lab.add("Sparse", lambda a: (torch.eye(3).to_sparse(),), {"a": NUMBER})
+    nodes = prompt(s=("Sparse", {"a": 1}), t=("Dense", {"a": ["s", 0]}), out=show("t"))
+    lab.add("Dense", lambda a: (float(a.to_dense().sum()),), {"a": ANYTHING})
+    assert lab.shown(nodes) == [3.0]
+    assert lab.shown(nodes) == [3.0]
+    assert lab.calls.count("Sparse") == 1
+
+
 def test_IS_CHANGED_that_lacks_an_input_counts_as_changed(lab: Lab) -> None:
     lab.add("Partial", lambda a, b: (a,), {"a": NUMBER, "b": NUMBER}, IS_CHANGED=lambda a: "same")
     nodes = prompt(p=("Partial", {"a": 1, "b": 2}), out=show("p"))
     lab.run(nodes)
     lab.run(nodes)
     assert lab.calls == ["Partial", "Show"] * 2
+
+
+@pytest.mark.parametrize("kind", ["to_sparse", "to_sparse_csr", "to_mkldnn"])
+def test_tensors_without_a_plain_storage_are_kept_and_counted(lab: Lab, kind: str) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR")
+        value = getattr(torch.eye(8), kind)()
+    lab.add("Odd", lambda: ({"samples": value}, value), returns=("LATENT", "*"))
+    nodes = prompt(o=("Odd", {}), out=show("o", 1))
+    for _ in range(2):
+        assert lab.shown(nodes)[0] is value
+    assert lab.calls == ["Odd", "Show"]
+    assert sum(piece.nbytes for piece in pieces_of([[value]])) > 0

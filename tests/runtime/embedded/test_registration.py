@@ -102,12 +102,12 @@ def test_the_catalog_lists_the_files_that_are_there_now(lab: Lab, folders: Folde
     assert image.choices == ("new.png",)
 
 
-def test_a_stamp_follows_the_content_of_the_file(lab: Lab, folders: Folders) -> None:
+def test_a_source_follows_the_content_of_the_file(lab: Lab, folders: Folders) -> None:
     node = Node(NodeId("1"), "LoadImage", {"image": Literal("a.png")}, "", Origin("main", "1"))
-    assert lab.engine.stamp(node, "image") is None
-    stamps = []
+    effects = EffectTable(asyncio.run(lab.engine.catalog()))
+    tokens = []
     for content in (b"one", b"three", b"one"):
         (folders.input / "a.png").write_bytes(content)
-        stamps.append(lab.engine.stamp(node, "image"))
-    assert stamps[0] == stamps[2] != stamps[1]
-    assert stamps[0] is not None
+        tokens.append(asyncio.run(lab.engine.sources([node], effects))[node.id].token)
+    assert tokens[0] == tokens[2] != tokens[1]
+    assert tokens[0] is not None

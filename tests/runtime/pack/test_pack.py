@@ -189,5 +189,5 @@ def test_safetensors_files_are_those_of_the_library(dtype: torch.dtype, tmp_path
 
 def test_a_file_that_is_no_safetensors_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "x.latent").write_bytes(b"\xff" * 100)
-    with pytest.raises(ValueError, match="no safetensors file"):
+    with pytest.raises(ValueError, match="not a safetensors file"):
         safetensors_file.read(tmp_path / "x.latent")

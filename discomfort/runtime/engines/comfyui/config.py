@@ -13,10 +13,15 @@ from typing import Any
 
 from discomfort.errors import ConfigError
 from discomfort.runtime.engine import EngineError
-from discomfort.settings import read_settings
+from discomfort.settings import is_usable, read_settings
 
 PATH_VARIABLE = "COMFYUI_PATH"
 CONFIG_FILE = "comfy_serverless.json"
+_HOST = re.compile(r"[^\s/?#@\x00-\x1f]{1,253}")
+MOST_ATTEMPTS = 65535
+"""There are no more ports to try."""
+LONGEST_PAUSE = 3600
+"""Seconds between two attempts."""
 
 _KEYS: dict[str, type | tuple[type, ...]] = {
     "API_COMMAND_LINE": str,
@@ -28,6 +33,10 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "COMFYUI_PATH": str,
     "TEST_PAYLOAD_FILE": str,  # documented; the readiness check needs no payload, so its value is not used
 }
+
+
+class ServerConfigError(EngineError, ConfigError):
+    """A `comfy_serverless.json` that cannot be used; the message names everything that is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +80,22 @@ class ServerConfig:
         Raises:
             EngineError: there is no ComfyUI at `path`, or no such working directory.
         """
-        path = self.path.expanduser().resolve()
-        if not (path / "main.py").is_file():
+        try:
+            path = self.path.expanduser().resolve()
+            there = (path / "main.py").is_file()
+        except (OSError, RuntimeError, ValueError) as error:  # no home folder; a name that is too long or holds NUL
+            raise EngineError(f"no ComfyUI at {_shown(str(self.path))}: {error}") from error
+        if not there:
             raise EngineError(
                 f"no ComfyUI at {path}: there is no main.py in it. Give the folder of a ComfyUI checkout as argument, "
                 f"as COMFYUI_PATH in {CONFIG_FILE}, or in the environment variable {PATH_VARIABLE}."
             )
-        working = self.working_directory.expanduser().resolve() if self.working_directory else None
-        if working is not None and not working.is_dir():
+        try:
+            working = self.working_directory.expanduser().resolve() if self.working_directory else None
+            there = working is None or working.is_dir()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise EngineError(f"no folder {_shown(str(self.working_directory))}: {error}") from error
+        if not there:
             raise EngineError(f"no folder {working}, in which ComfyUI is to run")
         return replace(self, path=path, python=absolute_python(self.python, Path.cwd()), working_directory=working)
 
@@ -98,7 +115,7 @@ def absolute_python(python: str, folder: Path) -> str:
 
     Links are kept: that of a virtual environment leads to an interpreter that knows nothing of it.
     """
-    given = Path(python).expanduser()
+    given = _expanded(python)
     return python if python == given.name else str(folder / given)
 
 
@@ -138,27 +155,28 @@ def read_config(path: Path) -> ServerConfig:
     Relative paths start at the file's folder or, where there is no ComfyUI, at the current folder.
 
     Raises:
-        EngineError: the file cannot be read, is no JSON, or a value has the wrong type; names all of them.
+        ServerConfigError: the file cannot be read, is no JSON, or a value cannot be used; names all of them.
+        EngineError: there is no ComfyUI where it says.
     """
     try:
         data = read_settings(path)
     except ConfigError as error:
-        raise EngineError(str(error)) from error
-    except OSError as error:
-        raise EngineError(f"{path}: {error}") from error
+        raise ServerConfigError(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise ServerConfigError(f"{path}: {error}") from error
     _check(path, data)
     folder = path.resolve().parent
     checkout = data.get("COMFYUI_PATH") or os.environ.get(PATH_VARIABLE) or data.get("API_WORKING_DIRECTORY") or "./"
     python, options, arguments = split_command_line(data.get("API_COMMAND_LINE", ""))
     working = data.get("API_WORKING_DIRECTORY")
-    found = [base / Path(checkout).expanduser() for base in (folder, Path.cwd())]
-    defaults = ServerConfig(next((place for place in found if (place / "main.py").is_file()), found[0]))
+    found = [base / _expanded(checkout) for base in (folder, Path.cwd())]
+    defaults = ServerConfig(next((place for place in found if _is_file(place / "main.py")), found[0]))
     return replace(
         defaults,
         python=absolute_python(python, folder) if python else defaults.python,
         python_options=options,
         arguments=arguments,
-        working_directory=folder / Path(working).expanduser() if working else None,
+        working_directory=folder / _expanded(working) if working else None,
         host=_reachable(data.get("API_URL", defaults.host)),
         first_port=data.get("INITIAL_PORT"),
         start_attempts=data.get("MAX_COMFY_START_ATTEMPTS", defaults.start_attempts),
@@ -185,7 +203,7 @@ def split_command_line(line: str) -> tuple[str | None, tuple[str, ...], tuple[st
 
 def _check(path: Path, data: Mapping[str, Any]) -> None:
     wrong = [
-        f"{key}: found {value!r}, expected {_word(_KEYS[key])}"
+        f"{key}: found {_shown(value)}, expected {_word(_KEYS[key])}"
         for key, value in data.items()
         if key in _KEYS and (isinstance(value, bool) or not isinstance(value, _KEYS[key]))
     ]
@@ -193,25 +211,61 @@ def _check(path: Path, data: Mapping[str, Any]) -> None:
     if not wrong:
         wrong = list(_unusable(data))
     if wrong:
-        raise EngineError(f"{path}:\n  " + "\n  ".join(wrong))
+        raise ServerConfigError(f"{path}:\n  " + "\n  ".join(wrong))
 
 
 def _unusable(data: Mapping[str, Any]) -> Iterator[str]:
     """Yield the values of the right type with which no server can start."""
     port, attempts = data.get("INITIAL_PORT", 1), data.get("MAX_COMFY_START_ATTEMPTS", 1)
     if not 0 < port < 65536:
-        yield f"INITIAL_PORT: found {port}, expected 1 to 65535"
-    if attempts < 1:
-        yield f"MAX_COMFY_START_ATTEMPTS: found {attempts}, expected at least 1"
+        yield f"INITIAL_PORT: found {_shown(port)}, expected 1 to 65535"
+    if not 0 < attempts <= MOST_ATTEMPTS:
+        yield f"MAX_COMFY_START_ATTEMPTS: found {_shown(attempts)}, expected at least 1, at most {MOST_ATTEMPTS}"
     pause = data.get("COMFY_START_ATTEMPTS_SLEEP", 0)
-    if not pause >= 0:
-        yield f"COMFY_START_ATTEMPTS_SLEEP: found {pause}, expected 0 seconds or more"
+    if not 0 <= pause <= LONGEST_PAUSE:
+        yield f"COMFY_START_ATTEMPTS_SLEEP: found {_shown(pause)}, expected 0 seconds or more, at most {LONGEST_PAUSE}"
+    unusable = [key for key, value in data.items() if isinstance(value, str) and not is_usable(value)]
+    if unusable:
+        for key in unusable:
+            yield f"{key}: found {_shown(data[key])}, which holds NUL or half a character: no program takes that"
+        return
+    if "API_URL" in data and not _is_host(_reachable(data["API_URL"])):
+        yield f"API_URL: found {_shown(data['API_URL'])}, expected a host name or address"
     if re.fullmatch(r"[^:]*:[0-9]+", _reachable(data.get("API_URL", ""))):
         yield f"API_URL: found {data['API_URL']!r}, expected a host alone; the port is INITIAL_PORT"
     try:
         split_command_line(data.get("API_COMMAND_LINE", ""))
     except ValueError as error:
         yield f"API_COMMAND_LINE: found {data['API_COMMAND_LINE']!r}: {error}"
+
+
+def _is_host(host: str) -> bool:
+    """Return whether an address can be looked up at all."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return _HOST.fullmatch(host) is not None
+
+
+def _expanded(path: str) -> Path:
+    """Return a path with the home folder for `~`; as it is written where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def _word(kind: Any) -> str:

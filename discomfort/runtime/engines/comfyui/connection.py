@@ -4,40 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
+import copy
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from comfy_nodes.routes import PROTOCOL
-from comfy_nodes.tokens import TOKEN_VARIABLE, read_token
-from discomfort.compiler.catalog import OWN_CLASSES, Catalog, default_catalog
+from discomfort.compiler.catalog import OWN_CLASSES, Catalog
+from discomfort.compiler.checked_catalog import parse_catalog, with_input_lists
 from discomfort.compiler.effects import PORT_CLASS
 from discomfort.context.context import WorkflowContext
+from discomfort.context.holds import Holds
 from discomfort.runtime.engine import (
     Crossing,
     EngineError,
     EngineLost,
     Listener,
+    NodeFailed,
     Prompt,
     PromptInterrupted,
+    PromptRejected,
     PromptRequest,
     PromptResult,
 )
 from discomfort.runtime.engines.comfyui.channel import Channel, NodesChannel
 from discomfort.runtime.engines.comfyui.errors import rejection
+from discomfort.runtime.engines.comfyui.fingerprints import RequestWithSources
+from discomfort.runtime.engines.comfyui.greeting import greet_nodes
 from discomfort.runtime.engines.comfyui.plain import PlainChannel
 from discomfort.runtime.engines.comfyui.runs import PromptRun
+from discomfort.runtime.engines.comfyui.server_queue import PROBE_SECONDS, read_queue, take_off
 from discomfort.runtime.engines.comfyui.transport import Transport, Unanswered, is_final
-from discomfort.runtime.engines.comfyui.turns import Targets, hearing_once, nodes_of, turns
+from discomfort.runtime.engines.comfyui.turns import Targets, all_targets, hearing_once, nodes_of, turns
+from discomfort.runtime.engines.comfyui.validation import Validation, submission
 from discomfort.runtime.loop import within
+from discomfort.runtime.written import written_files
+
+if TYPE_CHECKING:
+    from discomfort.compiler.effects import EffectTable
+    from discomfort.compiler.graph import Node, NodeId
+    from discomfort.compiler.keys import Source
 
 _FAREWELL_SECONDS = 3.0
-_TAKE_OFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
-_PROBE_SECONDS = 20.0
 _NOTICE_SECONDS = 0.05  # a server that dies breaks its connections one by one
 
 
@@ -54,6 +65,14 @@ class Patience:
     check_seconds: float = 5.0
     answer_seconds: float = 300.0
     silence_seconds: float = 1800.0
+
+
+Admit: TypeAlias = Callable[[], Awaitable[None]]
+"""Lets a prompt that is about to be queued in to our values."""
+
+
+class _Queued(Exception):
+    """A prompt that seemed refused is on the server."""
 
 
 class Connection:
@@ -74,6 +93,7 @@ class Connection:
         self._patience = patience
         self._is_running = is_running
         self._channel: Channel | None = None
+        self._validation: Validation | None = None
         self._has_nodes = False
         self._catalog: asyncio.Task[Catalog] | None = None
         self._runs: dict[str, PromptRun] = {}
@@ -95,7 +115,12 @@ class Connection:
             EngineLost: it cannot be reached.
         """
         await self.transport.open()
-        self._channel = await self._choose_channel()
+        self._has_nodes = await greet_nodes(self.transport, self._token)
+        if self._has_nodes:
+            self._validation = Validation(self.transport, self.catalog)
+            self._channel = NodesChannel(self.transport, self.transport.is_local)
+        else:
+            self._channel = PlainChannel(self.transport, self.catalog)
         self._settled.set()
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._watch())]
 
@@ -107,7 +132,7 @@ class Connection:
         """
         await self._settled.wait()
         if self.lost is not None:
-            raise self.lost
+            raise _again(self.lost)
 
     async def catalog(self) -> Catalog:
         """Return the server's node classes; asked for once, and again after `forget_catalog`."""
@@ -125,32 +150,67 @@ class Connection:
         await self.settle()
         return await self._channel.crossing(context)
 
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check the prompts of a program before the first of them runs; see `Engine.validate`.
+
+        A server without our nodes can only be asked by sending a prompt, which it runs.
+        """
+        await self.settle()
+        if self._validation is not None:
+            await self._validation.check_program(requests)
+
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs; see `SourceReader.sources`."""
+        assert self._channel is not None, "open() comes first"
+        await self.settle()
+        return await self._channel.sources(nodes, effects)
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Take note that nodes may have read something else than what was said of them."""
+        if self._channel is not None:
+            self._channel.doubt(sources)
+
     async def run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`."""
+        full = RequestWithSources(request)
         try:
-            return await self._run(request, listener)
+            return full.result(await self._run(full.request, full.listener(listener)))
         except EngineLost as error:
-            if self.lost is not None and self.lost is not error:
-                raise self.lost from error  # the reason, rather than which request broke by it
+            if self.lost is not None and str(self.lost) != str(error):
+                raise _again(self.lost) from error  # the reason, rather than which request broke by it
             raise
+        except NodeFailed as error:
+            assert self._channel is not None, "it brought the prompt there"
+            raise self._channel.explain(error, request) from None
 
     async def _run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
         channel = self._channel
         assert channel is not None, "open() comes first"
         await self.settle()
-        prompt, extra_data = await channel.prepare(request)
-        if request.extra_pnginfo:
-            extra_data["extra_pnginfo"] = dict(request.extra_pnginfo)
+        prompt = await channel.prepare(request)
+        extra_data = {"extra_pnginfo": dict(request.extra_pnginfo)} if request.extra_pnginfo else {}
         listener = hearing_once(listener)
-        runs = []
-        for targets in turns(request):
-            runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
-            await self._finish(runs[-1], prompt, extra_data, targets)
-        ui = {node: shown for run in runs for node, shown in run.ui.items()}
-        outputs = await channel.deliver(request, ui)
-        missing = sorted(request.outputs.keys() - outputs.keys() - request.optional)
-        if missing:
-            raise EngineError(f"the prompt ended without {', '.join(missing)}: a node before it blocked its execution")
+        if self._validation is not None and not request.validated:
+            await self._validation.check(prompt, extra_data, all_targets(request), request.places)
+        results = Holds(request.context)
+        letterbox = results.letterbox()
+        runs: list[PromptRun] = []
+        try:
+            for targets in turns(request):
+                runs.append(PromptRun(str(uuid.uuid4()), request.places, listener))
+                admit = partial(channel.admit, request, runs[-1].prompt_id, targets, letterbox)
+                await self._finish(runs[-1], prompt, extra_data, targets, admit)
+            ui = {node: shown for run in runs for node, shown in run.ui.items()}
+            outputs = await channel.deliver(request, ui, letterbox)
+            missing = ", ".join(sorted(request.outputs.keys() - outputs.keys() - request.optional))
+            if missing:
+                raise EngineError(f"the prompt ended without {missing}: a node before it blocked its execution")
+            results.hand_over([one.digest for one in outputs.values() if one.digest is not None])
+        except PromptRejected as error:
+            error.add_written(name for run in runs for name in written_files(run.ui, run.cached))
+            raise
+        finally:
+            results.release()  # also of what the server still stores for a prompt that was interrupted
         return PromptResult(outputs, ui, *nodes_of(runs))
 
     async def run_as_it_is(self, prompt: Prompt, extra_data: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,8 +219,14 @@ class Connection:
         Raises:
             EngineError: see `Engine.run`.
         """
+        if self._validation is not None:
+            await self._validation.check(prompt, extra_data, None, {})
         run = PromptRun(str(uuid.uuid4()), {}, None)
-        await self._finish(run, prompt, extra_data)
+        try:
+            await self._finish(run, prompt, extra_data)
+        except PromptRejected as error:
+            error.add_written(written_files(run.ui, run.cached))
+            raise
         history: dict[str, Any] = {}
         deadline = time.monotonic() + self._patience.retry_seconds
         while not history and time.monotonic() < deadline:  # the server files it a moment after it says success
@@ -169,14 +235,23 @@ class Connection:
         return history
 
     async def _finish(
-        self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets = None
+        self,
+        run: PromptRun,
+        prompt: Prompt,
+        extra_data: Mapping[str, Any],
+        targets: Targets = None,
+        admit: Admit | None = None,
     ) -> None:
-        """Submit a prompt and wait for its end; cancelled, take it off the server."""
+        """Submit a prompt and wait for its end; cancelled, take it off the server.
+
+        `admit` lets the prompt in to our values; without, it needs none.
+        """
         self._runs[run.prompt_id] = run
-        submission = asyncio.create_task(self._submit(run, prompt, extra_data, targets))
+        submission = asyncio.create_task(self._submit(run, prompt, extra_data, targets, admit))
         try:
             await asyncio.shield(submission)
             await asyncio.shield(run.finished)
+            run.raise_error()
         except asyncio.CancelledError:
             await self._interrupt(run, submission)
             raise
@@ -184,8 +259,7 @@ class Connection:
             del self._runs[run.prompt_id]
             submission.cancel()
             run.finished.cancel()
-            if not run.finished.cancelled():
-                run.finished.exception()  # seen, though the submission's own error may have been the one to raise
+            del submission  # it holds its error, whose traceback holds this frame
 
     async def close(self, reason: EngineError) -> None:
         """End every run with `reason` and let go of the server. Safe to call twice."""
@@ -205,39 +279,41 @@ class Connection:
 
     async def _read_catalog(self) -> Catalog:
         """Return the server's classes, and ports: those are resolved before a prompt is sent, whatever it has."""
-        classes = await self.transport.get_json("/object_info")
-        if not any("is_input_list" in info for info in classes.values()):  # ComfyUI up to 0.3.64 at least
-            known = default_catalog()
-            for name in classes.keys() & known.keys():
-                classes[name]["is_input_list"] = known[name].is_input_list
-        return Catalog({PORT_CLASS: OWN_CLASSES[PORT_CLASS], **classes})
-
-    async def _choose_channel(self) -> Channel:
-        transport = self.transport
-        status, body = await transport.request("GET", "/discomfort/info")
-        info = _json_object(body) if status == 200 else {}
-        self._has_nodes = "protocol" in info
-        if not self._has_nodes:
-            return PlainChannel(transport, self.catalog)
-        if info["protocol"] != PROTOCOL:
-            raise EngineError(
-                f"ComfyUI at {transport.url} has Discomfort {info.get('discomfort')} nodes (protocol "
-                f"{info['protocol']}), this is protocol {PROTOCOL}: install the same version on both sides"
-            )
-        transport.token = self._token or os.environ.get(TOKEN_VARIABLE) or read_token(str(info.get("server")))
-        return NodesChannel(transport, transport.is_local)
-
-    async def _submit(self, run: PromptRun, prompt: Prompt, extra_data: Mapping[str, Any], targets: Targets) -> None:
-        """Queue the prompt; where the answer got lost, only when the server does not know the prompt already."""
-        payload = {
-            "prompt": prompt,
-            "prompt_id": run.prompt_id,
-            "client_id": self.transport.client_id,
-            "extra_data": dict(extra_data),
-            **({} if targets is None else {"partial_execution_targets": list(targets)}),
-        }
+        status, body = await self.transport.request("GET", "/object_info")
+        where = f"{self.transport.url}/object_info"
+        if status != 200:
+            raise EngineLost(f"{where} answered with status {status}: {body[:300]!r}")
         try:
-            status, answer = await self.transport.post_json("/prompt", payload)
+            catalog = await asyncio.to_thread(parse_catalog, body, where)
+        except ValueError as error:
+            raise EngineLost(str(error)) from error
+        return Catalog({PORT_CLASS: OWN_CLASSES[PORT_CLASS]}).merged(with_input_lists(catalog))
+
+    async def _submit(
+        self,
+        run: PromptRun,
+        prompt: Prompt,
+        extra_data: Mapping[str, Any],
+        targets: Targets,
+        admit: Admit | None,
+    ) -> None:
+        """Queue the prompt; where the answer got lost, only when the server does not know the prompt already."""
+        payload = submission(self.transport, run.prompt_id, prompt, extra_data, targets)
+
+        async def again() -> None:
+            """Prepare to send the prompt once more: what failed may have used up its admission, or have queued it."""
+            if await self._knows(run):
+                raise _Queued
+            if admit is not None:
+                await admit()
+
+        if admit is not None:
+            await admit()
+        try:
+            status, answer = await self.transport.post_json("/prompt", payload, again)
+        except _Queued:
+            run.submitted = True
+            return
         except EngineLost:
             await asyncio.sleep(_NOTICE_SECONDS)
             await self.settle()
@@ -251,64 +327,45 @@ class Connection:
         if status != 200:
             kind = EngineError if is_final(status) else EngineLost
             raise kind(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {answer}")
+        if isinstance(answer, dict) and answer.get("prompt_id", run.prompt_id) != run.prompt_id:
+            await take_off(self.transport, str(answer["prompt_id"]))
+            raise EngineError(f"ComfyUI at {self.transport.url} queued the prompt under another id than ours")
         if isinstance(answer, dict) and answer.get("node_errors"):
             # Some outputs were refused, the rest is queued: all or nothing.
-            await self._take_off(run.prompt_id)
+            await self._stop_rest(run)
             raise rejection(answer, run.places, prompt)
+
+    async def _stop_rest(self, run: PromptRun) -> None:
+        """Take off what the server runs of a prompt that it refused in part; learn what that wrote until then."""
+        await take_off(self.transport, run.prompt_id)
+        deadline = time.monotonic() + self._patience.retry_seconds
+        while run.prompt_id in {*chain(*await read_queue(self.transport))} and time.monotonic() < deadline:
+            await asyncio.sleep(_NOTICE_SECONDS)
+        history = await self.transport.get_json(f"/history/{run.prompt_id}", PROBE_SECONDS)
+        if run.prompt_id in history:
+            run.recall(history[run.prompt_id])
 
     async def _knows(self, run: PromptRun) -> bool:
         """Return whether the server has the prompt: queued, running, or done, and then finish it from the history."""
-        running, pending = await self._queue()
+        running, pending = await read_queue(self.transport)
         if run.prompt_id in running or run.prompt_id in pending:
             return True
-        history = await self.transport.get_json(f"/history/{run.prompt_id}", _PROBE_SECONDS)
+        history = await self.transport.get_json(f"/history/{run.prompt_id}", PROBE_SECONDS)
         if run.prompt_id not in history:
             return run.finished.done()
         run.recall(history[run.prompt_id])
         return True
 
-    async def _queue(self) -> tuple[list[str], list[str]]:
-        """Return the ids of running and of waiting prompts."""
-        queue = await self.transport.get_json("/queue", _PROBE_SECONDS)
-        running, pending = ([str(item[1]) for item in queue[name]] for name in ("queue_running", "queue_pending"))
-        return running, pending
-
     async def _interrupt(self, run: PromptRun, submission: asyncio.Task[None]) -> None:
         """Take a cancelled run off the server, however far it got; give up after a few seconds."""
 
-        async def take_off() -> None:
+        async def remove() -> None:
             await asyncio.wait({submission})
             if not run.finished.done():
-                await self._take_off(run.prompt_id)
+                await take_off(self.transport, run.prompt_id)
 
         with contextlib.suppress(EngineError, asyncio.TimeoutError):
-            await within(_FAREWELL_SECONDS, take_off())
-
-    async def _take_off(self, prompt_id: str) -> None:
-        """Take a prompt off the server, again while it is still there.
-
-        ComfyUI forgets an interruption that comes after it took the prompt from the queue and before it begins with it.
-        """
-        for pause in _TAKE_OFF_SECONDS:
-            await self._ask_off(prompt_id)
-            await asyncio.sleep(pause)
-            running, pending = await self._queue()
-            if prompt_id not in running and prompt_id not in pending:
-                return
-
-    async def _ask_off(self, prompt_id: str) -> None:
-        """Take a prompt out of the server's queue, or interrupt it where it runs.
-
-        Servers with a jobs API do that in one step; on older ones another prompt may begin between the look and the
-        interruption, which names the prompt for that reason.
-        """
-        status, answer = await self.transport.post_json(f"/api/jobs/{prompt_id}/cancel", {})
-        if status == 200 and isinstance(answer, dict) and "cancelled" in answer:
-            return
-        await self.transport.post_json("/queue", {"delete": [prompt_id]})
-        running, _ = await self._queue()
-        if prompt_id in running:
-            await self.transport.post_json("/interrupt", {"prompt_id": prompt_id})
+            await within(_FAREWELL_SECONDS, remove())
 
     def _hear(self, kind: str, data: Mapping[str, Any]) -> None:
         run = self._runs.get(str(data.get("prompt_id")))
@@ -376,11 +433,11 @@ class Connection:
         if not self._is_running():
             raise EngineLost(f"ComfyUI at {self.transport.url} ended while it was in use")
         if self._has_nodes:
-            info = await self.transport.get_json("/discomfort/info", _PROBE_SECONDS)
+            info = await self.transport.get_json("/discomfort/info", PROBE_SECONDS)
             if info.get("worker_alive") is False:
                 raise EngineLost(self._stuck("the thread that runs its prompts has died"))
         await self._catch_up(PromptInterrupted("somebody took the prompt out of the server's queue"))
-        running, pending = await self._queue()
+        running, pending = await read_queue(self.transport)
         if self._seen_running != set(running):
             self._seen_running, self._queue_moved = set(running), time.monotonic()
         silence = time.monotonic() - max(heard, self._queue_moved)
@@ -399,12 +456,9 @@ class Connection:
             self.lost = error
         self._settled.set()
         for run in list(self._runs.values()):
-            run.lose(error)
+            run.lose(_again(error))
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
+def _again(error: EngineError) -> EngineError:
+    """Return the same error to be raised: one that is kept would keep every frame in which it was ever raised."""
+    return copy.copy(error)

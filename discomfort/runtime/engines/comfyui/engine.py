@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+import urllib.parse
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +26,9 @@ from discomfort.runtime.engines.comfyui.server import ManagedServer
 
 if TYPE_CHECKING:
     from discomfort.compiler.catalog import Catalog
+    from discomfort.compiler.effects import EffectTable
+    from discomfort.compiler.graph import Node, NodeId
+    from discomfort.compiler.keys import Source
     from discomfort.context.context import WorkflowContext
     from discomfort.runtime.engines.comfyui.worker import Worker
 
@@ -94,11 +98,21 @@ class ComfyUIEngine:
 
         Args:
             url: such as `http://127.0.0.1:8188`.
-            token: DISCOMFORT_TOKEN of the server's environment; default: that of ours, or what a server of the same
-                user on the same machine left for us.
+            token: DISCOMFORT_TOKEN of the server's environment; default: what a server of the same user on the same
+                machine left for us, or our own DISCOMFORT_TOKEN for this machine and DISCOMFORT_TOKEN_HOSTS.
             patience: how long to wait for what.
+
+        Raises:
+            EngineError: the address is not one.
         """
-        return cls(url=url if "://" in url else f"http://{url}", token=token, patience=patience)
+        address = url if "://" in url else f"http://{url}"
+        try:
+            named = bool(urllib.parse.urlsplit(address).hostname) and urllib.parse.urlsplit(address).port != 0
+        except ValueError as error:
+            raise EngineError(f"{url!r} is not an address: {error}") from error
+        if not named:
+            raise EngineError(f"{url!r} is not an address; write it as http://127.0.0.1:8188")
+        return cls(url=address, token=token, patience=patience)
 
     @classmethod
     def from_config(cls, config_path: str | os.PathLike[str] | None = None) -> ComfyUIEngine:
@@ -184,9 +198,22 @@ class ComfyUIEngine:
         if self._connection is not None:
             self._connection.forget_catalog()
 
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs, as our nodes on the server say; unknown without those."""
+        return await self._ask(lambda connection: connection.sources(nodes, effects))
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Take note that nodes may have read something else than what was said of them."""
+        if self._connection is not None:
+            self._connection.doubt(sources)
+
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Return what can be brought to the server and back; None: everything, as through shared memory."""
         return await self._ask(lambda connection: connection.crossing(context))
+
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check the prompts of a program before the first of them runs; see `Engine.validate`."""
+        await self._ask(lambda connection: connection.validate(requests))
 
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
         """Run one prompt to its end; see `Engine.run`."""

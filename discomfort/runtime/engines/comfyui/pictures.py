@@ -6,6 +6,8 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from discomfort.opening import opened_picture
+
 if TYPE_CHECKING:
     import torch
 
@@ -37,7 +39,8 @@ def picture_of(files: Sequence[bytes], is_mask: bool) -> torch.Tensor:
     """Return PNG files as an IMAGE `[batch, height, width, 3 or 4]` or MASK `[batch, height, width]`, float32 in 0..1.
 
     Raises:
-        ValueError: they differ in size, or there is none.
+        ValueError: they differ in size, there is none, or one has more pixels than Pillow opens.
+        OSError: one is no picture, or is cut off.
     """
     import numpy as np
     import torch
@@ -48,8 +51,7 @@ def picture_of(files: Sequence[bytes], is_mask: bool) -> torch.Tensor:
 
 def _arrays(files: Iterable[bytes]) -> Iterable[Any]:
     import numpy as np
-    from PIL import Image
 
     for file in files:
-        with Image.open(io.BytesIO(file)) as picture:
+        with opened_picture(io.BytesIO(file), "the file") as picture:
             yield np.asarray(picture if picture.mode in ("RGB", "RGBA") else picture.convert("RGB"))

@@ -22,6 +22,7 @@ from discomfort.runtime.engines.comfyui.errors import node_failure
 
 class PromptRun:
     """The state of one prompt; `submitted` once the server took it, `finished` is done when the server is.
+    What it ended with is raised by `raise_error`.
 
     `heard` is when the server last said something about it (seconds, monotonic).
     """
@@ -37,6 +38,7 @@ class PromptRun:
         self._current: str | None = None
         self._executed: dict[str, None] = {}
         self._cached: dict[str, None] = {}
+        self._error: EngineError | None = None
 
     @property
     def executed(self) -> tuple[str, ...]:
@@ -79,6 +81,19 @@ class PromptRun:
             self.hear("execution_success", {})
         self._finish(EngineError(f"the server ended the prompt with status {status.get('status_str')!r}"))
 
+    def raise_error(self) -> None:
+        """Raise what the run ended with, if it failed; once.
+
+        No future and no task holds it: what holds an error is held by the error's traceback, with all values on the
+        way, and only the garbage collector frees such a circle.
+        """
+        error, self._error = self._error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error
+
     def lose(self, error: EngineError) -> None:
         """End the run because the server is lost."""
         self._finish(error)
@@ -106,12 +121,9 @@ class PromptRun:
             self._listener(event)
 
     def _finish(self, error: EngineError | None) -> None:
-        if self.finished.done():
-            return
-        if error is None:
+        if not self.finished.done():
+            self._error = error
             self.finished.set_result(None)
-        else:
-            self.finished.set_exception(error)
 
 
 def _messages(status: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

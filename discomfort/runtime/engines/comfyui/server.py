@@ -14,14 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import comfy_nodes
+from comfy_nodes.hosts import HOSTS_VARIABLE
 from comfy_nodes.tokens import TOKEN_VARIABLE
 from discomfort.runtime.engine import EngineError
 from discomfort.runtime.engines.comfyui.config import ServerConfig
+from discomfort.runtime.loop import in_thread
 
 _GUARD = Path(__file__).with_name("guard.py")
 _FAREWELL = b"."
@@ -83,7 +84,7 @@ class ManagedServer:
             await self.stop()
             self.port = self._choose_port(attempt)
             try:
-                await _to_the_end(self._spawn)
+                await in_thread(self._spawn)
                 if await self._wait_until_ready():
                     return
             except BaseException:
@@ -120,7 +121,13 @@ class ManagedServer:
         main = str(self.config.path / "main.py")
         command = [self.config.python, *self.config.python_options, main, *self._arguments(self._folder)]
         log = self._folder / "server.log"
-        environment = {**os.environ, TOKEN_VARIABLE: self.token, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+        environment = {
+            **os.environ,
+            TOKEN_VARIABLE: self.token,
+            HOSTS_VARIABLE: f"{os.environ.get(HOSTS_VARIABLE, '')} {self.config.host}",  # the name by which we reach it
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8",
+        }
         guard_command = [sys.executable or self.config.python, "-I", "-S", str(_GUARD), str(self.config.grace)]
         try:
             with log.open("ab") as stream:
@@ -191,16 +198,6 @@ async def _system_stats(session: Any, url: str) -> dict[str, Any] | None:
     except (aiohttp.ClientError, asyncio.TimeoutError, ValueError):
         return None
     return data if isinstance(data, dict) else None
-
-
-async def _to_the_end(work: Callable[[], None]) -> None:
-    """Run `work` in a thread; when cancelled wait for it all the same, so that what it made can be taken back."""
-    thread = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        await asyncio.shield(thread)
-    except asyncio.CancelledError:
-        await asyncio.gather(thread, return_exceptions=True)
-        raise
 
 
 async def _stop(guard: subprocess.Popen[bytes] | None, server: int | None, grace: float, folder: Path | None) -> None:

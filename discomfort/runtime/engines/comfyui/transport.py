@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import logging
 import time
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from comfy_nodes.proofs import PROOF_HEADER, Prover, body_digest, is_nonce
 from discomfort.runtime.engine import EngineError, EngineLost
+from discomfort.runtime.engines.comfyui.credentials import Credentials
 from discomfort.runtime.loop import within
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ _log = logging.getLogger(__name__)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _BUSY = (429, 503)
 _HEARTBEAT_SECONDS = 30.0
+_GUARDED = "/discomfort/"
+_STREAMED = 2**20  # bytes; larger bodies are digested in a thread and sent in pieces
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 # Large prompts repeat the state of every node at each step; what we show comes from smaller messages.
@@ -41,13 +46,20 @@ class Transport:
     def __init__(self, url: str, on_message: OnMessage, retry_seconds: float, is_running: Callable[[], bool]) -> None:
         self.url = url.rstrip("/")
         self.client_id = uuid.uuid4().hex
-        self.token: str | None = None
+        self._credentials = Credentials(None, "")
+        self._prover: Prover | None = None
         self.is_local = urllib.parse.urlsplit(self.url).hostname in _LOOPBACK
         self._on_message = on_message
         self._retry_seconds = retry_seconds
         self._is_running = is_running
         self._session: aiohttp.ClientSession | None = None
         self._websocket: aiohttp.ClientWebSocketResponse[Any] | None = None
+
+    def authenticate(self, credentials: Credentials, nonce: object) -> None:
+        """Prove from now on to know the token, with a nonce that the server handed out."""
+        self._credentials = credentials
+        if credentials.token is not None and is_nonce(nonce):
+            self._prover = Prover(credentials.token, str(nonce), _authority(self.url))
 
     async def open(self) -> None:
         """Open the session and connect the websocket.
@@ -137,15 +149,19 @@ class Transport:
             raise EngineLost(f"ComfyUI at {self.url} answered {path} with status {status}: {body[:300]!r}")
         return _parsed(self.url, path, body)
 
-    async def post_json(self, path: str, payload: Mapping[str, Any]) -> tuple[int, Any]:
-        """POST JSON and return status and answer (JSON, or None where the body is none).
+    async def post_json(
+        self, path: str, payload: Mapping[str, Any], again: Callable[[], Awaitable[None]] | None = None
+    ) -> tuple[int, Any]:
+        """POST JSON and return status and answer (JSON, or None where the body is none); `again` as for `request`.
 
         Raises:
+            EngineError: see `request`.
             EngineLost: no answer.
         """
-        status, body = await self.request("POST", path, json_body=payload)
+        body = json.dumps(payload).encode()
+        status, answer = await self.request("POST", path, body=body, content_type="application/json", again=again)
         try:
-            return status, json.loads(body) if body else None
+            return status, json.loads(answer) if answer else None
         except ValueError:
             return status, None
 
@@ -154,49 +170,114 @@ class Transport:
         method: str,
         path: str,
         *,
-        json_body: Mapping[str, Any] | None = None,
-        data: Any = None,
+        body: bytes = b"",
+        form: Callable[[], aiohttp.FormData] | None = None,
+        content_type: str = "application/octet-stream",
         seconds: float | None = None,
+        again: Callable[[], Awaitable[None]] | None = None,
     ) -> tuple[int, bytes]:
         """Send one request and return status and body.
 
         While the server says that it is busy (503, 429), or fails with 500 to 504, it is asked again with growing
-        pauses until the retry time is over; then its last answer is returned. `seconds` limits one request.
+        pauses until the retry time is over, each time after `again`; then its last answer is returned. `seconds` limits
+        one request. Requests to routes of our nodes prove that we know the token.
 
         Raises:
+            EngineError: the server's nodes do not accept our token, or the name by which we reach them.
             Unanswered: it took too long.
             EngineLost: no connection, or it broke.
         """
-        import aiohttp
-
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token and path.startswith("/discomfort/") else {}
-        timeout = aiohttp.ClientTimeout(total=seconds) if seconds else None
+        guarded = path.startswith(_GUARDED)
+        digest = await _digest(body) if guarded else ""
         deadline = time.monotonic() + self._retry_seconds
-        failures = 0
+        failures, renewed = 0, False
         for pause in _pauses():
-            try:
-                async with self._opened().request(
-                    method,
-                    self.url + path,
-                    json=json_body,
-                    data=data() if callable(data) else data,
-                    headers=headers,
-                    **({"timeout": timeout} if timeout else {}),
-                ) as response:
-                    status, body = response.status, await response.read()
-            except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
-                kind = Unanswered if isinstance(error, asyncio.TimeoutError) else EngineLost
-                raise kind(f"ComfyUI at {self.url} did not answer {path}: {_words(error)}") from error
+            headers = self._headers(method, path, digest) if guarded else {}
+            if body:
+                headers["Content-Type"] = content_type
+            status, answer = await self._attempt(method, path, body or (form() if form else None), headers, seconds)
+            if guarded and status == 401 and not renewed:
+                renewed = self._renew(answer)  # the server was restarted, or forgot a session that was idle for long
+                if renewed:
+                    continue
+            if guarded and status in (401, 403):
+                raise self._refusal(status, answer)
             failures += 500 <= status < 600 and status not in _BUSY
             if not _is_passing(status, failures) or time.monotonic() + pause > deadline:
-                return status, body
+                return status, answer
             await asyncio.sleep(pause)
+            if again is not None:
+                await again()
         raise AssertionError("pauses never end")
+
+    async def _attempt(
+        self, method: str, path: str, data: Any, headers: Mapping[str, str], seconds: float | None
+    ) -> tuple[int, bytes]:
+        import aiohttp
+
+        timeout = {"timeout": aiohttp.ClientTimeout(total=seconds)} if seconds else {}
+        payload = io.BytesIO(data) if isinstance(data, bytes) and len(data) > _STREAMED else data
+        try:
+            async with self._opened().request(
+                method,
+                self.url + path,
+                data=payload,
+                headers=headers,
+                allow_redirects=PROOF_HEADER not in headers,  # a proof is for this server
+                **timeout,
+            ) as response:
+                return response.status, await response.read()
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+            kind = Unanswered if isinstance(error, asyncio.TimeoutError) else EngineLost
+            raise kind(f"ComfyUI at {self.url} did not answer {path}: {_words(error)}") from error
+
+    def _headers(self, method: str, path: str, digest: str) -> dict[str, str]:
+        return {} if self._prover is None else {PROOF_HEADER: self._prover.header(method, path, digest)}
+
+    def _renew(self, answer: bytes) -> bool:
+        """Begin a new session with the nonce in an answer; return whether that is possible."""
+        nonce = _member(answer, "nonce")
+        if self._credentials.token is None or not is_nonce(nonce):
+            return False
+        self.authenticate(self._credentials, nonce)
+        return True
+
+    def _refusal(self, status: int, answer: bytes) -> EngineError:
+        """Return the error for an answer 401 or 403 of our nodes, or of a proxy before them."""
+        why = _member(answer, "error") or answer[:200].decode("utf-8", "replace")
+        if status == 401 and is_nonce(_member(answer, "nonce")):
+            return EngineError(
+                f"ComfyUI at {self.url} wants the token of its Discomfort nodes: {self._credentials.advice} ({why})"
+            )
+        return EngineError(f"ComfyUI at {self.url} refuses our requests (status {status}): {why}")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             raise EngineLost(f"the connection to ComfyUI at {self.url} is closed")
         return self._session
+
+
+def _authority(url: str) -> str:
+    """Return host and port as they stand in a URL, in ASCII."""
+    parts = urllib.parse.urlsplit(url)
+    authority = parts.netloc.rpartition("@")[2].lower()
+    if authority.isascii() or parts.hostname is None:
+        return authority
+    name = parts.hostname.encode("idna").decode()
+    return name if parts.port is None else f"{name}:{parts.port}"
+
+
+async def _digest(body: bytes) -> str:
+    return body_digest(body) if len(body) < _STREAMED else await asyncio.to_thread(body_digest, body)
+
+
+def _member(answer: bytes, name: str) -> Any:
+    """Return a member of the JSON object in an answer; None where there is none."""
+    try:
+        data = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    return data.get(name) if isinstance(data, dict) else None
 
 
 def is_final(status: int) -> bool:

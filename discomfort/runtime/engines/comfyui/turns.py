@@ -6,6 +6,7 @@ Each turn is the whole prompt with other targets: what an earlier turn computed 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from discomfort.runtime.engine import Event, Listener, NodeFinished, PromptRequest
@@ -21,6 +22,11 @@ def turns(request: PromptRequest) -> list[Targets]:
         return [None]
     *first, last = request.sequence
     return [*first, [*last, *request.outputs.values()]]
+
+
+def all_targets(request: PromptRequest) -> Targets:
+    """Return what all turns together ask for."""
+    return [*chain(*request.sequence), *request.outputs.values()] if len(request.sequence) > 1 else None
 
 
 def hearing_once(listener: Listener | None) -> Listener | None:

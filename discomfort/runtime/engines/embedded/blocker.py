@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ExecutionBlocked(Exception):
     """What a run fails with in which a blocker with a message kept a node from running."""
@@ -20,3 +22,17 @@ class ExecutionBlocker:
 
     def __repr__(self) -> str:
         return f"ExecutionBlocker({self.message!r})"
+
+
+def own_blocker(value: Any) -> Any:
+    """Return ComfyUI's ExecutionBlocker as ours, and any other value as it is.
+
+    ComfyUI's is recognised by the name of its class or of a base, wherever it was imported from, and by its message:
+    nodes written for ComfyUI work here without it.
+    """
+    kind = type(value)
+    if kind is not ExecutionBlocker:
+        for base in kind.__mro__:
+            if base.__name__ == "ExecutionBlocker" and hasattr(value, "message"):
+                return ExecutionBlocker(value.message)
+    return value

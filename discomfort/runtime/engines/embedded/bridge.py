@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from discomfort.runtime.engine import Event, Listener
 from discomfort.runtime.engines.embedded.hooks import Interrupted
+from discomfort.runtime.loop import cancel_all
 
 Finished = Callable[["asyncio.Task[Any] | None"], None]
 
@@ -24,6 +26,8 @@ class Bridge:
     def __init__(self, loop: asyncio.AbstractEventLoop, listener: Listener | None) -> None:
         self.listener = listener
         self.cancelled = False
+        self.at_cancel: list[Callable[[], object]] = []
+        """What the worker thread waits for, and how to end it."""
         self.finished: queue.SimpleQueue[tuple[str, asyncio.Task[Any] | None]] = queue.SimpleQueue()
         self._loop = loop
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -31,9 +35,12 @@ class Bridge:
         self._telling = False
         self._lock = threading.Lock()
 
-    def start(self, name: str, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine on the loop; `(name, its task)` arrives in `finished`, the task None when interrupted."""
-        self._loop.call_soon_threadsafe(self._create, coroutine, lambda task: self.finished.put((name, task)))
+    def start(self, name: str, coroutine: Coroutine[Any, Any, Any], parts: Sequence[Coroutine[Any, Any, Any]]) -> None:
+        """Run a coroutine on the loop; `(name, its task)` arrives in `finished`, the task None when interrupted.
+
+        `parts` are those that it awaits; an interruption that comes before it has begun with them closes them.
+        """
+        self._loop.call_soon_threadsafe(self._create, coroutine, lambda task: self.finished.put((name, task)), parts)
 
     def wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the loop and wait for what it gives.
@@ -42,11 +49,14 @@ class Bridge:
             Interrupted: the run was cancelled.
         """
         answer: queue.SimpleQueue[asyncio.Task[Any] | None] = queue.SimpleQueue()
-        self._loop.call_soon_threadsafe(self._create, coroutine, answer.put)
+        self._loop.call_soon_threadsafe(self._create, coroutine, answer.put, ())
         task = answer.get()
         if task is None or (self.cancelled and task.cancelled()):
             raise Interrupted
-        return result_of(task)
+        try:
+            return result_of(task)
+        finally:
+            del task  # it holds its error, whose traceback holds this frame
 
     def emit(self, event: Event) -> None:
         """Tell the listener, in order, soon; many events of a short time are told together."""
@@ -69,26 +79,37 @@ class Bridge:
     def cancel(self) -> None:
         """Stop the run: its coroutines now, its worker thread between two nodes."""
         self.cancelled = True
+        for end in list(self.at_cancel):
+            end()
         self.finished.put(("", None))
         for task in self._tasks:
             task.cancel()
 
     async def close(self) -> None:
         """Wait until no coroutine of the run is left, and tell the last events."""
-        if self._tasks:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_all(list(self._tasks))
+        self._drain()
         self.tell()
 
-    def _create(self, coroutine: Coroutine[Any, Any, Any], finished: Finished) -> None:
+    def _drain(self) -> None:
+        """Drop tasks that nobody took: their contexts lead to the run, and so back here. An interruption stays."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.finished.get_nowait()
         if self.cancelled:
-            coroutine.close()
+            self.finished.put(("", None))
+
+    def _create(
+        self, coroutine: Coroutine[Any, Any, Any], finished: Finished, parts: Sequence[Coroutine[Any, Any, Any]]
+    ) -> None:
+        if self.cancelled:
+            _close((coroutine, *parts))
             finished(None)
             return
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: _close(parts))
         task.add_done_callback(finished)
 
 
@@ -102,9 +123,19 @@ def result_of(task: asyncio.Task[Any]) -> Any:
     try:
         return task.result()
     except asyncio.CancelledError as error:
-        raised = error
-        while not raised.args and isinstance(raised.__context__, asyncio.CancelledError):
-            raised = raised.__context__
-        if raised is error:
+        if _received(error) is error:
             raise
-        raise raised from None
+        raise _received(error) from None
+    finally:
+        del task  # it holds its error, whose traceback holds this frame
+
+
+def _received(error: asyncio.CancelledError) -> asyncio.CancelledError:
+    while not error.args and isinstance(error.__context__, asyncio.CancelledError):
+        error = error.__context__
+    return error
+
+
+def _close(coroutines: Iterable[Coroutine[Any, Any, Any]]) -> None:
+    for coroutine in coroutines:
+        coroutine.close()

@@ -10,78 +10,145 @@ from typing import Any
 from xxhash import xxh3_128_hexdigest
 
 from discomfort.compiler.keys import literal_token
+from discomfort.context.changes import Watch, has_changed
+from discomfort.context.files import available_ram
 from discomfort.runtime.engines.embedded.prompt import PromptNode
+from discomfort.runtime.engines.embedded.sizes import Piece, pieces_of
 
 MAX_ENTRIES = 4096
-MAX_BYTES = 4 << 30
-"""Bytes of tensors that are kept at most; other objects (models) count as nothing and leave by age alone."""
+SHARE_OF_RAM = 4
+"""Values may take this part, a quarter, of the RAM that is free when the first is kept, and models as much again."""
 
-_SMALL = frozenset({int, float, str, bool, type(None)})
+
+MAX_MAPPED = 32
+"""How many results may keep memory of contexts mapped; each such mapping takes a file descriptor."""
 
 
 class NodeResult:
     """What one node gave: each output as the list of its values, and what it shows (`ui`)."""
 
-    __slots__ = ("nbytes", "outputs", "ui")
+    __slots__ = ("outputs", "pieces", "prompt", "ui", "watch")
 
     def __init__(self, outputs: list[list[Any]], ui: Mapping[str, Any] | None = None) -> None:
         self.outputs = outputs
         self.ui = ui
-        self.nbytes = 0
-        """Bytes it was counted with when it was kept."""
+        self.pieces: tuple[Piece, ...] = ()
+        """The memory it was counted with when it was kept."""
+        self.prompt = 0
+        """The last prompt that used it while it was kept."""
+        self.watch: Watch | None = None
+        """What its values were like when the node gave them, where they can change."""
 
-    def measure(self) -> int:
-        """Return the bytes of the tensors in the outputs, also of those one level down (a latent's samples)."""
-        total = 0
-        for values in self.outputs:
-            for value in values:
-                if type(value) in _SMALL:
-                    continue
-                for part in value.values() if type(value) is dict else (value,):
-                    size = getattr(part, "nbytes", 0)
-                    total += size if type(size) is int else 0
-        return total
+    @property
+    def has_changed(self) -> bool:
+        """Whether another node, or a caller, has changed its values in place."""
+        return self.watch is not None and has_changed(self.watch)
 
 
 class ResultCache:
-    """The results used most recently, bounded by their number and by the bytes of their tensors."""
+    """The results used most recently, bounded by their number and by the memory that they take.
 
-    def __init__(self, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
+    Values (tensors, arrays, texts) and what belongs to live objects, such as the weights of models, are bounded
+    separately. The live objects that the running prompt uses stay, even where they take more than their bound.
+    """
+
+    def __init__(self, max_entries: int = MAX_ENTRIES, max_bytes: int | None = None) -> None:
+        """Keep at most so many results, and bytes of values and of live objects each; None: a quarter of free RAM."""
         self._results: OrderedDict[str, NodeResult] = OrderedDict()
         self._max_entries = max_entries
         self._max_bytes = max_bytes
-        self._bytes = 0
+        self._users: dict[Piece, int] = {}
+        self._bytes = {False: 0, True: 0}
+        self._prompt = 0
+        self._loaded: list[tuple[int, int]] = []
+        self._mapped: OrderedDict[str, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._results)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the results take."""
+        return sum(self._bytes.values())
+
+    def begin_prompt(self) -> None:
+        """Note that another prompt runs from here on."""
+        self._prompt += 1
+        self._loaded.clear()
+
+    def note_loaded(self, value: Any) -> None:
+        """Note that the running prompt has a value from a context, whose memory may be mapped."""
+        found = pieces_of([[value]])
+        self._loaded += [(one.place, one.place + one.nbytes) for one in found if one.kind in ("cpu", "array")]
+
     def get(self, key: str) -> NodeResult | None:
-        """Return the result under `key`, and count it as used."""
+        """Return the result under `key`, and count it as used; one that has changed since is dropped."""
         kept = self._results.get(key)
-        if kept is not None:
-            self._results.move_to_end(key)
+        if kept is None:
+            return None
+        if kept.has_changed:
+            self.drop(key)
+            return None
+        self._results.move_to_end(key)
+        if key in self._mapped:
+            self._mapped.move_to_end(key)
+        kept.prompt = self._prompt
         return kept
 
     def put(self, key: str, result: NodeResult) -> None:
         """Keep a result; the ones not used for longest make room."""
         results = self._results
         if key in results:
-            self._bytes -= results.pop(key).nbytes
-        result.nbytes = result.measure()
-        self._bytes += result.nbytes
+            self.drop(key)
         results[key] = result
-        while len(results) > self._max_entries or self._bytes > self._max_bytes:
-            _, oldest = results.popitem(last=False)
-            self._bytes -= oldest.nbytes
+        result.prompt = self._prompt
+        pieces = result.pieces = pieces_of(result.outputs)
+        for piece in pieces:
+            users = self._users.get(piece, 0)
+            self._users[piece] = users + 1
+            self._bytes[piece.live] += 0 if users else piece.nbytes
+        if self._loaded and any(start <= piece.place < end for piece in pieces for start, end in self._loaded):
+            self._mapped[key] = None
+        if len(self._mapped) > MAX_MAPPED:
+            self.drop(next(iter(self._mapped)))
+        if len(results) > self._max_entries:
+            self.drop(next(iter(results)))
+        if pieces:
+            self._make_room(live=False)
+            self._make_room(live=True)
+
+    def drop(self, key: str) -> None:
+        """Forget the result under `key`, where there is one."""
+        result = self._results.pop(key, None)
+        self._mapped.pop(key, None)
+        for piece in result.pieces if result is not None else ():
+            self._users[piece] -= 1
+            if not self._users[piece]:
+                del self._users[piece]
+                self._bytes[piece.live] -= piece.nbytes
 
     def clear(self) -> None:
         """Let everything go."""
         self._results.clear()
-        self._bytes = 0
+        self._mapped.clear()
+        self._users.clear()
+        self._bytes = {False: 0, True: 0}
+
+    def _make_room(self, live: bool) -> None:
+        if self._max_bytes is None:
+            self._max_bytes = available_ram() // SHARE_OF_RAM
+        if self._bytes[live] <= self._max_bytes:
+            return
+        for key, result in list(self._results.items()):
+            if any(piece.live is live for piece in result.pieces) and not (live and result.prompt == self._prompt):
+                self.drop(key)
+                if self._bytes[live] <= self._max_bytes:
+                    return
 
 
 def result_key(node: PromptNode, keys: Mapping[str, str | None], change: str | None = "") -> str | None:
-    """Return the key of a node's result: its class, its literals, its producers' keys, what IS_CHANGED said.
+    """Return the key of a node's result: its class and that one's code, its literals, its producers' keys, what
+    IS_CHANGED said and what is in the files that it reads.
 
     None, which is contagious, where a result must not be used again: `change` is None, or a literal is an object that
     cannot be compared (expansions may hold some).
@@ -106,8 +173,8 @@ def result_key(node: PromptNode, keys: Mapping[str, str | None], change: str | N
         return None
     if not definition.grown:  # those may read the order of their inputs
         parts.sort()
-    kind, own = definition.name, node.id if definition.keyed_by_id else ""
-    text = f"{len(kind)}:{kind}{len(own)}:{own}{len(change)}:{change}{';'.join(parts)}"
+    own = node.id if definition.keyed_by_id else ""
+    text = f"{definition.identity}{len(own)}:{own}{len(change)}:{change}{';'.join(parts)}"
     return xxh3_128_hexdigest(text.encode("utf-8", "surrogatepass"))
 
 

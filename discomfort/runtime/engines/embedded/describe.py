@@ -7,6 +7,14 @@ from typing import Any
 from discomfort.runtime.engines.embedded.node_protocol import output_types
 
 
+def describe_safely(name: str, node_class: Any) -> dict[str, Any] | str:
+    """Return the entry of one class; text that says what was raised where describing it fails."""
+    try:
+        return describe_class(name, node_class)
+    except Exception as error:  # noqa: BLE001 — whatever a node class raises, it costs that class alone
+        return f"an error, {type(error).__name__}: {error}"
+
+
 def describe_class(name: str, node_class: Any) -> dict[str, Any]:
     """Return the entry of one class; `DISCOMFORT_EFFECT` says of it what `compiler.effects` cannot know."""
     declared = node_class.INPUT_TYPES()
@@ -28,5 +36,10 @@ def describe_class(name: str, node_class: Any) -> dict[str, Any]:
         "is_input_list": bool(getattr(node_class, "INPUT_IS_LIST", False)),
         "deprecated": bool(getattr(node_class, "DEPRECATED", False)),
     }
+    return {**entry, **declared_effect(node_class)}
+
+
+def declared_effect(node_class: Any) -> dict[str, str]:
+    """Return what a class says of itself, as part of its entry."""
     effect = getattr(node_class, "DISCOMFORT_EFFECT", None)
-    return entry if effect is None else {**entry, "discomfort_effect": str(effect)}
+    return {} if effect is None else {"discomfort_effect": str(effect)}

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import hashlib
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from discomfort.compiler.catalog import Catalog, default_catalog, own_catalog
-from discomfort.compiler.graph import Literal, Node
+from discomfort.compiler.checked_catalog import usable_entries
+from discomfort.compiler.effects import EffectTable
+from discomfort.compiler.graph import Node, NodeId
+from discomfort.compiler.keys import Source
+from discomfort.context.config import GIB
 from discomfort.runtime.engine import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
+from discomfort.runtime.engines.embedded import patterns
 from discomfort.runtime.engines.embedded.bridge import Bridge
 from discomfort.runtime.engines.embedded.cache import ResultCache
-from discomfort.runtime.engines.embedded.describe import describe_class
-from discomfort.runtime.engines.embedded.folders import Folders, use_folders
-from discomfort.runtime.engines.embedded.prompt_run import EMBEDDED, Supplier, run_prompt
+from discomfort.runtime.engines.embedded.describe import describe_safely
+from discomfort.runtime.engines.embedded.folders import FolderFinder, Folders, use_folders
+from discomfort.runtime.engines.embedded.prompt_run import EMBEDDED, Supplier, run_prompt, validate_prompts
 from discomfort.runtime.engines.embedded.registration import check_classes, load_classes
 from discomfort.runtime.engines.embedded.scheduler import Instances
+from discomfort.runtime.engines.embedded.sources import NodeSources
+from discomfort.runtime.engines.embedded.survey import Survey
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,19 +50,24 @@ class EmbeddedEngine:
     pipelined = False
     splitting = Splitting.NEVER
 
-    def __init__(self, folders: Folders | None = None) -> None:
-        """Use `folders` for the files that nodes read and write; default: those in use where `run` is called."""
+    def __init__(self, folders: Folders | None = None, max_cache_gb: float | None = None) -> None:
+        """Make an engine.
+
+        Args:
+            folders: for the files that nodes read and write; default: those in use where `run` is called.
+            max_cache_gb: how much the results kept between runs may take, in GiB; see `ResultCache`.
+        """
         self._folders = folders
         self._registered: dict[str, Any] = {}
         self._classes: Mapping[str, Any] | None = None
         self._supplier: Supplier = EMBEDDED
         self._pack: ModuleType | None = None
-        self._cache = ResultCache()
+        self._cache = ResultCache(max_bytes=None if max_cache_gb is None else int(max_cache_gb * GIB))
         self._instances: Instances = {}
         self._pool: ThreadPoolExecutor | None = None
         self._described: dict[str, Any] = {}
         self._catalog: Catalog | None = None
-        self._stamps: dict[tuple[str, int, int], str] = {}
+        self._sources = NodeSources(FolderFinder(folders), partial(_origin, self._registered))
 
     def register(self, classes: Mapping[str, Any] | str | os.PathLike[str]) -> tuple[str, ...]:
         """Add node classes, and return their names; a name that is known already is replaced.
@@ -90,8 +103,24 @@ class EmbeddedEngine:
         bridge = Bridge(asyncio.get_running_loop(), listener)
         try:
             return await self._in_worker(
-                lambda: run_prompt(request, classes, self._supplier, self._cache, self._instances, bridge)
+                lambda: run_prompt(
+                    request, classes, self._supplier, self._cache, self._instances, bridge, self._sources
+                )
             )
+        except asyncio.CancelledError:
+            bridge.cancel()
+            raise
+        finally:
+            await bridge.close()
+
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check the prompts of a program before the first of them runs; see `Engine.validate`."""
+        await self.start()
+        assert self._classes is not None
+        classes = self._classes
+        bridge = Bridge(asyncio.get_running_loop(), None)
+        try:
+            await self._in_worker(lambda: validate_prompts(requests, classes, self._supplier, bridge, self._sources))
         except asyncio.CancelledError:
             bridge.cancel()
             raise
@@ -106,27 +135,27 @@ class EmbeddedEngine:
         """Let results, objects and the worker thread go."""
         self._cache.clear()
         self._instances.clear()
+        patterns.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=False)
 
-    def stamp(self, node: Node, input_name: str) -> str | None:
-        """Return the digest of the content of the file that an input names; None where there is no such file."""
-        value = node.inputs.get(input_name)
-        if not isinstance(value, Literal) or not isinstance(value.value, str):
-            return None
-        from discomfort.runtime.engines.embedded.pack.files import annotated_path
-
-        with self.surroundings():
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs; see `Engine.sources`."""
+        await self.start()
+        assert self._classes is not None
+        stopped = threading.Event()
+        survey = Survey(self._sources, self._classes, self._supplier, effects, stopped.is_set)
+        rest = survey.quickly(nodes)
+        if rest:
             try:
-                path = annotated_path(value.value)
-                status = path.stat()
-            except (OSError, ValueError):
-                return None
-            known = (str(path), status.st_mtime_ns, status.st_size)
-            if known not in self._stamps:
-                self._stamps[known] = _file_digest(path)
-            return self._stamps[known]
+                await self._in_worker(lambda: survey.thoroughly(rest))
+            finally:
+                stopped.set()
+        return survey.found
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Do nothing: what a node reads is looked at right before it runs, and right after."""
 
     def surroundings(self) -> AbstractContextManager[Any]:
         """Return what nodes run in, in the worker thread."""
@@ -155,8 +184,11 @@ class EmbeddedEngine:
         from discomfort.runtime.engines.embedded import natives, pack
 
         self._pack = pack
-        own = natives.native_classes(self._read_catalog, lambda: self._classes or {})
+        own = natives.native_classes(self._read_catalog, self._known_classes)
         self._classes = {**pack.NODE_CLASS_MAPPINGS, **self._registered, **own}
+
+    def _known_classes(self) -> Mapping[str, Any]:
+        return self._classes or {}
 
     def _read_catalog(self) -> Catalog:
         """Describe what may have changed; the same catalog is returned while nothing has."""
@@ -164,21 +196,24 @@ class EmbeddedEngine:
         assert pack is not None
         classes = {name: kind for name, kind in pack.NODE_CLASS_MAPPINGS.items() if name not in self._registered}
         fresh = self._catalog is None
-        described = {
+        described: dict[str, Any] = {
             name: {**pack.describe(name), "python_module": default_catalog()[name].python_module}
             for name, kind in classes.items()
             if fresh or kind.LIVE_OPTIONS
         }
-        described.update({name: describe_class(name, kind) for name, kind in self._registered.items()})
+        described.update({name: describe_safely(name, kind) for name, kind in self._registered.items()})
         if self._catalog is None or any(self._described.get(name) != entry for name, entry in described.items()):
             self._described = described if fresh else {**self._described, **described}
-            self._catalog = own_catalog().merged(Catalog(self._described))
+            self._catalog = own_catalog().merged(self._checked_catalog())
         return self._catalog
 
+    def _checked_catalog(self) -> Catalog:
+        """Return the classes whose descriptions can be used; the pack's are our own and need no check."""
+        brought = {name: entry for name, entry in self._described.items() if name in self._registered}
+        pack = {name: entry for name, entry in self._described.items() if name not in self._registered}
+        return Catalog(pack).merged(usable_entries(brought, "<registered classes>"))
 
-def _file_digest(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+
+def _origin(registered: Container[str], name: str, node_class: Any) -> str:
+    """Return where a class comes from, as its description says; no method, which would keep the engine in a cycle."""
+    return "custom_nodes" if name in registered else "nodes"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import functools
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+
+from discomfort.comfy_folders import stays_inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,32 @@ def current_folders() -> Folders:
         here = Path.cwd()
         return Folders(input=here / "input", output=here / "output", temp=_process_temp(), models=here / "models")
     return folders
+
+
+class FolderFinder:
+    """Finds the files that nodes name: in the folders in use, or in `folders` where those are given."""
+
+    def __init__(self, folders: Folders | None = None) -> None:
+        self._folders = folders
+
+    def find(self, name: str) -> list[Path]:
+        """Return every file that a node may mean by `name`, `name [output]` or `name [temp]`, models included."""
+        folders = self._folders or current_folders()
+        match = re.fullmatch(r"(.*?)\s*\[(input|output|temp)\]", name, re.DOTALL)
+        plain = match[1] if match else name
+        if not stays_inside(plain):
+            return []
+        if match:
+            places = [getattr(folders, match[2])]
+        else:
+            kinds = folders.models.iterdir() if folders.models.is_dir() else ()
+            places = [folders.input, *sorted(kind for kind in kinds if kind.is_dir())]
+        return [path for place in places if os.path.exists(path := place / plain)]  # noqa: PTH110 — of long names, too
+
+    def embeddings(self) -> list[Path]:
+        """Return the folder of embeddings, where there is one."""
+        folder = (self._folders or current_folders()).models / "embeddings"
+        return [folder] if folder.is_dir() else []
 
 
 @contextmanager

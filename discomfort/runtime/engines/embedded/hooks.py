@@ -5,6 +5,8 @@ Outside a run progress goes nowhere and nothing is ever interrupted, so node fun
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +55,21 @@ def raise_if_interrupted() -> None:
         running.run.check_interrupted()
 
 
+@contextmanager
+def ended_by_cancel(end: Callable[[], object]) -> Iterator[None]:
+    """Have `end` called, on the event loop, when the run is cancelled during a `with` block.
+
+    Raises:
+        Interrupted: the run was cancelled before.
+    """
+    running = current.get()
+    if running is None:
+        yield
+        return
+    with running.run.ended_by_cancel(end):
+        yield
+
+
 def running_node() -> str | None:
     """Return the id of the node that is executing, None outside a run."""
     running = current.get()
@@ -68,4 +85,4 @@ def context_value(digest: str) -> Any:
     running = current.get()
     if running is None:
         raise RuntimeError("context values can only be read by a node that is running")
-    return running.run.request.context.get_value(digest)
+    return running.run.load(digest)

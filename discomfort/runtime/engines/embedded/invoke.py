@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from discomfort.compiler.types import AUTOGROW
-from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
+from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker, own_blocker
 from discomfort.runtime.engines.embedded.cache import NodeResult
 from discomfort.runtime.engines.embedded.node_protocol import Definition
 from discomfort.runtime.engines.embedded.prompt import PromptNode, is_link
@@ -167,8 +167,8 @@ def _values(definition: Definition, returned: Any) -> Sequence[Any]:
     """
     kind = type(returned)
     if kind is tuple or kind is list:
-        outputs: Sequence[Any] = returned
-        return outputs
+        return [own_blocker(value) for value in returned]
+    returned = own_blocker(returned)
     if isinstance(returned, ExecutionBlocker):
         return blocked_values(definition, returned)
     if isinstance(returned, str) or not (hasattr(returned, "__len__") and hasattr(returned, "__getitem__")):
@@ -197,7 +197,7 @@ def merge_outputs(
             if answer.graph is not None and is_link(value):
                 outputs[slot] += results[value[0]].outputs[value[1]]
             elif slot < len(lists) and lists[slot] and type(value) is not ExecutionBlocker:
-                outputs[slot] += value
+                outputs[slot] += map(own_blocker, value)
             else:
                 outputs[slot].append(value)
     return outputs

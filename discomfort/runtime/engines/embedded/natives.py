@@ -4,9 +4,10 @@ workflow file runs as one node.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from discomfort.compiler.catalog import RUNNER_OUTPUTS, Catalog
 from discomfort.compiler.effects import RUNNER_CLASS
@@ -22,6 +23,20 @@ from discomfort.context.lists import ValueList
 from discomfort.runtime.engine import LOADER_CLASS, SAVER_CLASS
 from discomfort.runtime.engines.embedded.folders import current_folders
 from discomfort.runtime.engines.embedded.hooks import context_value, current
+
+Answer = TypeVar("Answer")
+
+
+def _weakly(method: Callable[[], Answer]) -> Callable[[], Answer]:
+    """Return a function, fit for the body of a class, that calls a bound method without keeping its object."""
+    reference = weakref.WeakMethod(method)
+
+    def ask() -> Answer:
+        known = reference()
+        assert known is not None, "an engine outlives the runs of its classes"
+        return known()
+
+    return staticmethod(ask)
 
 
 class ContextLoader:
@@ -133,6 +148,10 @@ def _workflow_file(name: str) -> Path:
 
 
 def native_classes(catalog: Callable[[], Catalog], classes: Callable[[], Mapping[str, Any]]) -> dict[str, type]:
-    """Return our classes for an engine, whose catalog and whose classes the arguments give."""
-    runner = type("TestRunner", (TestRunner,), {"catalog": staticmethod(catalog), "classes": staticmethod(classes)})
+    """Return our classes for an engine, whose catalog and whose classes its methods `catalog` and `classes` give.
+
+    They are referred to weakly: a class leads to itself, and would keep an engine with all its results.
+    """
+    asked = {"catalog": _weakly(catalog), "classes": _weakly(classes)}
+    runner = type("TestRunner", (TestRunner,), asked)
     return {LOADER_CLASS: ContextLoader, SAVER_CLASS: ContextSaver, RUNNER_CLASS: runner}

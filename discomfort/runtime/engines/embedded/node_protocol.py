@@ -6,10 +6,13 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.catalog import InputSpec, NodeClass, OutputSpec, read_input_groups
 from discomfort.compiler.types import AUTOGROW, DYNAMIC_COMBO
+
+if TYPE_CHECKING:
+    from discomfort.runtime.engines.embedded.sources import ClassSources
 
 HIDDEN_KINDS = frozenset(
     (
@@ -72,6 +75,12 @@ class Definition:
     keeps_results: bool
     asks_is_changed: bool
     validates: Parameters | None
+    identity: str
+    """Text for keys that another class of this name, or other code of this class, does not have."""
+    sources: ClassSources | None = None
+    """What its nodes depend on beside their inputs, for a class that may read files."""
+    trusted: bool = False
+    """Whether it is one of ComfyUI's own, or of ours, which leave their inputs as they are."""
 
     def declares(self, name: str) -> bool:
         """Return whether a prompt's key belongs to a declared input: by name, or below a dynamic one."""
@@ -129,6 +138,7 @@ def read_definition(name: str, node_class: Any) -> Definition:
         keeps_results=bool(getattr(node_class, "KEEP_RESULTS", True)),
         asks_is_changed=getattr(node_class, "IS_CHANGED", None) is not None,
         validates=parameters_of(getattr(node_class, "VALIDATE_INPUTS", None)),
+        identity=f"{len(name)}:{name}",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from discomfort.compiler.emit import plain_value
 from discomfort.compiler.graph import CycleError, NodeId
+from discomfort.context.private_copy import private_copy
 from discomfort.runtime.engines.embedded.node_protocol import Definition
 
 RawNode = Mapping[str, Any]
@@ -15,6 +16,8 @@ DefinitionOf = Callable[[str], Definition]
 
 class PromptNode:
     """One node: `constants` are its literals by input name, `links` its `(input name, producer, slot)`.
+
+    A list or a dict among the literals is the node's own: a node that changes it changes no workflow.
 
     `raw` is the node as the prompt writes it, in whose order dynamic inputs arrive; `lazy` and `raw_links` are the
     inputs whose links are followed only when asked for, and those that are handed over as links.
@@ -34,7 +37,7 @@ class PromptNode:
             if kind is list and is_link(value):
                 links.append((name, value[0], value[1]))
             elif name in inputs or definition.declares(name):
-                constants[name] = plain_value(value) if kind is dict else value
+                constants[name] = private_copy(plain_value(value)) if kind is dict or kind is list else value
         self.lazy = definition.lazy
         self.raw_links = definition.raw_links
         if definition.flexible is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import CoroutineType
 from typing import Any, NamedTuple
 
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+from discomfort.compiler.effects import OWN_CLASSES
 from discomfort.compiler.graph import CycleError
 from discomfort.runtime.engine import Delivered, PromptRejected, PromptRequest, PromptResult
 from discomfort.runtime.engines.embedded.bridge import Bridge
@@ -16,14 +18,19 @@ from discomfort.runtime.engines.embedded.node_protocol import Definition, read_d
 from discomfort.runtime.engines.embedded.places import REJECTED, diagnostic_place, failure, finding
 from discomfort.runtime.engines.embedded.prompt import PromptGraph, PromptNode
 from discomfort.runtime.engines.embedded.scheduler import Instances, Run
+from discomfort.runtime.engines.embedded.sources import NodeSources
 from discomfort.runtime.engines.embedded.validate import Validator
 
 
 class Supplier(NamedTuple):
-    """Who has the node classes of a run, and what to do about one that is lacking, for errors."""
+    """Who has the node classes of a run, and what to do about one that is lacking, for errors.
+
+    `checks_combos`: see `Validator`.
+    """
 
     name: str
     hint: str
+    checks_combos: bool = True
 
 
 EMBEDDED = Supplier(
@@ -38,18 +45,27 @@ class MissingClass(LookupError):
     """A node made by expansion has a class that the engine does not have."""
 
 
-class _Definitions(dict[str, Definition]):
+class Definitions(dict[str, Definition]):
     """The definitions of a run by name, each read when it is first asked for."""
 
-    def __init__(self, classes: Mapping[str, Any], supplier: Supplier) -> None:
+    def __init__(self, classes: Mapping[str, Any], supplier: Supplier, sources: NodeSources) -> None:
         super().__init__()
         self._classes = classes
         self._supplier = supplier
+        self._sources = sources
 
     def __missing__(self, name: str) -> Definition:
         if name not in self._classes:
             raise MissingClass(f"{self._supplier.name} has no class {name!r}; {self._supplier.hint}")
-        found = self[name] = read_definition(name, self._classes[name])
+        node_class = self._classes[name]
+        found = read_definition(name, node_class)
+        if name in OWN_CLASSES:
+            found = replace(found, trusted=True)
+        else:
+            known = self._sources.of_class(name, node_class, found.described)
+            reads = None if known.inputs is None else known
+            found = replace(found, identity=known.identity(), sources=reads, trusted=known.is_core)
+        self[name] = found
         return found
 
 
@@ -60,6 +76,7 @@ def run_prompt(
     cache: ResultCache,
     instances: Instances,
     bridge: Bridge,
+    sources: NodeSources,
 ) -> PromptResult:
     """Check and run one prompt; `instances` is left with the objects of its nodes, also of those that did not run.
 
@@ -69,17 +86,45 @@ def run_prompt(
         Interrupted: the run was cancelled.
     """
     _refuse_missing_classes(request, classes, supplier)
-    graph = PromptGraph(request.prompt, _Definitions(classes, supplier).__getitem__)
+    graph = PromptGraph(request.prompt, Definitions(classes, supplier, sources).__getitem__)
     with paused_collector():
         order, outputs = _read(request, graph)
-        _validate(request, graph, order, bridge)
-    run = Run(request, graph, cache, instances, bridge)
+        _validate(request, graph, order, bridge, supplier)
+    cache.begin_prompt()
+    run = Run(request, graph, cache, instances, bridge, sources)
     try:
         run.execute(order, outputs)
     finally:
         for node_id in instances.keys() - graph.raw.keys():
             del instances[node_id]
     return _result(request, run, outputs)
+
+
+def validate_prompts(
+    requests: Sequence[PromptRequest],
+    classes: Mapping[str, Any],
+    supplier: Supplier,
+    bridge: Bridge,
+    sources: NodeSources,
+) -> None:
+    """Check the prompts of a program before the first of them runs.
+
+    Raises:
+        PromptRejected: some did not pass the checks; lists the findings of all.
+    """
+    found: dict[Diagnostic, None] = {}
+    definition_of = Definitions(classes, supplier, sources).__getitem__
+    for request in requests:
+        try:
+            _refuse_missing_classes(request, classes, supplier)
+            graph = PromptGraph(request.prompt, definition_of)
+            with paused_collector():
+                order, _ = _read(request, graph)
+                _validate(request, graph, order, bridge, supplier)
+        except PromptRejected as error:
+            found.update(dict.fromkeys(error.diagnostics))
+    if found:
+        raise PromptRejected(tuple(found))
 
 
 def _refuse_missing_classes(request: PromptRequest, classes: Mapping[str, Any], supplier: Supplier) -> None:
@@ -120,9 +165,14 @@ def _read(request: PromptRequest, graph: PromptGraph) -> tuple[list[PromptNode],
         raise PromptRejected((finding(request, error.cycle[0], f"dependency_cycle: {error}"),)) from None
 
 
-def _validate(request: PromptRequest, graph: PromptGraph, order: list[PromptNode], bridge: Bridge) -> None:
+def _validate(
+    request: PromptRequest, graph: PromptGraph, order: list[PromptNode], bridge: Bridge, supplier: Supplier
+) -> None:
     validator = Validator(
-        request, graph, lambda answer: bridge.wait(answer) if isinstance(answer, CoroutineType) else answer
+        request,
+        graph,
+        lambda answer: bridge.wait(answer) if isinstance(answer, CoroutineType) else answer,
+        supplier.checks_combos,
     )
     for node in order:
         validator.check(node)
@@ -131,15 +181,18 @@ def _validate(request: PromptRequest, graph: PromptGraph, order: list[PromptNode
 
 
 def _result(request: PromptRequest, run: Run, outputs: list[str]) -> PromptResult:
+    delivered = run.finish_deliveries()
     for name, node_id in request.outputs.items():
-        if name not in run.delivered and name not in request.optional:
+        if name not in delivered.values and name not in request.optional:
             raise failure(
                 request, node_id, LookupError(f"nothing arrived for {name!r}: an ExecutionBlocker stopped it")
             )
     shown = {node_id: run.results[node_id].ui for node_id in run.graph.prompt if node_id in run.results}
+    values = {name: delivered.values[name] for name in request.outputs if name in delivered.values}
     return PromptResult(
-        outputs={name: Delivered(value=run.delivered[name]) for name in request.outputs if name in run.delivered},
+        outputs={name: Delivered(value=value) for name, value in values.items()},
         ui={node_id: ui for node_id, ui in shown.items() if ui},
         executed=tuple(run.executed),
         cached=tuple(run.cached),
+        passing=frozenset(delivered.passing),
     )

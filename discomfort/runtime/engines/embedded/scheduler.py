@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import CoroutineType
 from typing import Any, NoReturn
 
 from discomfort.compiler.collector import paused_collector
 from discomfort.compiler.graph import CycleError
+from discomfort.context.changes import watch_outputs
 from discomfort.runtime.engine import (
     NodeFailed,
     NodeFinished,
@@ -23,7 +25,7 @@ from discomfort.runtime.engine import (
     PromptRequest,
 )
 from discomfort.runtime.engines.embedded import invoke
-from discomfort.runtime.engines.embedded.blocker import ExecutionBlocked, ExecutionBlocker
+from discomfort.runtime.engines.embedded.blocker import ExecutionBlocked, ExecutionBlocker, own_blocker
 from discomfort.runtime.engines.embedded.bridge import Bridge, result_of
 from discomfort.runtime.engines.embedded.cache import NodeResult, ResultCache, change_token, result_key
 from discomfort.runtime.engines.embedded.collection import BriefPause
@@ -32,22 +34,31 @@ from discomfort.runtime.engines.embedded.invoke import Answer
 from discomfort.runtime.engines.embedded.node_protocol import parameters_of
 from discomfort.runtime.engines.embedded.places import failure
 from discomfort.runtime.engines.embedded.prompt import DynamicPrompt, PromptGraph, PromptNode, is_link
+from discomfort.runtime.engines.embedded.soundness import Deliveries, HiddenInputs, Reading, Soundness
+from discomfort.runtime.engines.embedded.sources import NodeSources
 from discomfort.runtime.engines.embedded.start_sequence import StartSequence
 
 Instances = dict[str, Any]
-"""Objects of node classes by node id: a node keeps its object from run to run while its class stays the same."""
+"""Objects of node classes by node id: a node keeps its object from run to run while its class stays the same, and what
+is in the files that it reads."""
 
 
 class Run:
     """One prompt on its way."""
 
     def __init__(
-        self, request: PromptRequest, graph: PromptGraph, cache: ResultCache, instances: Instances, bridge: Bridge
+        self,
+        request: PromptRequest,
+        graph: PromptGraph,
+        cache: ResultCache,
+        instances: Instances,
+        bridge: Bridge,
+        sources: NodeSources,
     ) -> None:
         self.request = request
         self.graph = graph
         self.results: dict[str, NodeResult] = {}
-        self.delivered: dict[str, Any] = {}
+        self.deliveries = Deliveries()
         self.executed: list[str] = []
         self.cached: list[str] = []
         self._instances = instances
@@ -63,26 +74,51 @@ class Run:
         self._expanded: dict[str, list[Answer]] = {}
         self._asked: dict[str, set[str]] = {}
         self._blocked: list[tuple[str, str]] = []
-        self._current = Current(self)
-        self._hidden: dict[str, Any] = {
-            "PROMPT": request.prompt,
-            "DYNPROMPT": DynamicPrompt(graph),
-            "EXTRA_PNGINFO": dict(request.extra_pnginfo) or None,
-        }
+        self._hidden = HiddenInputs(request, DynamicPrompt(graph))
+        self._reading = Reading(sources, instances, lambda: bridge.cancelled)
+        self._soundness = Soundness(graph, self.results, cache, self._keys)
 
     def check_interrupted(self) -> None:
         """Raise Interrupted when the run was cancelled."""
         if self._bridge.cancelled:
             raise Interrupted
 
+    @contextmanager
+    def ended_by_cancel(self, end: Callable[[], object]) -> Iterator[None]:
+        """Have `end` called when the run is cancelled during a `with` block; see `hooks.ended_by_cancel`."""
+        self._bridge.at_cancel.append(end)
+        try:
+            self.check_interrupted()
+            yield
+        finally:
+            self._bridge.at_cancel.remove(end)
+
     def report(self, node: str, value: float, maximum: float) -> None:
         """Tell how far a node is."""
         if self._bridge.listener is not None:
             self._bridge.emit(NodeProgress(self.graph.origin(node), value, maximum))
 
+    def load(self, digest: str) -> Any:
+        """Return the value with this content digest from the context of the run."""
+        value = self.request.context.get_value(digest)
+        self._cache.note_loaded(value)
+        return value
+
+    def finish_deliveries(self) -> Deliveries:
+        """Return what savers handed over, now that nothing runs any more."""
+        self.deliveries.finish(self._soundness.spoiled)
+        return self.deliveries
+
     def deliver(self, name: str, value: Any) -> None:
         """Take what a saver hands over."""
-        self.delivered[name] = value
+        running = current.get()
+        assert running is not None, "a saver runs"
+        self.deliveries.take(name, value, running.node, self._may_change_inputs)
+
+    def _may_change_inputs(self) -> bool:
+        """Return whether a node is still to run that may change its inputs in place."""
+        nodes, results = self.graph.nodes, self.results
+        return any(not nodes[node_id].definition.trusted for node_id in self._wanted if node_id not in results)
 
     def execute(self, order: Sequence[PromptNode], outputs: Iterable[str]) -> None:
         """Run what `outputs` need of `order` (producers first) and is not known.
@@ -91,18 +127,19 @@ class Run:
             NodeFailed: a node raised, or was blocked with a message; everything that finished is in the cache.
             Interrupted: the run was cancelled.
         """
-        current.set(self._current)
+        running = Current(self)  # not kept here: a run that leads to itself would outlive its prompt, with all values
+        current.set(running)
         with paused_collector():
             self._look_up(order)
             self._require(outputs)
             sequence = StartSequence(n.id for n in order if n.definition.output_node and n.id not in self.results)
         with BriefPause() as pause:
-            self._run_all(pause, sequence)
+            self._run_all(running, pause, sequence)
         if self._blocked:
             node_id, message = self._blocked[0]
             raise self._fail(node_id, ExecutionBlocked(f"Execution Blocked: {message}"))
 
-    def _run_all(self, pause: BriefPause, sequence: StartSequence) -> None:
+    def _run_all(self, running: Current, pause: BriefPause, sequence: StartSequence) -> None:
         bridge, ready, nodes = self._bridge, self._ready, self.graph.nodes
         while self._unfinished:
             if bridge.cancelled:
@@ -115,7 +152,7 @@ class Run:
                     if (follower := sequence.follower()) is not None:
                         ready.appendleft(follower)
                 pause.before(node.definition.name)
-                self._run(node)
+                self._run(node, running)
             elif self._in_flight:
                 self._take_finished()
             elif (held := sequence.give_way()) is not None:
@@ -128,6 +165,8 @@ class Run:
         keys, find = self._keys, self._cache.get
         for node in order:
             change = self._change(node) if node.definition.asks_is_changed else ""
+            if node.definition.sources is not None:
+                change = self._reading.before(node, change)
             key = keys[node.id] = result_key(node, keys, change)
             known = None if key is None else find(key)
             if known is not None:
@@ -188,10 +227,10 @@ class Run:
         if not missing:
             self._ready.append(node_id)
 
-    def _run(self, node: PromptNode) -> None:
+    def _run(self, node: PromptNode, running: Current) -> None:
         node_id = node.id
         key = self._keys[node_id]
-        running, definition = self._current, node.definition
+        definition = node.definition
         running.node = node_id
         try:
             if node_id in self._expanded:
@@ -202,13 +241,14 @@ class Run:
                 self._know(node, known)
                 self._release(node_id)
                 return
+            self._soundness.check(node)
             if definition.plain and (arguments := invoke.plain_arguments(node, self.results)) is not None:
                 if self._bridge.listener is not None:
                     self._started(node_id)
                 running.call = 0
                 returned = getattr(self._instance(node), definition.function)(**arguments)
                 if type(returned) is tuple and len(returned) == len(definition.output_types):
-                    self._finish(node, NodeResult([[value] for value in returned]))
+                    self._finish(node, NodeResult([[own_blocker(value)] for value in returned]))
                 else:
                     self._called(node, [returned])
                 return
@@ -219,7 +259,7 @@ class Run:
                 return
             if self._bridge.listener is not None:
                 self._started(node_id)
-            self._call(node, lists)
+            self._call(node, lists, running)
         except BaseException as error:  # noqa: BLE001 — whatever a node raises is its failure, `sys.exit()` included
             self._end(node_id, error)
 
@@ -267,7 +307,7 @@ class Run:
             instance = self._instances[node.id] = node_class()
         return instance
 
-    def _call(self, node: PromptNode, lists: Mapping[str, Sequence[Any]]) -> None:
+    def _call(self, node: PromptNode, lists: Mapping[str, Sequence[Any]], running: Current) -> None:
         definition = node.definition
         function = getattr(self._instance(node), definition.function)
         returned: list[Any] = []
@@ -277,7 +317,7 @@ class Run:
                 returned.append(invoke.blocked_values(definition, self._pass_on(node, blocker)))
                 continue
             self.check_interrupted()
-            self._current.call = index
+            running.call = index
             returned.append(function(**arguments))
         self._called(node, returned)
 
@@ -288,7 +328,8 @@ class Run:
         """Take what the calls of a node returned; asynchronous ones go on on the event loop."""
         if CoroutineType in map(type, returned):
             self._in_flight += 1
-            self._bridge.start(node.id, _gather(Current(self, node.id), returned))
+            parts = [answer for answer in returned if type(answer) is CoroutineType]
+            self._bridge.start(node.id, _gather(Current(self, node.id), returned), parts)
         else:
             self._answered(node, returned)
 
@@ -309,6 +350,8 @@ class Run:
             self._answered(self.graph.nodes[node_id], result_of(task))
         except BaseException as error:  # noqa: BLE001 — as above
             self._end(node_id, error)
+        finally:
+            del task  # it holds its error, whose traceback holds this frame
 
     def _answered(self, node: PromptNode, returned: Sequence[Any]) -> None:
         answers = [invoke.read_answer(node.definition, value) for value in returned]
@@ -342,6 +385,7 @@ class Run:
 
     def _close_expansion(self, node: PromptNode) -> None:
         answers = self._expanded.pop(node.id)
+        self._soundness.check_expansion(node, answers)
         shown = [answer.ui for answer in answers if answer.ui]
         for answer in answers:
             results = (self.results.get(child) for child in answer.graph or ())
@@ -353,7 +397,12 @@ class Run:
         node_id = node.id
         key = self._keys[node_id]
         self.results[node_id] = result
-        if key is not None and node.definition.keeps_results and not self._blocked:
+        self._soundness.finished.append(node_id)
+        result.watch = watch_outputs(result.outputs)
+        if node.definition.sources is not None and not self._reading.is_as_before(node):
+            self._soundness.spoiled.add(node_id)
+        sound = node_id not in self._soundness.spoiled
+        if key is not None and sound and node.definition.keeps_results and not self._blocked:
             self._cache.put(key, result)
         if node_id in self.graph.prompt:
             self.executed.append(node_id)

@@ -1,18 +1,19 @@
 """What ComfyUI checks before it runs a prompt: every finding of every node at once, in ComfyUI's own words for them.
 
-Literals are converted to the declared type on the way (`"5"` to 5 for an INT), as ComfyUI does (0.33.0, observed).
+Literals are converted to the declared type on the way (`"5"` to 5 for an INT), as ComfyUI does (0.33.0, observed); by
+INT, FLOAT, STRING and BOOLEAN in turn where the type is of a class that equals all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from discomfort.compiler.catalog import Catalog, InputSpec
 from discomfort.compiler.diagnostics import Diagnostic, did_you_mean
 from discomfort.compiler.graph import Literal
 from discomfort.compiler.types import Signatures, accepts, wanted_type
-from discomfort.runtime.engine import PromptRequest
+from discomfort.runtime.engine import LOADER_CLASS, PENDING, PromptRequest
 from discomfort.runtime.engines.embedded import invoke
 from discomfort.runtime.engines.embedded.node_protocol import Definition, Parameters
 from discomfort.runtime.engines.embedded.places import finding
@@ -27,9 +28,22 @@ class Validator:
     """Checks the nodes of one prompt; `diagnostics` grows with each call of `check`."""
 
     def __init__(
-        self, request: PromptRequest, graph: PromptGraph, settled: Callable[[Any | Awaitable[Any]], Any]
+        self,
+        request: PromptRequest,
+        graph: PromptGraph,
+        settled: Callable[[Any | Awaitable[Any]], Any],
+        checks_combos: bool = True,
     ) -> None:
+        """Prepare to check a prompt.
+
+        Args:
+            request: what is to run.
+            graph: its nodes.
+            settled: waits for what VALIDATE_INPUTS answers.
+            checks_combos: whether a literal whose input has a type equal to COMBO must be among its options.
+        """
         self.diagnostics: list[Diagnostic] = []
+        self._checks_combos = checks_combos
         self._request = request
         self._graph = graph
         self._settled = settled
@@ -53,7 +67,8 @@ class Validator:
                 self._note(node, name, "required_input_missing", "needs a value or a link, and has neither")
         for name, producer, slot in linked.values():
             self._check_link(node, name, None, producer, slot, typed)
-        if definition.validates is not None and len(self.diagnostics) == before:
+        decided = node.id not in self._request.undecided
+        if definition.validates is not None and decided and len(self.diagnostics) == before:
             self._ask(node, definition, definition.validates)
 
     def _specs(self, node: PromptNode) -> Mapping[str, InputSpec]:
@@ -70,18 +85,19 @@ class Validator:
         if type(value) is list and name not in _unwrapped(node):
             self._note(node, name, "bad_linked_input", f"a link is [node id, output number], found {value!r}")
             return
-        converter = CONVERTERS.get(spec.type)
-        if converter is not None:
-            try:
-                value = node.constants[name] = converter(value)
-            except (TypeError, ValueError, OverflowError) as error:
-                self._note(node, name, "invalid_input_type", f"{value!r} cannot be converted to {spec.type} ({error})")
-                return
+        for kind in _compared(spec) if spec.equals else (spec.type,):
+            converter = CONVERTERS.get(kind)
+            if converter is not None:
+                try:
+                    value = node.constants[name] = converter(value)
+                except (TypeError, ValueError, OverflowError) as error:
+                    self._note(node, name, "invalid_input_type", f"{value!r} cannot be converted to {kind} ({error})")
+                    return
         if takes.everything or name in takes.names:
             return
         if "min" in spec.options or "max" in spec.options:
             self._check_limits(node, spec, value)
-        elif spec.choices is not None:
+        if spec.choices is not None or (self._checks_combos and "COMBO" in spec.equals):
             self._check_options(node, spec, value)
 
     def _check_limits(self, node: PromptNode, spec: InputSpec, value: Any) -> None:
@@ -96,7 +112,7 @@ class Validator:
             self._note(node, name, "invalid_input_type", f"{value!r} is no number, and the input has limits")
 
     def _check_options(self, node: PromptNode, spec: InputSpec, value: Any) -> None:
-        options = spec.choices or ()
+        options = (spec.options.get("options") if spec.choices is None else spec.choices) or ()
         chosen = value if isinstance(value, list) else [value]
         for one in chosen:
             if one not in options:
@@ -121,13 +137,13 @@ class Validator:
             self._note(node, name, "bad_linked_input", words)
         elif spec is None or typed or kinds[slot] == spec.type:
             return
-        elif not accepts(kinds[slot], wanted_type(spec)):
+        elif not accepts(kind := _pending_type(source) or kinds[slot], wanted_type(spec)):
             self._note(
                 node,
                 name,
                 "return_type_mismatch",
                 f"expects {wanted_type(spec)}, and output {slot} of node {producer!r} ({source.definition.name}) is "
-                f"{kinds[slot]}",
+                f"{kind}",
             )
 
     def _ask(self, node: PromptNode, definition: Definition, takes: Parameters) -> None:
@@ -149,6 +165,18 @@ class Validator:
         if answer is not True and arguments:
             words = answer if isinstance(answer, str) else f"VALIDATE_INPUTS of {definition.name} refused the inputs"
             self._note(node, None, "custom_validation_failed", words)
+
+
+def _pending_type(node: PromptNode) -> str | None:
+    """Return the type that a value will have which is not there yet; None for a node that is no loader of such."""
+    if node.raw["class_type"] == LOADER_CLASS and node.constants.get("digest") == PENDING:
+        return str(node.constants.get("value_type"))
+    return None
+
+
+def _compared(spec: InputSpec) -> Iterator[str]:
+    """Return the types that an input's type equals, in the order in which ComfyUI converts a literal by them."""
+    return (kind for kind in CONVERTERS if kind == spec.type or kind in spec.equals)
 
 
 def _unwrapped(node: PromptNode) -> set[str]:

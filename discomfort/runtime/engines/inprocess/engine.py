@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from discomfort.comfy_folders import ComfyFolders
 from discomfort.compiler.catalog import OWN_CLASSES, Catalog
-from discomfort.compiler.graph import Literal, Node
+from discomfort.compiler.checked_catalog import LiveCatalog
+from discomfort.node_origin import python_module
 from discomfort.runtime.engine import Listener, PromptRequest, PromptResult
 from discomfort.runtime.engines.embedded import natives
-from discomfort.runtime.engines.embedded.describe import describe_class
+from discomfort.runtime.engines.embedded.describe import declared_effect, describe_class
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.hooks import current
 from discomfort.runtime.engines.embedded.prompt_run import Supplier
-from discomfort.runtime.engines.inprocess.checkout import load_checkout
+from discomfort.runtime.engines.embedded.sources import NodeSources
+from discomfort.runtime.engines.inprocess.checkout import Checkout, load_checkout
 from discomfort.runtime.engines.inprocess.faces import Calls, Face, make_face
 
 _ticket: ContextVar[object] = ContextVar("discomfort_inprocess_run", default=None)
@@ -31,15 +35,21 @@ class InProcessEngine(EmbeddedEngine):
 
     name = "inprocess"
 
-    def __init__(self, path: str | os.PathLike[str], arguments: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        arguments: Sequence[str] | None = None,
+        max_cache_gb: float | None = None,
+    ) -> None:
         """Name the checkout; it is imported when the engine starts.
 
         Args:
             path: the folder with ComfyUI's `main.py`.
             arguments: ComfyUI's command line (`--lowvram`, `--base-directory`…); None means none, and `--cpu` where
                 torch sees no accelerator.
+            max_cache_gb: as for `EmbeddedEngine`.
         """
-        super().__init__()
+        super().__init__(max_cache_gb=max_cache_gb)
         self._path = Path(path)
         self._supplier = Supplier(
             f"the ComfyUI at {path}", "install the custom node that brings it there; the log says which failed to load"
@@ -72,18 +82,6 @@ class InProcessEngine(EmbeddedEngine):
         if calls is not None:
             calls.management.unload_all_models()
 
-    def stamp(self, node: Node, input_name: str) -> str | None:
-        """Return a word for the content of the file that an input names in ComfyUI's folders: its time and size."""
-        value = node.inputs.get(input_name)
-        if self._calls is None or not isinstance(value, Literal) or not isinstance(value.value, str):
-            return None
-        try:
-            path = Path(self._calls.checkout.folder_paths.get_annotated_filepath(value.value))
-            status = path.stat()
-        except (OSError, ValueError):
-            return None
-        return f"{path}:{status.st_mtime_ns}:{status.st_size}"
-
     def surroundings(self) -> AbstractContextManager[Any]:
         """Return what nodes run in: inference mode, and ComfyUI's progress told to the run's listener."""
         calls, listener = self._calls, self._listener
@@ -91,13 +89,21 @@ class InProcessEngine(EmbeddedEngine):
 
     def _load(self) -> None:
         calls = Calls(load_checkout(self._path, self._arguments))
-        own = natives.native_classes(self._read_catalog, lambda: self._classes or {})
+        own = natives.native_classes(self._read_catalog, self._known_classes)
         self._classes = _Classes(calls, {**self._registered, **own})
+        self._sources = NodeSources(ComfyFolders(calls.checkout.folder_paths), partial(_origin, self._registered))
         self._calls, self._listener = calls, _Listener(calls)
+        self._supplier = self._supplier._replace(checks_combos=_checks_combos(calls.checkout))
 
     def _read_catalog(self) -> Catalog:
         assert isinstance(self._classes, _Classes)
-        return Catalog(_ObjectInfo(self._classes))
+        return LiveCatalog(_ObjectInfo(self._classes), str(self._path))
+
+
+def _checks_combos(checkout: Checkout) -> bool:
+    """Return whether a checkout compares literals with the options of an input whose type equals COMBO (0.3.64: no)."""
+    code = getattr(checkout.module("execution").validate_inputs, "__code__", None)
+    return code is None or "Combo" in code.co_names
 
 
 @contextmanager
@@ -131,6 +137,10 @@ class _Classes(Mapping[str, Any]):
             face = self._faces[name] = make_face(name, node_class, self._calls, self._io)
         return face
 
+    def python_module(self, name: str) -> str:
+        """Return where a class comes from."""
+        return "custom_nodes" if name in self._own else python_module(self.checkout.classes[name])
+
     def __contains__(self, name: object) -> bool:
         return name in self._own or name in self.checkout.classes
 
@@ -153,12 +163,12 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
         node_class: Any = self._classes.checkout.classes.get(name)
         if hasattr(node_class, "GET_NODE_INFO_V1"):
             info: dict[str, Any] = node_class.GET_NODE_INFO_V1()
-            return info
+            return {**info, "python_module": python_module(node_class), **declared_effect(node_class)}
         described = describe_class(name, self._classes[name])
         return {
             **described,
             "display_name": self._classes.checkout.display_name(name),
-            "python_module": getattr(node_class, "RELATIVE_PYTHON_MODULE", "nodes"),
+            "python_module": self._classes.python_module(name),
         }
 
     def __contains__(self, name: object) -> bool:
@@ -204,3 +214,8 @@ def _tell(node: str | None, value: float, maximum: float) -> None:
     running = current.get()
     if running is not None:
         running.run.report(running.node if node is None else node, value, maximum)
+
+
+def _origin(registered: Container[str], name: str, node_class: Any) -> str:
+    """Return where a class comes from; no method, which would keep the engine in a cycle."""
+    return "custom_nodes" if name in registered else python_module(getattr(node_class, "node_class", None))

@@ -28,6 +28,7 @@ _COPIED = (
     "DEPRECATED",
     "EXPERIMENTAL",
     "DESCRIPTION",
+    "DISCOMFORT_EFFECT",
 )
 
 

@@ -32,7 +32,7 @@ def image_batch(image1: Tensor, image2: Tensor) -> tuple[Tensor]:
 
 @node("BatchImagesNode")
 def batch_images(images: dict[str, Tensor]) -> tuple[Tensor]:
-    """Join any number of batches; all are made as large as the first and get as many channels as the richest."""
+    """Join any number of batches, all made as large as the first; those with too few channels get alpha."""
     parts = in_order(images)
     height, width = parts[0].shape[1:3]
     channels = max(image.shape[-1] for image in parts)
@@ -40,7 +40,7 @@ def batch_images(images: dict[str, Tensor]) -> tuple[Tensor]:
     for image in parts:
         if image.shape[1:3] != (height, width):
             image = resample_image(image, width, height, "bilinear", "center")
-        joined.append(torch.nn.functional.pad(image, (0, channels - image.shape[-1]), value=1.0))
+        joined.append(torch.nn.functional.pad(image, (0, int(image.shape[-1] < channels)), value=1.0))
     return (torch.cat(joined),)
 
 
@@ -48,8 +48,15 @@ def batch_images(images: dict[str, Tensor]) -> tuple[Tensor]:
 def batch_masks(masks: dict[str, Tensor]) -> tuple[Tensor]:
     """Join any number of batches of masks; all are made as large as the first."""
     parts = in_order(masks)
-    height, width = parts[0].shape[1:3]
-    return (torch.cat([resample_mask(mask, width, height, "bilinear", "center") for mask in parts]),)
+    first = parts[0]
+    joined = []
+    for mask in parts:
+        if mask.shape[1:] != first.shape[1:]:
+            if mask.ndim != 3 or first.ndim != 3:
+                raise ValueError("BatchMasksNode changes the size of masks [batch, height, width] only")
+            mask = resample_mask(mask, first.shape[2], first.shape[1], "bilinear", "center")
+        joined.append(mask)
+    return (torch.cat(joined),)
 
 
 @node("RepeatImageBatch")

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from discomfort.runtime.engines.embedded.pack.protocol import node
 from discomfort.runtime.engines.embedded.pack.resampling import resample, resample_image
+from discomfort.runtime.engines.embedded.pack.sizes import require_tensor
 
 
 def _soft_light(lower: Tensor, upper: Tensor) -> Tensor:
@@ -49,6 +50,7 @@ def repeat_to_batch(values: Tensor, batch: int) -> Tensor:
     """Repeat or cut [batch, ...] to `batch`."""
     count = values.shape[0]
     if count < batch:
+        require_tensor((batch + count, *values.shape[1:]), values.element_size(), "repeating")
         values = values.repeat(-(-batch // count), *[1] * (values.ndim - 1))
     return values[:batch]
 
@@ -72,18 +74,18 @@ def paste(
         source = functional.interpolate(source, size=(height, width), mode="bilinear")
     source = repeat_to_batch(source, destination.shape[0])
     rows, columns = source.shape[-2:]
-    left = max(-columns * unit, min(x, width * unit)) // unit
-    top = max(-rows * unit, min(y, height * unit)) // unit
+    x, y = max(-columns * unit, min(x, width * unit)), max(-rows * unit, min(y, height * unit))
+    left, top = x // unit, y // unit
     if mask is None:
         weight = torch.ones_like(source[:, :1])
     else:
         weight = functional.interpolate(mask.reshape(-1, 1, *mask.shape[-2:]), size=(rows, columns), mode="bilinear")
         weight = repeat_to_batch(weight, source.shape[0])
-    rows, columns = min(rows, height - top), min(columns, width - left)
+    seen = (slice(None), slice(None), slice(height - top + min(0, y)), slice(width - left + min(0, x)))
+    source, weight = source[seen], weight[seen]
     result = destination.clone()
     below = result[..., top : top + rows, left : left + columns]
-    weight = weight[..., :rows, :columns]
-    result[..., top : top + rows, left : left + columns] = source[..., :rows, :columns] * weight + below * (1 - weight)
+    result[..., top : top + rows, left : left + columns] = source * weight + below * (1 - weight)
     return result
 
 
@@ -100,8 +102,9 @@ def image_composite_masked(
 @node("JoinImageWithAlpha")
 def join_image_with_alpha(image: Tensor, alpha: Tensor) -> tuple[Tensor]:
     """Add 1 - `alpha` (made as large as the image) as fourth channel."""
-    batch = max(image.shape[0], alpha.shape[0])
-    opacity = 1.0 - resample(alpha.unsqueeze(1), image.shape[2], image.shape[1], "bilinear").movedim(1, -1)
+    batch = max(image.shape[0], alpha.shape[0])  # of a mask without batch its height, as in ComfyUI
+    opacity = 1.0 - resample(alpha.reshape(-1, 1, *alpha.shape[-2:]), image.shape[2], image.shape[1], "bilinear")
+    opacity = opacity.movedim(1, -1).to(image.dtype)
     return (torch.cat([repeat_to_batch(image[..., :3], batch), repeat_to_batch(opacity, batch)], dim=-1),)
 
 

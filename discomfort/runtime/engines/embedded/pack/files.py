@@ -9,26 +9,34 @@ import re
 import string
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
+from torch._tensor_str import printoptions
 
 from discomfort.runtime.engines.embedded.folders import current_folders
 from discomfort.runtime.engines.embedded.pack import safetensors_file
 from discomfort.runtime.engines.embedded.pack.masks import as_batch
+from discomfort.runtime.engines.embedded.pack.pictures import read_image
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 Metadata = Mapping[str, Any] | None
 UiFile = dict[str, str]
 
-OPAQUE_MASK = (64, 64)
-"""The size of the mask, all 0, of an image that cannot hold transparency."""
+SHOWN_EDGE = 6
+"""Values that the text of a large tensor shows at either end of each dimension, as in ComfyUI."""
+
+LONGEST_NAME = 4096
+"""Characters of the longest path below a folder."""
+PICTURE_CHANNELS = (2, 3, 4)
+"""How many channels of an IMAGE make a picture, as in ComfyUI: one alone does not."""
+
 OLD_LATENT_SCALE = 1.0 / 0.18215
 """What latents saved without a format version are multiplied by: Stable Diffusion 1's scale factor."""
 
@@ -50,6 +58,8 @@ def annotated_path(name: str) -> Path:
     Raises:
         ValueError: the name leads out of its folder.
     """
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"{name[:40]!r}… has {len(name)} characters; names of files have at most {LONGEST_NAME}")
     folders = current_folders()
     match = re.fullmatch(r"(.*?)\s*\[(input|output|temp)\]", name)
     folder: Path = getattr(folders, match[2]) if match else folders.input
@@ -71,38 +81,6 @@ def _stamp(name: str) -> str:
         return ""
     status = path.stat()
     return f"{status.st_mtime_ns}:{status.st_size}"
-
-
-def _has_mask(picture: Image.Image) -> bool:
-    return picture.mode in ("LA", "PA", "RGBA", "RGBa", "La", "P") or "transparency" in picture.info
-
-
-def _frame_tensors(frame: Image.Image, opaque: bool) -> tuple[Tensor, Tensor]:
-    if frame.mode.startswith("I"):
-        levels = np.asarray(frame).astype(np.float32) / 65535.0
-        image = torch.from_numpy(levels).unsqueeze(-1).expand(*levels.shape, 3)
-    else:
-        image = torch.from_numpy(np.asarray(frame.convert("RGB")).astype(np.float32) / 255.0)
-    if opaque:
-        return image, torch.zeros(OPAQUE_MASK)
-    alpha = np.asarray(frame.convert("RGBA").getchannel("A")).astype(np.float32) / 255.0
-    return image, 1.0 - torch.from_numpy(alpha)
-
-
-def read_image(path: Path) -> tuple[Tensor, Tensor]:
-    """Read a file's frames: images [frame, height, width, 3] and masks (1 - alpha) [frame, height, width].
-
-    Frames of another size than the first are left out. A file that cannot hold transparency has masks of 64×64 zeros.
-    """
-    images, masks = list[Tensor](), list[Tensor]()
-    with Image.open(path) as picture:
-        opaque = not _has_mask(picture)
-        for frame in ImageSequence.Iterator(picture):
-            image, mask = _frame_tensors(ImageOps.exif_transpose(frame), opaque)
-            if not images or image.shape == images[0].shape:
-                images.append(image)
-                masks.append(mask)
-    return torch.stack(images), torch.stack(masks)
 
 
 @node(
@@ -152,8 +130,7 @@ class Destination:
 
     def file(self, number: int, pattern: str) -> tuple[Path, UiFile]:
         """Return the path of the `number`-th new file and its `ui` entry; `pattern` holds {name} and {counter:05}."""
-        name = self.name.replace("%batch_num%", str(number))
-        filename = pattern.format(name=name, counter=self.counter + number)
+        filename = pattern.format(name=self.name, counter=self.counter + number)
         return self.folder / filename, {"filename": filename, "subfolder": self.subfolder, "type": self.kind}
 
 
@@ -170,7 +147,9 @@ def _filled_in(prefix: str, width: int, height: int) -> str:
         "minute": f"{now.tm_min:02}",
         "second": f"{now.tm_sec:02}",
     }
-    return re.sub(r"%(\w+)%", lambda match: values.get(match[1], match[0]), prefix)
+    for name, value in values.items():
+        prefix = prefix.replace(f"%{name}%", value)
+    return prefix
 
 
 def _number_of(filename: str, name: str) -> int:
@@ -194,9 +173,8 @@ def destination(prefix: str, kind: str, width: int = 0, height: int = 0) -> Dest
         ValueError: the prefix leads out of the folder.
     """
     root: Path = getattr(current_folders(), kind)
-    relative = Path(_filled_in(prefix, width, height))
-    name = relative.name
-    folder = (root / relative.parent).resolve()
+    inside, name = os.path.split(os.path.normpath(_filled_in(prefix, width, height)))  # "" is the name "."
+    folder = (root / inside).resolve()
     if not folder.is_relative_to(root.resolve()):
         raise ValueError(f"filename_prefix {prefix!r} leads out of {root}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -215,10 +193,26 @@ def _png_text(prompt: Metadata, extra_pnginfo: Metadata) -> PngInfo:
     return text
 
 
+def check_picture(image: Tensor) -> None:
+    """Raise where [..., channel] cannot become pictures, in ComfyUI or here.
+
+    Raises:
+        ValueError: there are other than 2, 3 or 4 channels.
+        TypeError: the values are bfloat16, which numpy does not have.
+    """
+    if image.shape[-1] not in PICTURE_CHANNELS:
+        raise ValueError(f"pictures have 2, 3 or 4 channels (grey and alpha, RGB, RGBA), not {image.shape[-1]}")
+    if image.dtype == torch.bfloat16:
+        raise TypeError("values in bfloat16 cannot become pictures")
+
+
 def to_picture(image: Tensor) -> Image.Image:
-    """Turn [height, width, channel] in 0 to 1 into a picture of 8 bits a channel; values are cut, not rounded."""
-    pixels = np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8)
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    """Turn [height, width, channel] in 0 to 1 into a picture of 8 bits a channel; values are cut, not rounded.
+
+    Raises as `check_picture` does.
+    """
+    check_picture(image)
+    return Image.fromarray(np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8))
 
 
 def save_images(
@@ -229,7 +223,8 @@ def save_images(
     text = _png_text(prompt, extra_pnginfo)
     entries = []
     for number, image in enumerate(images):
-        path, entry = target.file(number, "{name}_{counter:05}_.png")
+        numbered = replace(target, name=target.name.replace("%batch_num%", str(number)))
+        path, entry = numbered.file(number, "{name}_{counter:05}_.png")
         to_picture(image).save(path, pnginfo=text, compress_level=level)
         entries.append(entry)
     return entries
@@ -320,7 +315,7 @@ def save_text(
     text: str, filename_prefix: str, format: str, prompt: Metadata = None, extra_pnginfo: Metadata = None
 ) -> dict[str, Any]:
     """Write a text to the output folder; JSON is indented where it can be read."""
-    target = destination(filename_prefix, "output")
+    target = destination(filename_prefix, "output", width=1, height=1)
     path, entry = target.file(0, "{name}_{counter:05}." + format)
     content = text
     if format == "json":
@@ -340,7 +335,8 @@ def _as_text(value: Any) -> str:
     try:
         return json.dumps(value, indent=4, ensure_ascii=False)
     except TypeError:
-        return str(value)
+        with printoptions(edgeitems=SHOWN_EDGE):
+            return str(value)
 
 
 @node("PreviewAny")

@@ -13,12 +13,12 @@ from torch.nn import functional
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 
-def gaussian_kernel(radius: int, sigma: float) -> Tensor:
+def gaussian_kernel(radius: int, sigma: float, dtype: torch.dtype) -> Tensor:
     """Return a normalised [2·radius+1, 2·radius+1] Gaussian; positions run from -1 to 1, so that sigma counts radii."""
     axis = torch.linspace(-1, 1, 2 * radius + 1)
     distance = torch.sqrt(axis.unsqueeze(0) ** 2 + axis.unsqueeze(1) ** 2)
     kernel = torch.exp(-(distance**2) / (2 * sigma**2))
-    return kernel / kernel.sum()
+    return (kernel / kernel.sum()).to(dtype)
 
 
 def convolve(image: Tensor, kernel: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ def image_blur(image: Tensor, blur_radius: int, sigma: float) -> tuple[Tensor]:
     """Blur with a Gaussian."""
     if blur_radius == 0:
         return (image,)
-    return (convolve(image, gaussian_kernel(blur_radius, sigma)),)
+    return (convolve(image, gaussian_kernel(blur_radius, sigma, image.dtype)),)
 
 
 @node("ImageSharpen")
@@ -42,7 +42,7 @@ def image_sharpen(image: Tensor, sharpen_radius: int, sigma: float, alpha: float
     """Take `alpha` times ten Gaussians away from each pixel and give it the same weight back."""
     if sharpen_radius == 0:
         return (image,)
-    kernel = gaussian_kernel(sharpen_radius, sigma) * -(alpha * 10)
+    kernel = gaussian_kernel(sharpen_radius, sigma, image.dtype) * -(alpha * 10)
     kernel[sharpen_radius, sharpen_radius] = kernel[sharpen_radius, sharpen_radius] - kernel.sum() + 1
     return (convolve(image, kernel).clamp(0, 1),)
 
@@ -85,14 +85,14 @@ def image_quantize(image: Tensor, colors: int, dither: str) -> tuple[Tensor]:
             method = Image.Dither.FLOYDSTEINBERG if dither == "floyd-steinberg" else Image.Dither.NONE
             indexed = picture.quantize(colors=colors, palette=palette, dither=method)
         quantized.append(torch.from_numpy(np.asarray(indexed.convert("RGB")).astype(np.float32)) / 255)
-    return (torch.stack(quantized),)
+    return (torch.stack(quantized).to(image.dtype),)
 
 
 @node("ImageAddNoise")
 def image_add_noise(image: Tensor, seed: int, strength: float) -> tuple[Tensor]:
     """Add normal noise times `strength`; the generator is torch's on the CPU."""
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    noise = torch.randn(image.shape, generator=generator)
+    noise = torch.randn(image.shape, generator=generator).to(image)
     return ((image + strength * noise).clamp(0, 1),)
 
 
@@ -111,7 +111,7 @@ def _erode(channels: Tensor, size: int) -> Tensor:
 @node("Morphology")
 def morphology(image: Tensor, operation: str, kernel_size: int) -> tuple[Tensor]:
     """Apply a morphological operation with a square of `kernel_size` pixels."""
-    channels = image.movedim(-1, 1)
+    channels = image.movedim(-1, 1).to(torch.promote_types(image.dtype, torch.float32))
     if operation == "erode":
         result = _erode(channels, kernel_size)
     elif operation == "dilate":

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from discomfort.runtime.engines.embedded.pack.files import preview
+from discomfort.runtime.engines.embedded.pack.files import check_picture, preview
 from discomfort.runtime.engines.embedded.pack.protocol import node
 from discomfort.runtime.engines.embedded.pack.resampling import resample_image
 
@@ -65,26 +65,40 @@ def image_pad_for_outpaint(
     return padded, mask.unsqueeze(0)
 
 
+def flipped(values: Tensor, flip_method: str, rows: int, columns: int) -> Tensor:
+    """Mirror a tensor along the dimension of its rows ("x-axis…") or columns ("y-axis…")."""
+    if flip_method.startswith("x"):
+        return values.flip(rows)
+    return values.flip(columns) if flip_method.startswith("y") else values
+
+
 @node("ImageFlip")
 def image_flip(image: Tensor, flip_method: str) -> tuple[Tensor]:
     """Mirror an image; "x-axis" turns it upside down."""
-    return (image.flip(1 if flip_method.startswith("x") else 2),)
+    return (flipped(image, flip_method, 1, 2),)
 
 
 @node("ImageRotate")
 def image_rotate(image: Tensor, rotation: str) -> tuple[Tensor]:
     """Turn an image clockwise in steps of 90 degrees."""
-    return (torch.rot90(image, k=QUARTER_TURNS[rotation], dims=(2, 1)),)
+    return (torch.rot90(image, k=QUARTER_TURNS.get(rotation, 0), dims=(2, 1)),)
 
 
 def in_eight_bits(image: Tensor) -> Tensor:
-    """Cut values down to the steps that 8 bits a channel can hold."""
-    return (image.clamp(0, 1) * 255).floor() / 255
+    """Cut values down to the steps that 8 bits a channel can hold, as on the way through pictures; gives float32."""
+    check_picture(image)
+    return (image * 255).clamp(0, 255).floor().float() / 255
+
+
+def _check_box(width: int, height: int) -> None:
+    if width < 0 or height < 0:
+        raise ValueError(f"a box of {width} by {height} pixels cannot be cut out")
 
 
 @node("CenterCropImages")
 def center_crop_images(images: Tensor, width: int, height: int) -> tuple[Tensor]:
     """Cut the middle out of an image, at most its own size; values pass through 8 bits."""
+    _check_box(width, height)
     left, top = max(0, (images.shape[2] - width) // 2), max(0, (images.shape[1] - height) // 2)
     return (in_eight_bits(images[:, top : top + height, left : left + width]),)
 
@@ -92,6 +106,7 @@ def center_crop_images(images: Tensor, width: int, height: int) -> tuple[Tensor]
 @node("RandomCropImages")
 def random_crop_images(images: Tensor, width: int, height: int, seed: int) -> tuple[Tensor]:
     """Cut a box from a random place; the generator is seeded with `seed` modulo 2³²-1. Values pass through 8 bits."""
+    _check_box(width, height)
     generator = np.random.RandomState(seed % (2**32 - 1))
     left = generator.randint(0, max(0, images.shape[2] - width) + 1)
     top = generator.randint(0, max(0, images.shape[1] - height) + 1)
@@ -139,6 +154,8 @@ def image_stitch(
             width = int(height * (image2.shape[2] / image2.shape[1]))
         else:
             height = int(width / (image2.shape[2] / image2.shape[1]))
+        if image2.shape[-1] == 1:
+            raise ValueError("ImageStitch cannot match the size of images with one channel")
         image2 = resample_image(image2, width, height, "lanczos")
     else:
         size = max(image1.shape[across], image2.shape[across])
@@ -151,6 +168,10 @@ def image_stitch(
     if spacing_width > 0:
         shape = list(parts[0].shape)
         shape[3 - across] = spacing_width + spacing_width % 2
-        color = torch.tensor([*SPACING_COLORS[spacing_color], 1.0])[:channels]
+        color = torch.zeros(max(channels, 3))
+        color[:3] = torch.tensor(SPACING_COLORS[spacing_color])
+        if channels == 4:
+            color[3] = 1.0
+        color = color[:channels]
         parts.insert(1, color.expand(shape))
     return (torch.cat(parts, dim=3 - across),)

@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from discomfort.runtime.engines.embedded.pack.files import check_picture
 from discomfort.runtime.engines.embedded.pack.protocol import node
 from discomfort.runtime.engines.embedded.pack.resampling import (
+    lanczos,
     missing_size,
     resample,
     resample_image,
@@ -185,7 +187,8 @@ def _cover(input: Tensor, width: int, height: int, method: str) -> Tensor:
 
 
 def _resize_with_pillow(image: Tensor, width: int, height: int) -> Tensor:
-    return resample_image(image, width, height, "lanczos")
+    check_picture(image)
+    return lanczos(image.movedim(-1, 1), width, height).movedim(1, -1)
 
 
 @node("ResizeImagesByShorterEdge")

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from discomfort.runtime.engines.embedded.pack.batches import batch_range, singles
+from discomfort.runtime.engines.embedded.pack.batches import batch_range
 from discomfort.runtime.engines.embedded.pack.compositing import paste, repeat_to_batch
-from discomfort.runtime.engines.embedded.pack.geometry import QUARTER_TURNS
+from discomfort.runtime.engines.embedded.pack.geometry import QUARTER_TURNS, flipped
 from discomfort.runtime.engines.embedded.pack.protocol import in_order, node
 from discomfort.runtime.engines.embedded.pack.resampling import missing_size, resample
 
@@ -63,7 +63,7 @@ def _feather(rows: int, columns: int, size: int, sides: tuple[bool, bool, bool, 
     left, right, top, bottom = sides
     ramp_x, ramp_y = torch.ones(columns), torch.ones(rows)
     for ramp, near, far in ((ramp_x, left, right), (ramp_y, top, bottom)):
-        for step in range(size):
+        for step in range(min(size, 2 * len(ramp))):  # further steps are beyond both ends
             if near:
                 ramp[step : step + 1] *= (step + 1) / size
             if far:
@@ -78,13 +78,13 @@ def latent_composite(
     """Lay one latent over another; `x`, `y` and `feather` (towards inner sides) are pixels."""
     x, y, feather = x // UNIT, y // UNIT, feather // UNIT
     result, above = samples_to["samples"].clone(), samples_from["samples"]
-    height, width = result.shape[-2:]
-    above = above[..., : max(0, height - y), : max(0, width - x)]
-    rows, columns = above.shape[-2:]
+    height, width = result.shape[2:4]  # of video these are time and height, as in ComfyUI
+    above = above[:, :, : height - y, : width - x]
+    rows, columns = above.shape[2:4]
     sides = (x != 0, x + columns < width, y != 0, y + rows < height)
-    weight = _feather(rows, columns, feather, sides)
-    below = result[..., y : y + rows, x : x + columns]
-    result[..., y : y + rows, x : x + columns] = above * weight + below * (1 - weight)
+    weight = _feather(rows, columns, feather, sides).reshape(rows, columns, *[1] * (above.ndim - 4))
+    below = result[:, :, y : y + rows, x : x + columns]
+    result[:, :, y : y + rows, x : x + columns] = above * weight + below * (1 - weight)
     return ({**samples_to, "samples": result},)
 
 
@@ -101,8 +101,10 @@ def latent_composite_masked(
 def latent_blend(samples1: Latent, samples2: Latent, blend_factor: float) -> tuple[Latent]:
     """Mix two latents: `blend_factor` of the first, the rest of the second (made as large)."""
     first, second = samples1["samples"], samples2["samples"]
-    if first.shape[1:] != second.shape[1:]:
-        second = resample(second, first.shape[-1], first.shape[-2], "bicubic", "center")
+    if first.shape != second.shape:
+        if second.ndim != 4:
+            raise ValueError("LatentBlend takes videos of one size only")
+        second = resample(second, first.shape[3], first.shape[2], "bicubic", "center")
     return ({**samples1, "samples": first * blend_factor + second * (1 - blend_factor)},)
 
 
@@ -127,8 +129,11 @@ def latent_multiply(samples: Latent, multiplier: float) -> tuple[Latent]:
 
 
 def _direction(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """Return channel vectors of length 1 (0 for zero vectors) and the lengths they had."""
-    length = torch.linalg.vector_norm(samples, dim=1, keepdim=True)
+    """Return channel vectors of length 1 (0 for zero vectors) and the lengths they had, without a channel dimension.
+
+    As in ComfyUI, a batch's lengths are taken for channels, which works where there are as many or one channel.
+    """
+    length = torch.linalg.vector_norm(samples, dim=1)
     return torch.nan_to_num(samples / length), length
 
 
@@ -136,8 +141,6 @@ def _direction(samples: Tensor) -> tuple[Tensor, Tensor]:
 def latent_interpolate(samples1: Latent, samples2: Latent, ratio: float) -> tuple[Latent]:
     """Mix directions and lengths of two latents' channel vectors: `ratio` of the first, the rest of the second."""
     first = samples1["samples"]
-    if first.shape[0] > 1:
-        raise ValueError("LatentInterpolate takes one latent at a time; ComfyUI's own node fails on batches too")
     unit1, length1 = _direction(first)
     unit2, length2 = _direction(fit(samples2["samples"], first))
     direction, _ = _direction(unit1 * ratio + unit2 * (1.0 - ratio))
@@ -147,13 +150,13 @@ def latent_interpolate(samples1: Latent, samples2: Latent, ratio: float) -> tupl
 @node("LatentFlip")
 def latent_flip(samples: Latent, flip_method: str) -> tuple[Latent]:
     """Mirror a latent; "x-axis" turns it upside down."""
-    return ({**samples, "samples": samples["samples"].flip(2 if flip_method.startswith("x") else 3)},)
+    return ({**samples, "samples": flipped(samples["samples"], flip_method, 2, 3)},)
 
 
 @node("LatentRotate")
 def latent_rotate(samples: Latent, rotation: str) -> tuple[Latent]:
     """Turn a latent clockwise in steps of 90 degrees."""
-    return ({**samples, "samples": torch.rot90(samples["samples"], k=QUARTER_TURNS[rotation], dims=(3, 2))},)
+    return ({**samples, "samples": torch.rot90(samples["samples"], k=QUARTER_TURNS.get(rotation, 0), dims=(3, 2))},)
 
 
 @node("LatentCrop")
@@ -228,8 +231,10 @@ def batch_latents(latents: dict[str, Latent]) -> tuple[Latent]:
 @node("LatentBatchSeedBehavior")
 def latent_batch_seed_behavior(samples: Latent, seed_behavior: str) -> tuple[Latent]:
     """Give every latent of a batch its own noise ("random") or all of them the first one's ("fixed")."""
-    result = {key: value for key, value in samples.items() if key != "batch_index"}
-    if seed_behavior == "fixed":
+    result = dict(samples)
+    if seed_behavior == "random":
+        result.pop("batch_index", None)
+    elif seed_behavior == "fixed":
         first = batch_index(samples)[0]
         result["batch_index"] = [first] * samples["samples"].shape[0]
     return (result,)
@@ -244,8 +249,9 @@ def latent_from_batch(samples: Latent, batch_index: int, length: int) -> tuple[L
     if "noise_mask" in samples:
         mask = samples["noise_mask"]
         result["noise_mask"] = mask.clone() if mask.shape[0] == 1 else repeat_to_batch(mask, old.shape[0])[part].clone()
-    indices = samples.get("batch_index") or list(range(old.shape[0]))
-    return ({**result, "batch_index": indices[part]},)
+    known = samples.get("batch_index")
+    indices = list(range(part.start, part.stop)) if known is None else known[part]
+    return ({**result, "batch_index": indices},)
 
 
 @node("RepeatLatentBatch")
@@ -272,54 +278,59 @@ def set_latent_noise_mask(samples: Latent, mask: Tensor) -> tuple[Latent]:
 @node("RebatchLatents")
 def rebatch_latents(latents: list[Latent], batch_size: list[int]) -> tuple[list[Latent]]:
     """Cut a list of latents into batches of at most `batch_size`, across the old ones where they are of one size."""
-    groups = list[list[Latent]]()
-    done = 0
+    size = batch_size[0]
+    if size == 0:
+        raise ValueError("RebatchLatents needs a batch size other than 0")
+    if size < 0:
+        return ([],)
+    return ([batch for run in _runs_of_one_size(latents) for batch in _batches(run, size)],)
+
+
+def _runs_of_one_size(latents: list[Latent]) -> list[Latent]:
+    """Join neighbours with the same height and width; all get a mask and a `batch_index`, by default their number."""
+    runs, done = list[list[Latent]](), 0
     for latent in latents:
-        for single in _singles(latent, done):
-            shape = single["samples"].shape
-            if not groups or len(groups[-1]) == batch_size[0] or groups[-1][0]["samples"].shape != shape:
-                groups.append([])
-            groups[-1].append(single)
-        done += latent["samples"].shape[0]
-    return ([_joined(group) for group in groups],)
-
-
-def _joined(group: list[Latent]) -> Latent:
-    """Join single latents, each with its `batch_index` as a number; with a mask where one of them has one."""
-    result: Latent = {"samples": torch.cat([single["samples"] for single in group])}
-    if any(single["noise_mask"] is not None for single in group):
-        result["noise_mask"] = torch.cat([_mask_or_ones(single) for single in group])
-    return {**result, "batch_index": [single["batch_index"] for single in group]}
-
-
-def _mask_or_ones(single: Latent) -> Tensor:
-    height, width = single["samples"].shape[-2:]
-    mask: Tensor | None = single["noise_mask"]
-    return torch.ones(1, 1, height * UNIT, width * UNIT) if mask is None else mask
-
-
-def _singles(latent: Latent, first: int) -> list[Latent]:
-    """Split a latent into single ones; without a `batch_index` they are numbered from `first`."""
-    samples, mask = latent["samples"], latent.get("noise_mask")
-    count = samples.shape[0]
-    if mask is not None:
-        size = (samples.shape[-2] * UNIT, samples.shape[-1] * UNIT)
-        if mask.shape[-2:] != size:
-            mask = torch.nn.functional.interpolate(mask.reshape(-1, 1, *mask.shape[-2:]), size=size, mode="bilinear")
-        mask = repeat_to_batch(mask, count)
-    indices = latent.get("batch_index") or range(first, first + count)
-    masks = [None] * count if mask is None else singles(mask)
+        samples = latent["samples"]
+        count = samples.shape[0]
+        indices = latent.get("batch_index") or list(range(done, done + count))
+        if not runs or runs[-1][0]["samples"].shape[-2:] != samples.shape[-2:]:
+            runs.append([])
+        runs[-1].append({"samples": samples, "noise_mask": _mask_for(latent), "batch_index": indices})
+        done += count
     return [
-        {"samples": one, "noise_mask": its_mask, "batch_index": index}
-        for one, its_mask, index in zip(singles(samples), masks, indices, strict=True)
+        {
+            "samples": torch.cat([latent["samples"] for latent in run]),
+            "noise_mask": torch.cat([latent["noise_mask"] for latent in run]),
+            "batch_index": [index for latent in run for index in latent["batch_index"]],
+        }
+        for run in runs
     ]
+
+
+def _mask_for(latent: Latent) -> Tensor:
+    """Return a latent's mask, whatever its size, repeated to the batch; ones of 8 pixels a position without one."""
+    samples: Tensor = latent["samples"]
+    mask: Tensor | None = latent.get("noise_mask")
+    if mask is None:
+        return torch.ones(samples.shape[0], 1, samples.shape[2] * UNIT, samples.shape[3] * UNIT)
+    return mask if mask.shape[0] >= samples.shape[0] else repeat_to_batch(mask, samples.shape[0])
+
+
+def _batches(run: Latent, size: int) -> list[Latent]:
+    batches = []
+    for start in range(0, run["samples"].shape[0], size):
+        batch = {key: values[start : start + size] for key, values in run.items()}
+        if bool((batch["noise_mask"] == 1).all()):
+            del batch["noise_mask"]
+        batches.append(batch)
+    return batches
 
 
 @node("ReplaceVideoLatentFrames")
 def replace_video_latent_frames(destination: Latent, index: int, source: Latent | None = None) -> tuple[Latent]:
     """Put the frames of `source` into `destination` from frame `index` on; what does not fit changes nothing.
 
-    An index before the first frame counts from the end once more, as in ComfyUI.
+    An index before the first frame counts from the end once more, as in ComfyUI; all else is that of `source`.
     """
     if source is None:
         return (destination,)
@@ -329,7 +340,7 @@ def replace_video_latent_frames(destination: Latent, index: int, source: Latent 
         return (destination,)
     result = frames.clone()
     result[:, :, start : start + new.shape[2]] = new
-    return ({**destination, "samples": result},)
+    return ({**source, "samples": result},)
 
 
 @node("TrimVideoLatent")

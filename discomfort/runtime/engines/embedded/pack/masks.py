@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from discomfort.runtime.engines.embedded.hooks import raise_if_interrupted
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 CHANNELS = ("red", "green", "blue", "alpha")
@@ -46,14 +47,17 @@ def _combine(below: Tensor, above: Tensor, operation: str) -> Tensor:
     return logical[operation].float()
 
 
+OPERATIONS = ("multiply", "add", "subtract", "and", "or", "xor")
+
+
 @node("MaskComposite")
 def mask_composite(destination: Tensor, source: Tensor, x: int, y: int, operation: str) -> tuple[Tensor]:
     """Combine `source` with the part of `destination` that it covers with its corner at `x`, `y`."""
     result, above = as_batch(destination).clone(), as_batch(source)
-    rows, columns = min(above.shape[1], result.shape[1] - y), min(above.shape[2], result.shape[2] - x)
-    if rows > 0 and columns > 0:
-        below = result[:, y : y + rows, x : x + columns]
-        result[:, y : y + rows, x : x + columns] = _combine(below, above[:, :rows, :columns], operation)
+    bottom, right = min(y + above.shape[1], result.shape[1]), min(x + above.shape[2], result.shape[2])
+    if operation in OPERATIONS:
+        below = result[:, y:bottom, x:right]
+        result[:, y:bottom, x:right] = _combine(below, above[:, : bottom - y, : right - x], operation)
     return (result.clamp(0, 1),)
 
 
@@ -69,12 +73,12 @@ def feather_mask(mask: Tensor, left: int, top: int, right: int, bottom: int) -> 
         (bottom, height, 1, 1),
     ):
         count = min(size, limit)
-        if count:
-            ramp = torch.arange(1, count + 1, dtype=torch.float32) / count
+        if count > 0:
+            ramp = torch.arange(1, count + 1, dtype=torch.float64) / count
             positions = limit - 1 - torch.arange(count) if far else torch.arange(count)
-            factors = torch.ones(limit)
+            factors = torch.ones(limit, dtype=torch.float64)
             factors[positions] = ramp
-            result = result * (factors if axis == 2 else factors.unsqueeze(-1))
+            result = (result * (factors if axis == 2 else factors.unsqueeze(-1))).to(mask.dtype)
     return (result,)
 
 
@@ -90,8 +94,11 @@ def _spread(mask: Tensor, tapered: bool) -> Tensor:
 @node("GrowMask")
 def grow_mask(mask: Tensor, expand: int, tapered_corners: bool) -> tuple[Tensor]:
     """Grow a mask by so many pixels, or shrink it where `expand` is negative."""
+    if mask.dtype == torch.bfloat16 or (mask.dtype == torch.float16 and expand):
+        raise TypeError(f"GrowMask computes with numpy and SciPy in ComfyUI, which cannot with {mask.dtype}")
     grown = as_batch(mask).unsqueeze(1)
     for _ in range(min(abs(expand), sum(grown.shape[-2:]))):
+        raise_if_interrupted()
         grown = _spread(grown, tapered_corners) if expand > 0 else -_spread(-grown, tapered_corners)
     return (grown.squeeze(1),)
 

@@ -11,9 +11,12 @@ from typing import Any
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 MAX_BITS = 1_000_000
-"""The most binary digits that `**` may give; beyond it a result could take minutes and gigabytes."""
+"""The most binary digits of a whole number; with more of them a result could take minutes and gigabytes."""
 MAX_SHIFT = 10_000
 MAX_TEXT = 100_000
+"""The most characters or items of a text or list on the way to a number."""
+MAX_EXPRESSION = 10_000
+"""The most characters of an expression; Python 3.10 itself crashes on one that is much longer."""
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
@@ -28,13 +31,22 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "max": max,
     "min": min,
     "pow": lambda base, exponent: _power(base, exponent),
-    "round": round,
+    "round": lambda number, ndigits=None: _round(number, ndigits),
     "sin": math.sin,
     "sqrt": math.sqrt,
     "sum": lambda *terms: sum(terms[0] if len(terms) == 1 and isinstance(terms[0], list) else terms),
     "tan": math.tan,
 }
 NUMBER_ATTRIBUTES = ("real", "imag", "numerator", "denominator")
+METHODS: dict[type, frozenset[str]] = {
+    int: frozenset({"as_integer_ratio", "bit_count", "bit_length", "conjugate", "is_integer"}),
+    float: frozenset({"as_integer_ratio", "conjugate", "hex", "is_integer"}),
+    list: frozenset({"copy", "count", "index", "pop"}),
+    tuple: frozenset({"count", "index"}),
+    str: frozenset({"count", "endswith", "find", "index", "lower", "lstrip", "rfind", "rindex", "rstrip", "split"})
+    | frozenset({"startswith", "strip", "upper", "isalnum", "isalpha", "isdecimal", "isdigit", "isnumeric"}),
+}
+"""The methods that expressions may call, by the class of the value: those whose results cannot outgrow it."""
 
 
 def _power(base: Any, exponent: Any) -> Any:
@@ -47,25 +59,54 @@ def _shift(shift: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def limited(value: Any, places: Any) -> Any:
         if abs(places) > MAX_SHIFT:
             raise ValueError(f"a shift by {places} places would be too large to compute")
+        if _bits(value) > MAX_BITS:
+            raise ValueError(f"shifting {_bits(value)} binary digits would be too large to compute")
         return shift(value, places)
 
     return limited
 
 
+def _bits(*numbers: Any) -> int:
+    return sum(number.bit_length() for number in numbers if isinstance(number, int))
+
+
 def _multiply(left: Any, right: Any) -> Any:
-    for text, times in ((left, right), (right, left)):
-        if isinstance(text, str) and isinstance(times, int) and len(text) * times > MAX_TEXT:
-            raise ValueError(f"a text of {len(text) * times} characters would be too large to compute")
+    for items, times in ((left, right), (right, left)):
+        if isinstance(items, _SEQUENCES) and isinstance(times, int) and len(items) * times > MAX_TEXT:
+            raise ValueError(f"{len(items) * times} characters or items would be too large to compute")
+    if _bits(left, right) > MAX_BITS:
+        raise ValueError(f"a product of {_bits(left, right)} binary digits would be too large to compute")
     return left * right
 
 
+_SEQUENCES = (str, bytes, list, tuple)
+
+
+def _add(left: Any, right: Any) -> Any:
+    if isinstance(left, _SEQUENCES) and isinstance(right, _SEQUENCES) and len(left) + len(right) > MAX_TEXT:
+        raise ValueError(f"{len(left) + len(right)} characters or items would be too large to compute")
+    return left + right
+
+
+def _modulo(left: Any, right: Any) -> Any:
+    if isinstance(left, (str, bytes)):  # `"%999999999d" % 1` is a text of gigabytes
+        raise ValueError("expressions format no text")
+    return left % right
+
+
+def _round(number: Any, digits: Any = None) -> Any:
+    if isinstance(digits, int) and abs(digits) > MAX_SHIFT:
+        raise ValueError(f"rounding to {digits} digits would be too large to compute")
+    return round(number, digits)
+
+
 BINARY: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
+    ast.Add: _add,
     ast.Sub: operator.sub,
     ast.Mult: _multiply,
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
+    ast.Mod: _modulo,
     ast.Pow: _power,
     ast.LShift: _shift(operator.lshift),
     ast.RShift: _shift(operator.rshift),
@@ -112,7 +153,12 @@ class Evaluator:
     def _subscript(self, tree: ast.Subscript) -> Any:
         return self.evaluate(tree.value)[self.evaluate(tree.slice)]
 
+    def _slice(self, tree: ast.Slice) -> Any:
+        return slice(*(None if part is None else self.evaluate(part) for part in (tree.lower, tree.upper, tree.step)))
+
     def _name(self, tree: ast.Name) -> Any:
+        if tree.id in FUNCTIONS:
+            return FUNCTIONS[tree.id]
         if tree.id not in self.names:
             known = ", ".join(sorted(self.names)) or "none"
             raise ValueError(f"{tree.id!r} is not defined; there are {known}")
@@ -153,18 +199,32 @@ class Evaluator:
         return getattr(self.evaluate(tree.value), tree.attr)
 
     def _call(self, tree: ast.Call) -> Any:
-        if not isinstance(tree.func, ast.Name) or tree.func.id not in FUNCTIONS:
-            raise ValueError(f"{ast.unparse(tree.func)!r} is no function; there are {', '.join(FUNCTIONS)}")
+        function = self._method(tree.func) if isinstance(tree.func, ast.Attribute) else self._function(tree.func)
         named = {keyword.arg: self.evaluate(keyword.value) for keyword in tree.keywords if keyword.arg}
-        return FUNCTIONS[tree.func.id](*map(self.evaluate, tree.args), **named)
+        return function(*map(self.evaluate, tree.args), **named)
+
+    def _function(self, tree: ast.expr) -> Callable[..., Any]:
+        if not isinstance(tree, ast.Name) or tree.id not in FUNCTIONS:
+            raise ValueError(f"{ast.unparse(tree)!r} is no function; there are {', '.join(FUNCTIONS)}")
+        return FUNCTIONS[tree.id]
+
+    def _method(self, tree: ast.Attribute) -> Callable[..., Any]:
+        value = self.evaluate(tree.value)
+        for kind in type(value).__mro__:
+            if tree.attr in METHODS.get(kind, ()):
+                method: Callable[..., Any] = getattr(value, tree.attr)
+                return method
+        raise ValueError(f"{ast.unparse(tree)!r} is not a method that expressions may call")
 
 
 def _first_expression(text: str) -> ast.expr:
-    """Read the first statement: an expression, or the right side of an assignment."""
+    """Read the first statement: an expression, or the right side of an assignment, augmented or not."""
     if not text.strip():
         raise ValueError("Expression cannot be empty.")
+    if len(text) > MAX_EXPRESSION:
+        raise ValueError(f"the expression has {len(text)} characters; at most {MAX_EXPRESSION} are allowed")
     statement = ast.parse(text.strip()).body[0]
-    if isinstance(statement, ast.Expr | ast.Assign):
+    if isinstance(statement, ast.Expr | ast.Assign | ast.AugAssign):
         return statement.value
     raise ValueError(f"{text!r} is no expression")
 

@@ -57,20 +57,29 @@ def porter_duff_image_composite(
 
     The shortest batch of the four says how many images come out.
     """
-    if source.shape[-1] != 3 or destination.shape[-1] != 3:
-        raise ValueError("PorterDuffImageComposite takes images with 3 channels")
+    if source.shape[-1] != destination.shape[-1]:
+        raise ValueError("PorterDuffImageComposite takes images with the same number of channels")
     height, width = destination.shape[1:3]
     batch = min(len(source), len(source_alpha), len(destination), len(destination_alpha))
     if source.shape[1:3] != (height, width):
         source = resample_image(source, width, height, "bicubic", "center")
     alphas = []
     for mask in (source_alpha, destination_alpha):
-        if mask.shape[1:] != (height, width):
+        if mask.shape[1:3] != (height, width):
+            if mask.ndim != 3:
+                raise ValueError("PorterDuffImageComposite changes the size of masks [batch, height, width] only")
             mask = resample_mask(mask, width, height, "bicubic", "center")
         alphas.append((1.0 - mask[:batch]).unsqueeze(-1))
-    above_alpha, below_alpha = alphas
-    color, alpha = OPERATORS[mode](
-        source[:batch] * above_alpha, above_alpha, destination[:batch] * below_alpha, below_alpha
-    )
+    combined = [
+        _combined(*layers, mode)
+        for layers in zip(source[:batch], alphas[0], destination[:batch], alphas[1], strict=True)
+    ]
+    colors, transparencies = zip(*combined, strict=True)
+    return torch.stack(colors), torch.stack(transparencies)
+
+
+def _combined(source: Tensor, source_alpha: Tensor, below: Tensor, alpha: Tensor, mode: str) -> tuple[Tensor, Tensor]:
+    """Combine one image [height, width, channel] with one below it; alphas are [height, width, 1]."""
+    color, alpha = OPERATORS[mode](source * source_alpha, source_alpha, below * alpha, alpha)
     color = torch.where(alpha <= 1e-5, 0.0, color / alpha)
     return color.clamp(0, 1), 1.0 - alpha.squeeze(-1)

@@ -47,10 +47,16 @@ def resolution_selector(aspect_ratio: str, megapixels: float, multiple: int) -> 
 
 @node("ColorToRGBInt")
 def color_to_rgb_int(color: str) -> tuple[int, str, float]:
-    """Read #RRGGBB or #RRGGBBAA into a number, #RRGGBB and an opacity."""
+    """Read #RRGGBB or #RRGGBBAA into a number, #RRGGBB and an opacity.
+
+    As in ComfyUI a number that Python reads as a whole but not in pairs (12_456) counts as white.
+    """
     if len(color) not in (7, 9) or not color.startswith("#"):
         raise ValueError(f"a colour is written #RRGGBB or #RRGGBBAA, not {color!r}")
-    value = int(color[1:], 16)
-    if len(color) == 7:
-        return value, color, 1.0
-    return value >> 8, color[:7], (value & 0xFF) / 255
+    int(color[1:], 16)  # raises for what is not a number
+    try:
+        red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    except ValueError:
+        red = green = blue = 255
+    opacity = int(color[7:], 16) / 255 if len(color) == 9 else 1.0
+    return (red << 16) + (green << 8) + blue, color[:7], opacity

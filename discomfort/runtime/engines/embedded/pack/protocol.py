@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from discomfort.runtime.engines.embedded.pack.sizes import limited
+
 FACTS = Path(__file__).parent / "facts.json"
 """What `/object_info` of ComfyUI 0.33.0 says about the classes of the pack."""
 
@@ -83,7 +85,7 @@ def node(name: str, *, options: Options | None = None, **extras: Any) -> Callabl
             "EXPERIMENTAL": bool(fact.get("experimental")),
             "LIVE_OPTIONS": dict(options or {}),
             "FUNCTION": "execute",
-            "execute": staticmethod(function),
+            "execute": staticmethod(limited(name, function)),
         }
         attributes |= {key: staticmethod(value) if callable(value) else value for key, value in extras.items()}
         NODE_CLASS_MAPPINGS[name] = type(name, (), attributes)

@@ -7,6 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from discomfort.runtime.engines.embedded.pack.sizes import require_tensor
+
 
 def crop_to_aspect(samples: Tensor, width: int, height: int) -> Tensor:
     """Cut the middle out of [..., height, width] so that it has the proportions of `width` to `height`."""
@@ -21,14 +23,17 @@ def crop_to_aspect(samples: Tensor, width: int, height: int) -> Tensor:
 
 
 def lanczos(samples: Tensor, width: int, height: int) -> Tensor:
-    """Resample [batch, channel, height, width] with Pillow's Lanczos filter; values pass through 8 bits a channel."""
+    """Resample [batch, channel, height, width] with Pillow's Lanczos filter; values pass through 8 bits a channel.
+
+    Gives float32.
+    """
     resized = []
     for sample in samples:
         pixels = np.clip(255.0 * sample.movedim(0, -1).cpu().numpy(), 0, 255).astype(np.uint8)
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
         array = np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS)).astype(np.float32) / 255.0
         resized.append(torch.from_numpy(np.atleast_3d(array)).movedim(-1, 0))
-    return torch.stack(resized).to(samples.device, samples.dtype)
+    return torch.stack(resized).to(samples.device)
 
 
 def _slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
@@ -42,7 +47,7 @@ def _slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
     cosine = (start_unit * end_unit).sum(dim=-1, keepdim=True)
     angle = torch.acos(cosine)
     sine = torch.sin(angle)
-    unit = (torch.sin((1.0 - weight) * angle) * start_unit + torch.sin(weight * angle) * end_unit) / sine
+    unit = torch.sin((1.0 - weight) * angle) / sine * start_unit + torch.sin(weight * angle) / sine * end_unit
     mixed = unit * (start_norm * (1.0 - weight) + end_norm * weight)
     mixed = torch.where(cosine > 1 - 1e-5, start, mixed)
     return torch.where(cosine < 1e-5 - 1, start * (1.0 - weight) + end * weight, mixed)
@@ -53,8 +58,8 @@ def _neighbours(old: int, new: int) -> tuple[Tensor, Tensor, Tensor]:
 
     The right index and the weight are sampled bilinearly like values are, so that both stay at the edges.
     """
-    position = (torch.arange(new, dtype=torch.float32) + 0.5) * (old / new) - 0.5
-    position = position.clamp(0, old - 1)
+    places = torch.arange(old, dtype=torch.float32).reshape(1, 1, 1, old)
+    position = torch.nn.functional.interpolate(places, size=(1, new), mode="bilinear").flatten()
     left = position.floor()
     return left.long(), (left + 1).clamp(max=old - 1).long(), position - left
 
@@ -82,6 +87,7 @@ def resample(samples: Tensor, width: int, height: int, method: str, crop: str = 
         method: nearest-exact, bilinear, area, bicubic, lanczos or bislerp.
         crop: "center" cuts the middle out first so that proportions stay, "disabled" stretches.
     """
+    require_tensor((*samples.shape[:-2], height, width), 12, "resampling")
     if samples.ndim > 4:
         frames = samples.movedim(1, -3)
         flat = frames.reshape(-1, *frames.shape[-3:])
@@ -90,7 +96,7 @@ def resample(samples: Tensor, width: int, height: int, method: str, crop: str = 
     if crop == "center":
         samples = crop_to_aspect(samples, width, height)
     if method == "lanczos":
-        return lanczos(samples, width, height)
+        return lanczos(samples, width, height).to(samples.dtype)
     if method == "bislerp":
         return bislerp(samples, width, height)
     return torch.nn.functional.interpolate(samples, size=(height, width), mode=method)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
-NUMBER = re.compile(r"[-+]?(?:\d*\.*\d+)")
+# ComfyUI's `[-+]?(?:\d*\.*\d+)`, which takes hours for a million dots: dots count where they begin.
+NUMBER = re.compile(r"[-+]?\d*(?:(?<!\.)\.+)?\d+")
 
 
 def _ending_in_zero(sigmas: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ def extend_intermediate_sigmas(
         parts.append(current.unsqueeze(0))
         if end_at_sigma <= current <= highest:
             parts.append(current + (following - current) * _spaced(steps, spacing))
-    return (torch.cat([*parts, sigmas[-1:]]),)
+    return (torch.cat([*parts, sigmas[-1:]]).float(),)
 
 
 @node("ManualSigmas")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import operator
 import re
+import string
 from collections.abc import Callable
 from typing import Any
 
+from discomfort.runtime.engines.embedded import patterns
 from discomfort.runtime.engines.embedded.pack.protocol import node
+from discomfort.runtime.engines.embedded.pack.sizes import LARGEST_TEXT, require_text
 
 
 @node("StringConcatenate")
 def string_concatenate(string_a: str, string_b: str, delimiter: str) -> tuple[str]:
     """Join two texts with a delimiter between them."""
+    require_text(len(string_a) + len(delimiter) + len(string_b))
     return (delimiter.join((string_a, string_b)),)
 
 
@@ -32,20 +36,32 @@ def string_length(string: str) -> tuple[int]:
 @node("CaseConverter")
 def case_converter(string: str, mode: str) -> tuple[str]:
     """Change upper and lower case."""
-    convert = {"UPPERCASE": str.upper, "lowercase": str.lower, "Capitalize": str.capitalize, "Title Case": str.title}
-    return (convert[mode](string),)
+    conversions = {
+        "UPPERCASE": str.upper,
+        "lowercase": str.lower,
+        "Capitalize": str.capitalize,
+        "Title Case": str.title,
+    }
+    convert = conversions.get(mode)
+    return (string if convert is None else convert(string),)
 
 
 @node("StringTrim")
 def string_trim(string: str, mode: str) -> tuple[str]:
     """Take white space away at the ends."""
-    return ({"Both": str.strip, "Left": str.lstrip, "Right": str.rstrip}[mode](string),)
+    trim = {"Both": str.strip, "Left": str.lstrip, "Right": str.rstrip}.get(mode)
+    return (string if trim is None else trim(string),)
 
 
 @node("StringReplace")
 def string_replace(string: str, find: str, replace: str) -> tuple[str]:
     """Replace a text wherever it occurs."""
-    return (string.replace(find, replace),)
+    return (_replaced(string, find, replace),)
+
+
+def _replaced(text: str, find: str, replace: str) -> str:
+    require_text(len(text) + text.count(find) * max(0, len(replace) - len(find)))
+    return text.replace(find, replace)
 
 
 @node("StringContains")
@@ -80,24 +96,9 @@ def regex_match(
 ) -> tuple[bool]:
     """Tell whether a regular expression occurs in a text; one that cannot be read does not."""
     try:
-        return (re.search(regex_pattern, string, _flags(case_insensitive, multiline, dotall)) is not None,)
+        return (patterns.match("search", regex_pattern, _flags(case_insensitive, multiline, dotall), string),)
     except re.error:
         return (False,)
-
-
-def _extract(pattern: re.Pattern[str], string: str, mode: str, group: int) -> str | None:
-    if mode == "All Matches":
-        found = pattern.findall(string)
-        return "\n".join(match[0] if isinstance(match, tuple) else match for match in found)
-    if mode == "All Groups":
-        matches = [match for match in pattern.finditer(string) if pattern.groups >= max(group, 1)]
-        return "\n".join(match.group(group) for match in matches)
-    match = pattern.search(string)
-    if match is None:
-        return ""
-    if mode == "First Match":
-        return match.group(0)
-    return match.group(group) if pattern.groups >= group else ""
 
 
 @node("RegexExtract")
@@ -111,11 +112,11 @@ def regex_extract(
     group_index: int = 1,
 ) -> tuple[str | None]:
     """Give what a regular expression or one of its groups matches, one a line; nothing for one that is wrong."""
+    flags = _flags(case_insensitive, multiline, dotall)
     try:
-        pattern = re.compile(regex_pattern, _flags(case_insensitive, multiline, dotall))
+        return (patterns.match("extract", regex_pattern, flags, string, mode, group_index),)
     except re.error:
         return ("",)
-    return (_extract(pattern, string, mode, group_index),)
 
 
 @node("RegexReplace")
@@ -130,7 +131,7 @@ def regex_replace(
 ) -> tuple[str]:
     """Replace what a regular expression matches, `count` times or everywhere."""
     flags = _flags(case_insensitive, multiline, dotall)
-    return (re.sub(regex_pattern, replace, string, count=count, flags=flags),)
+    return (patterns.match("replace", regex_pattern, flags, string, replace, count),)
 
 
 @node("JsonExtractString")
@@ -147,11 +148,42 @@ def json_extract_string(json_string: str, key: str) -> tuple[str]:
 @node("StringFormat")
 def string_format(values: dict[str, Any], f_string: str) -> tuple[str]:
     """Fill `{a}`, `{b:.2f}` … as Python's `str.format` does."""
-    return (f_string.format(**values),)
+    return (_Formatter().vformat(f_string, (), values),)
+
+
+class _Formatter(string.Formatter):
+    """`str.format` whose result is never longer than texts may be, and does not become so on its way."""
+
+    def __init__(self) -> None:
+        self._length = 0
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """Return one formatted value."""
+        # widths and precisions are the only numbers in Python's own specifications
+        if any(int(number[:20]) > LARGEST_TEXT for number in _DIGITS.findall(format_spec)):
+            raise ValueError(f"a value would be {format_spec[:40]!r} wide; at most {LARGEST_TEXT} are allowed")
+        found: str = super().format_field(value, format_spec)
+        self._length += len(found)
+        require_text(self._length)
+        return found
+
+
+_DIGITS = re.compile(r"\d+")
+_DEEPEST = 1000
+"""Levels of the deepest value that can be written: as deep as Python calls itself."""
 
 
 def _as_json(value: Any, indent: int) -> str:
-    return json.dumps(value, indent=indent or None, ensure_ascii=False)
+    """Return a value as JSON, one part after another, so that it is refused before it is too long."""
+    if not indent:
+        return json.dumps(value, ensure_ascii=False)
+    require_text(indent * _DEEPEST)
+    parts, length = [], 0
+    for part in json.JSONEncoder(indent=indent, ensure_ascii=False).iterencode(value):
+        length += len(part)
+        require_text(length)
+        parts.append(part)
+    return "".join(parts)
 
 
 @node("ConvertDictionaryToString")
@@ -190,19 +222,21 @@ def truncate_text(texts: str, max_length: int) -> tuple[list[str]]:
 @node("AddTextPrefix")
 def add_text_prefix(texts: str, prefix: str) -> tuple[list[str]]:
     """Give a list with the text after a prefix."""
+    require_text(len(prefix) + len(texts))
     return ([prefix + texts],)
 
 
 @node("AddTextSuffix")
 def add_text_suffix(texts: str, suffix: str) -> tuple[list[str]]:
     """Give a list with the text before a suffix."""
+    require_text(len(texts) + len(suffix))
     return ([texts + suffix],)
 
 
 @node("ReplaceText")
 def replace_text(texts: str, find: str, replace: str) -> tuple[list[str]]:
     """Give a list with the text in which another is replaced."""
-    return ([texts.replace(find, replace)],)
+    return ([_replaced(texts, find, replace)],)
 
 
 @node("StripWhitespace")

@@ -14,11 +14,11 @@ Latent = dict[str, Any]
 
 
 class PixelSpaceVAE:
-    """A VAE whose latents are the pixels themselves, in -1 to 1."""
+    """A VAE whose latents are the pixels themselves, in -1 to 1; it gives float32."""
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Turn [batch, height, width, channel] in 0 to 1 into samples [batch, channel, height, width] in -1 to 1."""
-        return pixels[..., :3].movedim(-1, 1) * 2.0 - 1.0
+        return (pixels[..., :3].movedim(-1, 1) * 2.0 - 1.0).float()
 
     def decode(self, samples: Tensor) -> Tensor:
         """Turn samples [batch, channel, height, width] into pixels [batch, height, width, channel], kept in 0 to 1.
@@ -27,7 +27,7 @@ class PixelSpaceVAE:
         """
         if samples.ndim == 5:
             samples = samples[:, :, 0]
-        return ((samples + 1.0) / 2.0).clamp(0, 1).movedim(1, -1)
+        return ((samples.float() + 1.0) / 2.0).clamp(0, 1).movedim(1, -1)
 
 
 @node("VAELoader")
@@ -59,13 +59,24 @@ def vae_decode_tiled(
     temporal_size: int = 64,
     temporal_overlap: int = 8,
 ) -> tuple[Tensor]:
-    """Decode a latent to an image; tiles make no difference where every pixel stands for itself."""
-    return (vae.decode(samples["samples"]),)
+    """Decode a latent to an image, of video all frames; tiles make no difference where a pixel depends on no other."""
+    latent = samples["samples"]
+    if tile_size < 1:
+        raise ValueError(f"VAEDecodeTiled needs tiles of at least one pixel, not {tile_size}")
+    if latent.shape[1] != 3:
+        raise ValueError(f"VAEDecodeTiled takes latents with 3 channels; this one has {latent.shape[1]}")
+    frames = latent.movedim(2, 1).flatten(0, 1) if latent.ndim == 5 else latent
+    return (vae.decode(frames),)
 
 
 @node("VAEEncodeForInpaint")
 def vae_encode_for_inpaint(pixels: Tensor, vae: PixelSpaceVAE, mask: Tensor, grow_mask_by: int = 6) -> tuple[Latent]:
     """Encode an image with what is masked made grey, and keep the grown mask for sampling."""
+    if pixels.shape[-1] < 3 or grow_mask_by < 0:
+        raise ValueError(
+            f"VAEEncodeForInpaint takes images with at least 3 channels and grows masks by 0 or more, not "
+            f"{pixels.shape[-1]} channels and {grow_mask_by}"
+        )
     height, width = pixels.shape[1:3]
     mask = functional.interpolate(mask.reshape(-1, 1, *mask.shape[-2:]), size=(height, width), mode="bilinear")
     keep = (1.0 - mask.round()).squeeze(1).unsqueeze(-1)

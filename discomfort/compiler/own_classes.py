@@ -1,0 +1,49 @@
+"""Our node classes as `/object_info` would describe them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def _own_class(name: str, title: str, groups: Mapping[str, Any], outputs: list[str], **flags: Any) -> dict[str, Any]:
+    entry = {"input": groups, "output": ["*"] * len(outputs), "output_name": outputs, "display_name": title}
+    return {**entry, "name": name, "category": "discomfort", "python_module": "custom_nodes.discomfort", **flags}
+
+
+RUNNER_OUTPUTS = 32
+"""How many OUTPUT ports of a workflow a DiscomfortTestRunner shows: ComfyUI wants a class's outputs to be declared."""
+
+_PORT_TEXT = ["STRING", {"default": "", "multiline": False}]
+
+OWN_CLASSES: Mapping[str, Mapping[str, Any]] = {
+    "DiscomfortContextLoader": _own_class(
+        "DiscomfortContextLoader",
+        "Discomfort Context Loader (internal)",
+        {"required": {"digest": _PORT_TEXT, "value_type": ["STRING", {"default": "*", "multiline": False}]}},
+        ["value"],
+    ),
+    "DiscomfortContextSaver": _own_class(
+        "DiscomfortContextSaver",
+        "Discomfort Context Saver (internal)",
+        {"required": {"value": ["*"], "name": _PORT_TEXT}},
+        [],
+        output_node=True,
+        is_input_list=True,
+    ),
+    "DiscomfortPort": _own_class(
+        "DiscomfortPort",
+        "Discomfort Port (Input/Output)",
+        {"required": {"unique_id": _PORT_TEXT, "tags": _PORT_TEXT}, "optional": {"input": ["*"]}},
+        ["output"],
+        output_node=True,
+    ),
+    "DiscomfortTestRunner": _own_class(
+        "DiscomfortTestRunner",
+        "Discomfort Test Runner",
+        {"required": {"workflow": _PORT_TEXT}},
+        [f"output {number}" for number in range(1, RUNNER_OUTPUTS + 1)],
+        output_node=True,
+    ),
+}
+"""Our node classes as `/object_info` would describe them."""

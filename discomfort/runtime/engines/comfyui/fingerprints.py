@@ -1,0 +1,165 @@
+"""What is in the files that nodes read on a server: asked of our nodes there, and put into prompts for its own cache.
+
+ComfyUI remembers what a node gave by the node's inputs. A model that was replaced under its name is the same input, so
+a node that reads a file gets one more, which its class does not declare: what is in the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from discomfort.compiler.file_inputs import FileReaders
+from discomfort.compiler.graph import Literal, Node, NodeId
+from discomfort.compiler.keys import Source
+from discomfort.file_sources import insert_sources
+from discomfort.runtime.engine import (
+    EngineError,
+    Event,
+    Listener,
+    NodeFinished,
+    NodeProgress,
+    NodeStarted,
+    PromptRequest,
+    PromptResult,
+)
+from discomfort.runtime.engines.comfyui.transport import Transport
+
+if TYPE_CHECKING:
+    from discomfort.compiler.effects import EffectTable
+
+_log = logging.getLogger("discomfort")
+_PAUSE = 0.2
+_MAX_DOUBTS = 1024
+
+NOT_KNOWN = Source(None, why="what is in a file on this server is not known: it has no Discomfort nodes")
+
+
+class ServerSources:
+    """The sources of nodes on one server with our nodes."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._doubts: dict[str, dict[str, Any]] = {}
+
+    async def read(self, nodes: Collection[Node], effects: EffectTable) -> dict[NodeId, Source]:
+        """Return the sources of the nodes that read files; waits while the server reads what is new to it.
+
+        Raises:
+            EngineError: the server does not say.
+        """
+        specs = _specs(nodes, effects)
+        if not specs:
+            return {}
+        doubts, self._doubts = self._doubts, {}
+        wanted = list({json.dumps(spec, sort_keys=True): spec for spec in specs.values()}.values())
+        question = {"id": uuid.uuid4().hex, "nodes": wanted, "doubts": list(doubts.values())}
+        try:
+            answers = await self._ask(question, len(wanted))
+        except BaseException:
+            self._doubts = {**doubts, **self._doubts}
+            raise
+        found = {json.dumps(spec, sort_keys=True): answer for spec, answer in zip(wanted, answers, strict=True)}
+        told = {node_id: found[json.dumps(spec, sort_keys=True)] for node_id, spec in specs.items()}
+        return {node_id: _source(answer) for node_id, answer in told.items() if answer is not None}
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Have the server look, the next time that it is asked, whether nodes read what was said of them."""
+        for node, source in sources:
+            if source.prompt_input:
+                doubt = {"node": _spec(node), "version": source.version, "prompt_input": source.prompt_input}
+                self._doubts[json.dumps(doubt, sort_keys=True)] = doubt
+        while len(self._doubts) > _MAX_DOUBTS:
+            del self._doubts[next(iter(self._doubts))]
+
+    async def _ask(self, question: Mapping[str, Any], count: int) -> list[dict[str, Any] | None]:
+        reported = False
+        while True:
+            status, answer = await self._transport.post_json("/discomfort/fingerprints", question)
+            if status == 200:
+                sources: list[dict[str, Any] | None] = answer["sources"]
+                return sources
+            if status != 202:
+                said = f"ComfyUI at {self._transport.url} does not say what is in its files ({status}): {answer}"
+                if status == 401:
+                    raise EngineError(said)
+                _log.warning("%s; what is read from files is not remembered", said)
+                return [{"token": None, "why": said}] * count
+            if not reported:
+                reported = True
+                _log.info("ComfyUI at %s reads files that are new to it; its log says which", self._transport.url)
+            await asyncio.sleep(_PAUSE)
+
+
+def unknown_sources(nodes: Collection[Node], effects: EffectTable) -> dict[NodeId, Source]:
+    """Return that nothing is known of the files that nodes read, for a server without our nodes."""
+    return dict.fromkeys(_specs(nodes, effects), NOT_KNOWN)
+
+
+class RequestWithSources:
+    """A request whose prompt says what is in the files that its nodes read; `result` and events name its own nodes."""
+
+    def __init__(self, request: PromptRequest) -> None:
+        fixed = {*request.outputs.values(), *(node for group in request.sequence for node in group)}
+        prompt, renamed = insert_sources(request.prompt, request.sources, fixed)
+        places = {new: request.places[old] for old, new in renamed.items() if old in request.places}
+        self._names = {new: old for old, new in renamed.items()}
+        self.request = replace(request, prompt=prompt, places={**request.places, **places})
+
+    def listener(self, listener: Listener | None) -> Listener | None:
+        """Return a listener that hears of nodes by the names that they have in the request."""
+        if listener is None or not self._names:
+            return listener
+        names = self._names
+
+        def hear(event: Event) -> None:
+            name = names.get(event.node, event.node)
+            if isinstance(event, NodeStarted):
+                listener(NodeStarted(name))
+            elif isinstance(event, NodeProgress):
+                listener(NodeProgress(name, event.value, event.maximum))
+            else:
+                assert isinstance(event, NodeFinished)
+                listener(NodeFinished(name, event.cached))
+
+        return hear
+
+    def result(self, result: PromptResult) -> PromptResult:
+        """Return a result by the names that nodes have in the request."""
+        names = self._names
+        if not names:
+            return result
+        return replace(
+            result,
+            ui={names.get(node, node): shown for node, shown in result.ui.items()},
+            executed=tuple(names.get(node, node) for node in result.executed),
+            cached=tuple(names.get(node, node) for node in result.cached),
+        )
+
+
+def _specs(nodes: Collection[Node], effects: EffectTable) -> dict[NodeId, dict[str, Any]]:
+    """Return the nodes that may read files, as our nodes on a server want them."""
+    readers = FileReaders(effects)
+    return {node.id: _spec(node) for node in nodes if readers.inputs(node)}
+
+
+def _spec(node: Node) -> dict[str, Any]:
+    literals = {name: value.value for name, value in node.inputs.items() if isinstance(value, Literal)}
+    linked = [name for name, value in node.inputs.items() if not isinstance(value, Literal)]
+    return {"class_type": node.class_type, "inputs": literals, "linked": linked}
+
+
+def _source(answer: Mapping[str, Any]) -> Source:
+    token = answer.get("token")
+    return Source(
+        None if token is None else str(token),
+        str(answer.get("version", "")),
+        str(answer.get("why", "")),
+        str(answer.get("prompt_input", "")),
+        bool(answer.get("keeps_state")),
+    )
