@@ -17,6 +17,7 @@ from discomfort.runtime.engines.embedded.pack.resampling import (
     resample_image,
     resample_mask,
 )
+from discomfort.runtime.engines.embedded.pack.sizes import require_tensor
 
 MEGAPIXEL = 1024 * 1024
 
@@ -188,6 +189,7 @@ def _cover(input: Tensor, width: int, height: int, method: str) -> Tensor:
 
 def _resize_with_pillow(image: Tensor, width: int, height: int) -> Tensor:
     check_picture(image)
+    require_tensor((image.shape[0], height, width, image.shape[-1]), 12, "resampling")
     return lanczos(image.movedim(-1, 1), width, height).movedim(1, -1)
 
 
