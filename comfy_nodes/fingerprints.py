@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from discomfort.compiler.keys import Source
 
 ANSWER_SECONDS = 5.0
-"""After this long a client is told that files are still being read: what lies between us may not wait for ever."""
+"""After this long the answer is that files are still being read: proxies between client and server give up waiting."""
 KEPT_SECONDS = 60.0
 MAX_NODES = 10_000
 MAX_DISTRUSTED = 4096

@@ -57,7 +57,7 @@ def slot(value: Any) -> int:
     """Return the number of an output.
 
     Raises:
-        ValueError: it is no whole number, or counts no output.
+        ValueError: it is not a whole number, or not the number of an output.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < LAST_SLOT:
         raise ValueError(f"found {value!r:.60}, expected the number of an output")
