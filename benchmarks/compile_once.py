@@ -22,9 +22,9 @@ if __package__ in (None, ""):
 
 from benchmarks.programs import chain
 from discomfort.compiler import compile
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.emit import emit_prompt
-from discomfort.compiler.graph import Graph, Literal, Node, Param
+from discomfort.ir.api_prompt import emit_prompt
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.graph import Graph, Literal, Node, Param
 
 
 def closed(graph: Graph) -> Graph:

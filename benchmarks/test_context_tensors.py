@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.context.digest import hash_view
+from discomfort.context.values.digest import hash_view
 
 SIZES = {"12MB": (1, 1024, 1024, 3), "256MB": (22, 1024, 1024, 3), "1GB": (86, 1024, 1024, 3)}
 ROUNDS = {"12MB": 30, "256MB": 8, "1GB": 4}

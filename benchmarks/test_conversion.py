@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.frontend import load_workflow
+from discomfort.ir.api_prompt import emit_prompt
+from discomfort.ir.catalog.catalog import default_catalog
 from tests.conformance import templates
 from tests.conformance.harness.object_info import bundled_object_info
 from tests.conformance.harness.page import FrontendMissing, frontend

@@ -1,7 +1,7 @@
 """What prompts cost a ComfyUI server by their size and shape, and what running a plan as several of them saves.
 
 Needs a server: COMFYUI_PATH names a checkout and COMFYUI_PYTHON the interpreter that has its requirements. The first
-test prints what `discomfort/compiler/cost.py` was fitted to, the others compare one prompt with several in one run.
+test prints what `discomfort/compiler/partition/cost.py` was fitted to, the others compare one prompt with several in one run.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 
 from discomfort.compiler import CompileOptions
-from discomfort.compiler.cost import prompt_seconds
-from discomfort.compiler.emit import emit_prompt
-from discomfort.compiler.graph import Link
+from discomfort.compiler.partition.cost import prompt_seconds
+from discomfort.compiler.partition.partition_pass import Partition
 from discomfort.compiler.passes import PASSES
-from discomfort.compiler.passes.partition import Partition
 from discomfort.context.context import WorkflowContext
+from discomfort.ir.api_prompt import emit_prompt
+from discomfort.ir.graph import Link
 from discomfort.plan import compile
-from discomfort.runtime.engine import SAVER_CLASS, PromptRequest
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.loop import run_blocking
+from discomfort.runtime.engines.protocol import SAVER_CLASS, PromptRequest
+from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.comfyui.chains import Workflow, inverted, node, port
 
 CHECKOUT = os.environ.get("COMFYUI_PATH", "")

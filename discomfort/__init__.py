@@ -11,40 +11,40 @@ from typing import TYPE_CHECKING, Any
 from discomfort._version import __version__
 
 if TYPE_CHECKING:
-    from discomfort.compiler.diagnostics import CompileError, Diagnostic
     from discomfort.context.context import WorkflowContext as Context
     from discomfort.context.errors import UnreadableValueError
-    from discomfort.context.lists import ValueList
-    from discomfort.context.opaque import OpaqueValue
+    from discomfort.context.values.opaque import OpaqueValue
+    from discomfort.context.values.value_list import ValueList
     from discomfort.errors import ConfigError, DiscomfortError
+    from discomfort.ir.diagnostics import CompileError, Diagnostic
     from discomfort.plan import Plan, compile
-    from discomfort.runtime.bind import BindError
-    from discomfort.runtime.engine import EngineError, EngineLost, NodeFailed, PromptRejected
+    from discomfort.runtime.binding.bind import BindError
     from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-    from discomfort.runtime.sweep import SweepError
+    from discomfort.runtime.engines.protocol import EngineError, EngineLost, NodeFailed, PromptRejected
+    from discomfort.runtime.running.sweep import SweepError
     from discomfort.session import Discomfort
     from discomfort.tools import WorkflowTools
 
     Tools: WorkflowTools
 
 _HOMES = {
-    "BindError": "discomfort.runtime.bind",
-    "CompileError": "discomfort.compiler.diagnostics",
+    "BindError": "discomfort.runtime.binding.bind",
+    "CompileError": "discomfort.ir.diagnostics",
     "ConfigError": "discomfort.errors",
     "Context": "discomfort.context.context:WorkflowContext",
-    "Diagnostic": "discomfort.compiler.diagnostics",
+    "Diagnostic": "discomfort.ir.diagnostics",
     "Discomfort": "discomfort.session",
     "DiscomfortError": "discomfort.errors",
     "EmbeddedEngine": "discomfort.runtime.engines.embedded.engine",
-    "EngineError": "discomfort.runtime.engine",
-    "EngineLost": "discomfort.runtime.engine",
-    "NodeFailed": "discomfort.runtime.engine",
-    "OpaqueValue": "discomfort.context.opaque",
+    "EngineError": "discomfort.runtime.engines.protocol",
+    "EngineLost": "discomfort.runtime.engines.protocol",
+    "NodeFailed": "discomfort.runtime.engines.protocol",
+    "OpaqueValue": "discomfort.context.values.opaque",
     "Plan": "discomfort.plan",
-    "PromptRejected": "discomfort.runtime.engine",
-    "SweepError": "discomfort.runtime.sweep",
+    "PromptRejected": "discomfort.runtime.engines.protocol",
+    "SweepError": "discomfort.runtime.running.sweep",
     "UnreadableValueError": "discomfort.context.errors",
-    "ValueList": "discomfort.context.lists",
+    "ValueList": "discomfort.context.values.value_list",
     "compile": "discomfort.plan",
 }
 

@@ -9,19 +9,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from discomfort import compiler
-from discomfort.compiler import plan as compiled
-from discomfort.compiler.arguments import list_sources
-from discomfort.compiler.diagnostics import did_you_mean
+from discomfort.compiler.call_checks import list_sources
+from discomfort.compiler.plan import model as compiled
+from discomfort.ir.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     from discomfort.compiler import CompileOptions, Rules, Source
-    from discomfort.compiler.catalog import Catalog
     from discomfort.context.context import WorkflowContext
     from discomfort.context.snapshot import Snapshot
-    from discomfort.runtime.engine import Engine
-    from discomfort.runtime.executor import EffectsMode
-    from discomfort.runtime.progress import OnProgress
-    from discomfort.runtime.sweep import SweepPoint
+    from discomfort.ir.catalog.catalog import Catalog
+    from discomfort.runtime.engines.protocol import Engine
+    from discomfort.runtime.running.executor import EffectsMode
+    from discomfort.runtime.running.progress import OnProgress
+    from discomfort.runtime.running.sweep import SweepPoint
 
 logger = logging.getLogger("discomfort")
 
@@ -43,9 +43,9 @@ class Plan(compiled.Plan):
     @cached_property
     def editor_workflow(self) -> dict[str, Any] | None:
         """The program as one workflow that the editor opens; None where its parts cannot be joined in that form."""
-        from discomfort.compiler.catalog import default_catalog
         from discomfort.compiler.frontend import load_workflow
-        from discomfort.editor import stitch_documents
+        from discomfort.editor_documents.join import stitch_documents
+        from discomfort.ir.catalog.catalog import default_catalog
 
         catalog = default_catalog()
         try:
@@ -77,7 +77,7 @@ class Plan(compiled.Plan):
                 iteration saves its results; one that fails leaves those of the iteration before.
             use_ram: whether results may live in RAM; False writes them to disk.
             effects: "skip" leaves out nodes that are run for what they do (SaveImage…).
-            engine: an engine or its name; see `discomfort.runtime.select`.
+            engine: an engine or its name; see `discomfort.runtime.engines.select`.
             on_progress: called with a `ProgressUpdate` at every event, from the engine's thread.
 
         Raises:
@@ -85,7 +85,7 @@ class Plan(compiled.Plan):
             EngineError: a node failed (`NodeFailed`), or the engine did.
             TypeError, ValueError: an argument is not what it should be.
         """
-        from discomfort.runtime.loop import run_blocking
+        from discomfort.runtime.running.engine_thread import run_blocking
 
         return run_blocking(self._run(context, inputs, iterations, use_ram, effects, engine, on_progress))
 
@@ -101,7 +101,7 @@ class Plan(compiled.Plan):
         on_progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Run the plan without blocking the event loop; otherwise as `run`."""
-        from discomfort.runtime.loop import run_awaiting
+        from discomfort.runtime.running.engine_thread import run_awaiting
 
         return await run_awaiting(self._run(context, inputs, iterations, use_ram, effects, engine, on_progress))
 
@@ -131,10 +131,10 @@ class Plan(compiled.Plan):
             SweepError: a point failed; `done` holds the points before it.
             TypeError, ValueError: an argument is not what it should be.
         """
-        from discomfort.runtime.executors import executor_for
-        from discomfort.runtime.loop import run_blocking
-        from discomfort.runtime.progress import RunProgress
-        from discomfort.runtime.sweep import sweep
+        from discomfort.runtime.running.engine_registry import executor_for
+        from discomfort.runtime.running.engine_thread import run_blocking
+        from discomfort.runtime.running.progress import RunProgress
+        from discomfort.runtime.running.sweep import sweep
 
         check_run(context, None, 1, effects)
         points = list_points(parameters)
@@ -159,8 +159,8 @@ class Plan(compiled.Plan):
         engine: Engine | str | None,
         on_progress: OnProgress | None,
     ) -> dict[str, Any]:
-        from discomfort.runtime.executors import executor_for
-        from discomfort.runtime.progress import RunProgress
+        from discomfort.runtime.running.engine_registry import executor_for
+        from discomfort.runtime.running.progress import RunProgress
 
         check_run(context, inputs, iterations, effects)
         warn_of_slips(inputs or {}, self.inputs)

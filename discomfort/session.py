@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import Engine, EngineError
-from discomfort.runtime.executor import EffectsMode
-from discomfort.runtime.executors import catalog_to_compile_with, executor_for
-from discomfort.runtime.loop import run_awaiting
-from discomfort.runtime.select import make_engine, select_engine
+from discomfort.runtime.engines.protocol import Engine, EngineError
+from discomfort.runtime.engines.select import make_engine, select_engine
+from discomfort.runtime.running.engine_registry import catalog_to_compile_with, executor_for
+from discomfort.runtime.running.engine_thread import run_awaiting
+from discomfort.runtime.running.executor import EffectsMode
 from discomfort.tools import WorkflowTools
 
 if TYPE_CHECKING:
     from discomfort.compiler import Rules, Source
     from discomfort.plan import Plan
     from discomfort.runtime.engines.comfyui.worker import Worker
-    from discomfort.runtime.progress import OnProgress
+    from discomfort.runtime.running.progress import OnProgress
 
 
 class Discomfort:
@@ -45,7 +45,7 @@ class Discomfort:
 
         Args:
             config_path: a `comfy_serverless.json` that says which ComfyUI to run on.
-            engine: an engine or its name instead; see `discomfort.runtime.select`.
+            engine: an engine or its name instead; see `discomfort.runtime.engines.select`.
 
         Raises:
             EngineError: the engine cannot start; says what to do.
@@ -106,7 +106,7 @@ class Discomfort:
             context: where parameters are and results go; without one, a temporary context lives for this call.
             effects: "skip" leaves out nodes that are run for what they do.
             on_progress: called at every event of the run.
-            rules: which types travel by value and which by reference; see `discomfort.rules.load_rules`.
+            rules: which types travel by value and which by reference; see `discomfort.settings.pass_by.load_rules`.
 
         Raises:
             CompileError: the workflows are wrong.
@@ -128,7 +128,7 @@ class Discomfort:
 
         Raises:
             CompileError: the workflows are wrong.
-            ConfigError: the rules are wrong; see `discomfort.rules.load_rules`.
+            ConfigError: the rules are wrong; see `discomfort.settings.pass_by.load_rules`.
         """
         from discomfort.plan import compile
 

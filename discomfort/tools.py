@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discomfort.opening import opened_picture
+from discomfort.images import opened_picture
 
 if TYPE_CHECKING:
     import torch
@@ -85,13 +85,13 @@ class WorkflowTools:
         Raises:
             CompileError: the workflow cannot be read.
         """
-        from discomfort.editor import discover_ports
+        from discomfort.editor_documents.join import discover_ports
 
         return discover_ports(workflow_path)
 
     def validate_workflow(self, workflow: Mapping[str, Any]) -> bool:
         """Return whether a workflow as the editor saves it holds together: nodes, links, and what they point to."""
-        from discomfort.editor import is_valid_document
+        from discomfort.editor_documents.join import is_valid_document
 
         return is_valid_document(workflow)
 
@@ -110,7 +110,7 @@ class WorkflowTools:
         Raises:
             CompileError: a workflow cannot be read, or is not one that the editor saved.
         """
-        from discomfort.editor import stitch
+        from discomfort.editor_documents.join import stitch
 
         return stitch(workflows, delete_input_ports, delete_output_ports)
 
@@ -118,14 +118,14 @@ class WorkflowTools:
         self, nodes: Mapping[Any, Mapping[str, Any]], links: Sequence[Sequence[Any]]
     ) -> tuple[dict[Any, dict[str, Any]], list[list[Any]], dict[int, int]]:
         """Return nodes and link rows without Reroute nodes, and which link id each removed link became part of."""
-        from discomfort.editor import remove_reroutes
+        from discomfort.editor_documents.join import remove_reroutes
 
         return remove_reroutes(nodes, links)
 
     @property
     def pass_by_rules(self) -> dict[str, str]:
         """The rules in force: ComfyUI type name → "val" (stored) or "ref" (rebuilt from its recipe)."""
-        from discomfort.rules import load_rules
+        from discomfort.settings.pass_by import load_rules
 
         return dict(load_rules().rules)
 

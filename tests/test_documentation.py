@@ -15,10 +15,10 @@ import pytest
 from typer.testing import CliRunner
 
 import discomfort
-from discomfort.cli import app
-from discomfort.compiler.catalog import default_catalog
-from discomfort.jsonc import loads_jsonc
-from discomfort.rules import load_rules
+from discomfort.cli.main import app
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.settings.jsonc import loads_jsonc
+from discomfort.settings.pass_by import load_rules
 
 ROOT = Path(__file__).parents[1]
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "guide.md"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import discomfort
-from discomfort.compiler.diagnostics import CompileError
-from discomfort.compiler.graph import Input
+from discomfort.ir.diagnostics import CompileError
+from discomfort.ir.graph import Input
 from discomfort.tools import WorkflowTools
 from tests.property.typed import editor_document
 from tests.runtime.programs import reads, workflow, writes

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.frontend import load_workflow
+from discomfort.ir.api_prompt import emit_prompt
+from discomfort.ir.catalog.catalog import default_catalog
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = ["quickstart/load_vae", "quickstart/main_workflow", "loop/load_model", "loop/main_workflow"]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from discomfort.context.config import load_config
 from discomfort.errors import ConfigError
-from discomfort.rules import load_rules
-from discomfort.runtime.engines.comfyui.config import read_config
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.comfyui.process.server_config import read_config
+from discomfort.settings.context import load_config
+from discomfort.settings.pass_by import load_rules
 from tests.runtime.comfyui.helpers import make_checkout
 
 READERS: dict[str, Callable[[Path], object]] = {

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discomfort.jsonc import loads_jsonc
+from discomfort.settings.jsonc import loads_jsonc
 
 _BEFORE = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 import discomfort
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import NodeFailed
-from discomfort.runtime.engines.comfyui.pictures import picture_of
+from discomfort.runtime.engines.comfyui.channels.png import picture_of
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.embedded.folders import Folders
+from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders
+from discomfort.runtime.engines.protocol import NodeFailed
 from discomfort.tools import WorkflowTools
 
 SIZES = "is a picture of 100 pixels, and Pillow opens at most 8"

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.draw import draw
+from discomfort.compiler.plan.draw import draw
 from discomfort.context.context import WorkflowContext
+from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.plan import compile
 from discomfort.printable import printable, printable_line
-from discomfort.runtime.engine import NodeFailed, NodePlace, NodeProgress
-from discomfort.runtime.progress import RunProgress
+from discomfort.runtime.engines.protocol import NodeFailed, NodePlace, NodeProgress
+from discomfort.runtime.running.progress import RunProgress
 
 EVIL = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202etxt\ud800\nb"
 SIZES = {"width": 8, "height": 8, "batch_size": 1, "color": 0}
@@ -99,7 +99,7 @@ def test_no_command_sends_them_to_a_terminal(command: str, tmp_path: Path) -> No
 
     (tmp_path / "evil.json").write_text(json.dumps(workflow(EVIL)))
     ours, theirs = pty.openpty()
-    program = "import sys; from discomfort.cli import main; sys.argv[0] = 'discomfort-graph'; main()"
+    program = "import sys; from discomfort.cli.main import main; sys.argv[0] = 'discomfort-graph'; main()"
     environment = {**os.environ, "DISCOMFORT_PROGRESS": "0", "PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen(
         [sys.executable, "-c", program, *command.split(), "evil.json"],

@@ -27,7 +27,7 @@ def test_import_discomfort_imports_nothing_heavy() -> None:
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     code = (
         f"import sys; sys.argv = ['discomfort-graph', *{command!r}, '--help']\n"
-        "from discomfort.cli import main\n"
+        "from discomfort.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    assert stop.code == 0, stop.code"
     )
     assert not modules_after(code).intersection(HEAVY)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import discomfort
-from discomfort.rules import PRESETS, load_rules
 from discomfort.session import Discomfort
+from discomfort.settings.pass_by import PRESETS, load_rules
 
 QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
 LOAD = str(QUICKSTART / "load_vae.json")

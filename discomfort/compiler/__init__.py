@@ -7,26 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from discomfort.compiler.arguments import check_arguments, list_sources
-from discomfort.compiler.assemble import assemble
-from discomfort.compiler.catalog import Catalog, default_catalog
-from discomfort.compiler.check import Checker, without_repeats
-from discomfort.compiler.checked_catalog import catalog_findings
-from discomfort.compiler.collector import paused_collector
-from discomfort.compiler.diagnostics import CompileError, Diagnostic, Place, Severity, did_you_mean, has_errors
-from discomfort.compiler.effects import EffectTable
+from discomfort.compiler.call_checks import check_arguments, list_sources
 from discomfort.compiler.frontend import FrontendOptions, load_workflow
-from discomfort.compiler.graph import CycleError
+from discomfort.compiler.partition.steps import step_findings
 from discomfort.compiler.passes import PASSES, Hook, Pass, run_passes, under_rules
-from discomfort.compiler.passes.hooks import observers
-from discomfort.compiler.passes.rewrite import producers_first
-from discomfort.compiler.plan import Plan
-from discomfort.compiler.steps import step_findings
-from discomfort.compiler.stitch import Program, link_written_values, order_units, stitch
-from discomfort.compiler.types import Signatures, Typing
-from discomfort.compiler.units import Unit, load_units, place_in_program, used_classes
-from discomfort.compiler.verify import require_sound
-from discomfort.rules import PassByRules, load_rules
+from discomfort.compiler.passes.observers import observers
+from discomfort.compiler.passes.verify import require_sound
+from discomfort.compiler.plan.assemble import assemble
+from discomfort.compiler.plan.model import Plan
+from discomfort.compiler.program.stitch import Program, link_written_values, order_units, stitch
+from discomfort.compiler.program.type_check import Checker, without_repeats
+from discomfort.compiler.program.workflows import Unit, load_units, place_in_program, used_classes
+from discomfort.ir.catalog.catalog import Catalog, default_catalog
+from discomfort.ir.catalog.checked import catalog_findings
+from discomfort.ir.catalog.effects import EffectTable
+from discomfort.ir.diagnostics import CompileError, Diagnostic, Place, Severity, did_you_mean, has_errors
+from discomfort.ir.gc_pause import paused_collector
+from discomfort.ir.graph import CycleError
+from discomfort.ir.order import producers_first
+from discomfort.ir.types.language import Signatures, Typing
+from discomfort.settings.pass_by import PassByRules, load_rules
 
 Source: TypeAlias = "str | bytes | os.PathLike[str] | Mapping[str, Any]"
 Rules: TypeAlias = "PassByRules | Mapping[str, str] | str | os.PathLike[str] | None"
@@ -57,7 +57,7 @@ def compile(
         catalog: the node classes to check against; the bundled ones by default.
         outputs: the results to keep, PASSTHRU ports among them; by default all OUTPUT ports.
         order: "list" runs the workflows as given, "auto" sorts them by what they read and write.
-        rules: which types travel by value and which by reference; see `discomfort.rules.load_rules`.
+        rules: which types travel by value and which by reference; see `discomfort.settings.pass_by.load_rules`.
         options: see `CompileOptions`.
 
     Raises:

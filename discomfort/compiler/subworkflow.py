@@ -13,15 +13,15 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler import CompileError, compile
-from discomfort.compiler.catalog import RUNNER_OUTPUTS
-from discomfort.compiler.effects import PORT_CLASS, RUNNER_CLASS
-from discomfort.compiler.emit import plain_value
-from discomfort.compiler.graph import Input, Link, Literal, Node, Param
-from discomfort.compiler.types import Signatures, accepts
+from discomfort.ir.api_prompt import plain_value
+from discomfort.ir.catalog.catalog import RUNNER_OUTPUTS
+from discomfort.ir.catalog.effects import PORT_CLASS, RUNNER_CLASS
+from discomfort.ir.graph import Input, Link, Literal, Node, Param
+from discomfort.ir.types.language import Signatures, accepts
 
 if TYPE_CHECKING:
-    from discomfort.compiler.catalog import Catalog, InputSpec
-    from discomfort.compiler.plan import Plan
+    from discomfort.compiler.plan.model import Plan
+    from discomfort.ir.catalog.catalog import Catalog, InputSpec
 
 SUFFIXES = (".json", ".png", ".webp", ".jpg", ".jpeg")
 """What a workflow's file is called."""

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from operator import eq, is_
 from typing import Any
 
-from discomfort.context.lists import ValueList
+from discomfort.context.values.value_list import ValueList
 
 _DEPTH = 4
 """How deep containers are looked into: a conditioning is a list of lists with a dict of tensors."""

@@ -10,15 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from discomfort.context import exports, runs, summary
-from discomfort.context.config import GIB, load_config
-from discomfort.context.contents import ContentValues
+from discomfort.context import summary
+from discomfort.context.base import leave
 from discomfort.context.errors import (
     ContextClosedError,
     EncodingError,
 )
-from discomfort.context.files import available_ram, free_bytes
-from discomfort.context.opened import leave
+from discomfort.context.home import ownership as runs
+from discomfort.context.home.os_support import available_ram, free_bytes
+from discomfort.context.values import file_formats as exports
+from discomfort.context.values_by_content import ContentValues
+from discomfort.settings.context import GIB, load_config
 
 
 class WorkflowContext(ContentValues):

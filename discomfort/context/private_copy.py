@@ -6,7 +6,7 @@ import sys
 from operator import is_
 from typing import Any
 
-from discomfort.context.lists import ValueList
+from discomfort.context.values.value_list import ValueList
 
 _PLAIN = frozenset({int, float, str, bool, type(None), bytes, complex})
 

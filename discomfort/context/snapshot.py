@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from discomfort.context import codec
-from discomfort.context.holds import Holds
-from discomfort.context.recipes import Recipe, referenced_digests
-from discomfort.context.records import MISSING, Name
-from discomfort.context.store import INLINE_BYTES
+from discomfort.context.index.holds import Holds
+from discomfort.context.index.records import MISSING, Name
+from discomfort.context.tiers.store import INLINE_BYTES
 from discomfort.context.transaction import current
+from discomfort.context.values import encode as codec
+from discomfort.context.values.recipes import Recipe, referenced_digests
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext

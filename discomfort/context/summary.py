@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from discomfort.context import codec, decoding
-from discomfort.context.records import Blob, Name
-from discomfort.context.state import State
+from discomfort.context.index.records import Blob, Name
+from discomfort.context.index.state import State
+from discomfort.context.values import decode as decoding
+from discomfort.context.values import encode as codec
 
 if TYPE_CHECKING:
-    from discomfort.context.store import Store
+    from discomfort.context.tiers.store import Store
 
 _TITLES = ("key", "type", "size", "tier", "pass by")
 _KEY_WIDTH = 40

@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from discomfort.context.errors import ContextError
-from discomfort.context.files import ProcessLock
-from discomfort.context.journal import Record
-from discomfort.context.records import (
+from discomfort.context.home.os_support import ProcessLock
+from discomfort.context.index.journal import Record
+from discomfort.context.index.records import (
     Memo,
     Name,
     hold_record,
@@ -29,8 +29,8 @@ from discomfort.context.records import (
 )
 
 if TYPE_CHECKING:
-    from discomfort.context.opened import OpenContext
-    from discomfort.context.state import State
+    from discomfort.context.base import OpenContext
+    from discomfort.context.index.state import State
 
 
 class Gate:

@@ -14,15 +14,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from discomfort_nodes.registry import REGISTRY
+from discomfort_nodes.routes import guard as guard_module
+from discomfort_nodes.tickets import TICKETS, prompt_digest
 from hypothesis import settings
 
-from comfy_nodes import guard as guard_module
-from comfy_nodes.hosts import AllowedHosts
-from comfy_nodes.proofs import body_digest
-from comfy_nodes.registry import REGISTRY
-from comfy_nodes.tickets import TICKETS, prompt_digest
 from discomfort.context.context import WorkflowContext
-from discomfort.context.wire import encode_wire
+from discomfort.context.values.wire import encode_wire
+from discomfort.server_access.hosts import AllowedHosts
+from discomfort.server_access.proofs import body_digest
 from tests.comfy_nodes.routes_client import Client, routes_client
 
 GUARDED = sorted((route.method, route.path) for route in guard_module._routes if route.is_guarded)
@@ -238,7 +238,7 @@ async def test_a_value_goes_in_and_out_and_a_wrong_one_is_refused() -> None:
 
 
 async def test_a_value_is_not_larger_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("comfy_nodes.routes.MAX_VALUE_BYTES", 1000)
+    monkeypatch.setattr("discomfort_nodes.routes.engine.MAX_VALUE_BYTES", 1000)
     async with routes_client() as client:
         await attached(client)
         assert (await client.send("PUT", f"/discomfort/values/{KEY}/{DIGEST}", b"x" * 1001))[0] == 413

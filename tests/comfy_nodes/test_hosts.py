@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfy_nodes.hosts import AllowedHosts, host_name
+from discomfort.server_access.hosts import AllowedHosts, host_name
 
 LOOPBACK = ["localhost", "LocalHost:8188", "127.0.0.1", "127.0.0.1:8188", "127.2.3.4:1", "[::1]", "[::1]:8188"]
 EVIL = [

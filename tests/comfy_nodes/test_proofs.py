@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfy_nodes import proofs
-from comfy_nodes.hosts import AllowedHosts
-from comfy_nodes.proofs import WINDOW, ProofError, Prover, Verifier, body_digest, is_nonce
+from discomfort.server_access import proofs
+from discomfort.server_access.hosts import AllowedHosts
+from discomfort.server_access.proofs import WINDOW, ProofError, Prover, Verifier, body_digest, is_nonce
 
 TOKEN = "a token that is long enough, and random too"
 EMPTY = body_digest(b"")

@@ -10,10 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from comfy_nodes.editor_routes import ports, workflows
-from comfy_nodes.guard import Refused
-from comfy_nodes.runner import DiscomfortTestRunner, PortInputs
+from discomfort_nodes.nodes.test_runner import DiscomfortTestRunner, PortInputs
+from discomfort_nodes.routes.editor import ports, workflows
+from discomfort_nodes.routes.guard import Refused
 
 PORTS = {
     "1": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "photo", "tags": ""}},

@@ -14,12 +14,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from discomfort_nodes import tickets
+from discomfort_nodes.nodes.context_values import DiscomfortContextLoader, DiscomfortContextSaver
+from discomfort_nodes.tickets import EXPIRY_SECONDS, MAX_TICKETS, Ticket, Tickets, prompt_digest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfy_nodes import tickets
-from comfy_nodes.exchange import DiscomfortContextLoader, DiscomfortContextSaver
-from comfy_nodes.tickets import EXPIRY_SECONDS, MAX_TICKETS, Ticket, Tickets, prompt_digest
 from tests.comfy_nodes.routes_client import prompt_server
 
 PROMPT = {"1": {"class_type": "X", "inputs": {"a": 1.5, "b": ["2", 0]}}}
@@ -240,7 +240,7 @@ def test_what_it_answers_where_it_may_read_equals_nothing_that_json_can_hold(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = Tickets()
-    monkeypatch.setattr("comfy_nodes.exchange.TICKETS", made)
+    monkeypatch.setattr("discomfort_nodes.nodes.context_values.TICKETS", made)
     server.start(arrived(made))
     granted = DiscomfortContextLoader.IS_CHANGED(digest="d1")
     assert granted == DiscomfortContextLoader.IS_CHANGED(digest="d1")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from discomfort.cli import app
-from discomfort.commands import download
-from discomfort.compiler.catalog import read_catalog
+from discomfort.cli import download
+from discomfort.cli.main import app
+from discomfort.ir.catalog.catalog import read_catalog
 from tests.hostile_server import ENDLESS, GOOD, ONCE, chunked, serving, whole
 
 
@@ -20,7 +20,7 @@ def _limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCOMFORT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(download, "PATIENCE", 2.0)
     monkeypatch.setattr(download, "LARGEST_ANSWER", 8 << 20)
-    monkeypatch.setattr("discomfort.compiler.checked_catalog.LARGEST_CATALOG", 8 << 20)
+    monkeypatch.setattr("discomfort.ir.catalog.checked.LARGEST_CATALOG", 8 << 20)
 
 
 def pull(url: str, folder: Path) -> Result:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from discomfort.cli import app
-from discomfort.compiler.plan import Plan
+from discomfort.cli.main import app
+from discomfort.compiler.plan.model import Plan
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = [str(ROOT / "examples" / "quickstart" / name) for name in ("load_vae.json", "main_workflow.json")]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from discomfort import EngineError
-from discomfort.commands.run import read_inputs
-from discomfort.compiler.frontend import contents
-from discomfort.runtime.select import make_engine
+from discomfort.cli.commands.run import read_inputs
+from discomfort.compiler.frontend.files import contents
+from discomfort.runtime.engines.select import make_engine
 from tests.commands.test_compiling import call
 from tests.commands.test_run_and_stitch import FILES
 
@@ -62,7 +62,7 @@ def test_an_address_that_is_none_is_an_error_of_the_engine(word: str) -> None:
 
 
 def started(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from discomfort.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from discomfort.cli.main import main; main()", *arguments]
     return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **options)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from discomfort.cli import app
-from discomfort.compiler.catalog import read_catalog
+from discomfort.cli.main import app
+from discomfort.ir.catalog.catalog import read_catalog
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "examples" / "quickstart"

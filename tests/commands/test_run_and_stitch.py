@@ -15,7 +15,7 @@ INPUTS = ["-i", f"photo=@{QUICKSTART / 'coffee.png'}", "-i", "width=64", "-i", "
 
 
 def call(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from discomfort.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from discomfort.cli.main import main; main()", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr

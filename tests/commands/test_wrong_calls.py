@@ -75,7 +75,7 @@ def test_results_that_json_lacks_are_text(tmp_path: Path) -> None:
         raise AssertionError(word)
 
     path = saved(tmp_path, written_by({"unlimited": ("PrimitiveFloat", {"value": 1.0})}))
-    from discomfort.commands.run import write_value
+    from discomfort.cli.commands.run import write_value
 
     assert write_value(float("nan"), tmp_path, "x") == {"value": "nan"}
     assert json.loads(call("run", path, "--json").stdout, parse_constant=refuse) == {"unlimited": {"value": 1.0}}
@@ -148,7 +148,7 @@ def test_every_text_can_be_told_where_the_locale_has_few_letters(
 
 
 def test_a_catalog_cannot_be_written_over_a_folder(tmp_path: Path) -> None:
-    from discomfort.commands.files import require_folder, write_bytes
+    from discomfort.cli.output import require_folder, write_bytes
 
     with pytest.raises(Exception, match="cannot be written"):
         write_bytes(b"", tmp_path)

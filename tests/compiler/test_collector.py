@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from discomfort.compiler.collector import paused_collector
+from discomfort.ir.gc_pause import paused_collector
 
 
 def test_L7_the_collector_is_paused_inside_and_as_it_was_outside() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from discomfort.compiler import CompileError, CompileOptions, compile
-from discomfort.compiler.catalog import Catalog, InputSpec, default_catalog
-from discomfort.compiler.codes import CODES
-from discomfort.compiler.graph import Link, Literal, NodeId, Param
-from discomfort.compiler.literals import literal_problem
-from discomfort.compiler.plan import Plan
-from discomfort.compiler.recipe import Recipe, slice_recipe
-from discomfort.compiler.serialise import dumps
+from discomfort.compiler.plan.json_form import dumps
+from discomfort.compiler.plan.model import Plan
+from discomfort.ir.catalog.catalog import Catalog, InputSpec, default_catalog
+from discomfort.ir.codes import CODES
+from discomfort.ir.graph import Link, Literal, NodeId, Param
+from discomfort.ir.recipe import Recipe, slice_recipe
+from discomfort.ir.types.literal_rules import literal_problem
 
 Prompt = dict[str, Any]
 
@@ -194,9 +194,9 @@ def test_dedup_merges_across_workflows_and_leaves_effects_and_unknown_classes() 
 
 
 def test_L4_passes_run_twice_change_nothing_and_none_of_them_changes_the_interface() -> None:
-    from discomfort.compiler.catalog import default_catalog
-    from discomfort.compiler.effects import EffectTable
     from discomfort.compiler.passes import PASSES, run_passes
+    from discomfort.ir.catalog.catalog import default_catalog
+    from discomfort.ir.catalog.effects import EffectTable
 
     plan, plain = (
         compile([WRITER, CHANGER, READER]),
@@ -218,7 +218,7 @@ def test_plan_json_round_trip_and_select_by_tag() -> None:
 
 def test_L6_the_same_bytes_under_three_hash_seeds() -> None:
     script = (
-        "import json,sys; from discomfort.compiler import compile; from discomfort.compiler.serialise import dumps;"
+        "import json,sys; from discomfort.compiler import compile; from discomfort.compiler.plan.json_form import dumps;"
         "sys.stdout.write(dumps(compile(json.loads(sys.argv[1])).to_json()))"
     )
     import json

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from discomfort.compiler import CompileOptions
-from discomfort.compiler.graph import Literal
+from discomfort.compiler.partition.partition_pass import Partition
 from discomfort.compiler.passes import PASSES
-from discomfort.compiler.passes.partition import Partition
-from discomfort.compiler.plan import Plan
-from discomfort.compiler.recipe import Recipe
-from discomfort.compiler.serialise import dumps
+from discomfort.compiler.plan.json_form import dumps
+from discomfort.compiler.plan.model import Plan
+from discomfort.ir.graph import Literal
+from discomfort.ir.recipe import Recipe
 from discomfort.plan import compile
 from tests.fuzz.fuzz_plans import golden_plans, try_plan
 from tests.fuzz.mutation import mutated

@@ -17,13 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discomfort.compiler import CompileError, compile
-from discomfort.compiler import checked_catalog as checking
-from discomfort.compiler.catalog import Catalog, default_catalog, read_catalog
-from discomfort.compiler.catalog_entries import EFFECTS, entry_problem
-from discomfort.compiler.checked_catalog import LiveCatalog, parse_catalog
-from discomfort.compiler.diagnostics import Severity
-from discomfort.compiler.draw import draw
-from discomfort.compiler.effects import Effect
+from discomfort.compiler.plan.draw import draw
+from discomfort.ir.catalog import checked as checking
+from discomfort.ir.catalog.catalog import Catalog, default_catalog, read_catalog
+from discomfort.ir.catalog.checked import LiveCatalog, parse_catalog
+from discomfort.ir.catalog.effects import Effect
+from discomfort.ir.catalog.entries import EFFECTS, entry_problem
+from discomfort.ir.diagnostics import Severity
 
 GOOD: dict[str, Any] = {
     "input": {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import comfy_nodes
-from discomfort.compiler.catalog import SNAPSHOT, default_catalog, read_input_groups
+from discomfort.ir.catalog.catalog import SNAPSHOT, default_catalog, read_input_groups
 from discomfort.runtime.engines.embedded.pack import object_info
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import CycleError, Graph, Link
 from discomfort.compiler.passes import PASSES
 from discomfort.compiler.passes.dump import render_graph
-from discomfort.compiler.recipe import Recipe, slice_recipe
-from discomfort.compiler.verify import verify
+from discomfort.compiler.passes.verify import verify
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.catalog.effects import EffectTable
+from discomfort.ir.graph import CycleError, Graph, Link
+from discomfort.ir.recipe import Recipe, slice_recipe
 from tests.compiler.graph_text import parse_graph
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from discomfort.compiler import CompileError, CompileOptions, compile
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph, Link, Literal, Node, NodeId, Origin, Step
 from discomfort.compiler.passes import PASSES, run_passes
 from discomfort.compiler.passes.dedup import Dedup
 from discomfort.compiler.passes.fold import Fold
-from discomfort.compiler.passes.hooks import Timings, verifying_hook
-from discomfort.compiler.verify import verify
+from discomfort.compiler.passes.observers import Timings, verifying_hook
+from discomfort.compiler.passes.verify import verify
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.catalog.effects import EffectTable
+from discomfort.ir.graph import Graph, Link, Literal, Node, NodeId, Origin, Step
 
 
 def node(name: str, class_type: str = "ImageInvert", **inputs: Any) -> Node:

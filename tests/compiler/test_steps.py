@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from discomfort.compiler import compile
-from discomfort.compiler.plan import Plan
+from discomfort.compiler.plan.model import Plan
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "explain"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from discomfort.compiler import CompileError, compile
-from discomfort.compiler.catalog import Catalog, default_catalog
+from discomfort.ir.catalog.catalog import Catalog, default_catalog
 
 Prompt = dict[str, Any]
 

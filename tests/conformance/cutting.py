@@ -11,7 +11,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from discomfort.compiler.catalog import Catalog
+from discomfort.ir.catalog.catalog import Catalog
 
 Document = dict[str, Any]
 NodeKey = int | str

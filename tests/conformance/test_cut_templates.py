@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from discomfort.compiler import CompileError, CompileOptions, compile
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.frontend import load_workflow
-from discomfort.compiler.graph import Graph
-from discomfort.compiler.keys import structural_keys
-from discomfort.compiler.plan import Plan
+from discomfort.compiler.plan.model import Plan
+from discomfort.ir.api_prompt import emit_prompt
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.graph import Graph
+from discomfort.ir.keys import structural_keys
 from tests.conformance import templates
 from tests.conformance.cutting import cut, stages
 

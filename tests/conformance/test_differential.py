@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.frontend import texts
+from discomfort.compiler.frontend.text import prompt_text as texts
+from discomfort.ir.catalog.catalog import default_catalog
 from tests.conformance import templates
 from tests.conformance.harness.mutations import mutate
 from tests.conformance.harness.object_info import bundled_object_info

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.frontend import load_workflow
+from discomfort.ir.api_prompt import emit_prompt
+from discomfort.ir.catalog.catalog import default_catalog
 from tests.conformance import templates
 
 TRUTH = Path(__file__).resolve().parents[3] / "shared" / "comfyui" / "prompts.jsonl.gz"

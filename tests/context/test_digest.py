@@ -10,10 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discomfort.context import digest as digest_module
-from discomfort.context import xxh3
-from discomfort.context.codec import encode, leaf_digests
-from discomfort.context.digest import CHUNK, hash_view
+from discomfort.context.values import digest as digest_module
+from discomfort.context.values import xxh3
+from discomfort.context.values.digest import CHUNK, hash_view
+from discomfort.context.values.encode import encode, leaf_digests
 
 xxhash = pytest.importorskip("xxhash")
 

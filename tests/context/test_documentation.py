@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from discomfort.jsonc import loads_jsonc
+from discomfort.settings.jsonc import loads_jsonc
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "context.md").read_text(encoding="utf-8")
 

@@ -303,7 +303,7 @@ def test_C2_full_ram_tier_spills_and_never_dies(
     config: Path, tiny_file_system: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The budget says 1 GB, the file system behind it 10 MB."""
-    monkeypatch.setattr("discomfort.context.runs.ram_root", lambda: tiny_file_system)
+    monkeypatch.setattr("discomfort.context.home.ownership.ram_root", lambda: tiny_file_system)
     with WorkflowContext(config) as context:
         for number in range(12):
             context.save(f"v{number}", torch.full((2 * MIB // 4,), number, dtype=torch.int32))
@@ -330,8 +330,8 @@ def test_C2_full_ram_tier_spills_and_never_dies(
 def test_C2_memory_taken_between_the_check_and_the_copy(
     config: Path, tiny_file_system: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.context.runs.ram_root", lambda: tiny_file_system)
-    monkeypatch.setattr("discomfort.context.segments.free_bytes", lambda _: 1 << 40)
+    monkeypatch.setattr("discomfort.context.home.ownership.ram_root", lambda: tiny_file_system)
+    monkeypatch.setattr("discomfort.context.tiers.ram_segments.free_bytes", lambda _: 1 << 40)
     with WorkflowContext(config) as context:
         for number in range(8):
             context.save(f"v{number}", torch.full((3 * MIB // 4,), number, dtype=torch.int32))

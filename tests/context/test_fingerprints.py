@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from discomfort.context import digest as digests
-from discomfort.context import fingerprint_file, fingerprints, xxh3
-from discomfort.context.fingerprint_file import FingerprintFile
-from discomfort.context.fingerprints import Fingerprints, FingerprintStopped
+from discomfort.context.values import digest as digests
+from discomfort.context.values import xxh3
+from discomfort.input_files import fingerprint_file, fingerprints
+from discomfort.input_files.fingerprint_file import FingerprintFile
+from discomfort.input_files.fingerprints import Fingerprints, FingerprintStopped
 
 RED, GREEN = b"red  " * 100, b"green" * 100
 
@@ -330,7 +331,7 @@ def test_many_threads_and_processes_add_at_once(tmp_path: Path) -> None:
     """Every line of writers that run side by side, and are killed, is whole or not there."""
     path = tmp_path / "f"
     program = (
-        "import sys; from pathlib import Path; from discomfort.context.fingerprint_file import FingerprintFile\n"
+        "import sys; from pathlib import Path; from discomfort.input_files.fingerprint_file import FingerprintFile\n"
         "kept = FingerprintFile(Path(sys.argv[1]))\n"
         "number = 0\n"
         "while number < int(sys.argv[3]):\n"

@@ -12,8 +12,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from discomfort.context import reading, segments, store
 from discomfort.context.context import WorkflowContext
+from discomfort.context.tiers import ram_segments as segments
+from discomfort.context.tiers import reader as reading
+from discomfort.context.tiers import store
 
 BUDGET = 100_000 / (1 << 30)
 NAMES = "abcd"

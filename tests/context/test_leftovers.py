@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from discomfort.context import housekeeping
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import ContextClosedError, ContextError
-from discomfort.context.holds import Holds
+from discomfort.context.home import housekeeping
+from discomfort.context.index.holds import Holds
 from tests.context.conftest import Launch
 
 MIB = 1 << 20
@@ -81,7 +81,7 @@ def attach(context: WorkflowContext) -> None:
 
 
 def store_something(context: WorkflowContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("discomfort.context.housekeeping.time.monotonic", lambda: 1e12)
+    monkeypatch.setattr("discomfort.context.home.housekeeping.time.monotonic", lambda: 1e12)
     context.save("something", tensor(1, 0.01))
     context.delete("something")
 
@@ -222,7 +222,7 @@ def test_C6_full_disk_first_takes_back_what_killed_processes_left(
     killed(small, launch, SAVES)
     small._store.housekeeping._due = float("inf")  # it is the full disk that makes it look
     free = [0]
-    monkeypatch.setattr("discomfort.context.store.free_bytes", lambda _: 0 if len(blob_files(small)) else 1 << 40)
+    monkeypatch.setattr("discomfort.context.tiers.store.free_bytes", lambda _: 0 if len(blob_files(small)) else 1 << 40)
     reserve = housekeeping.Housekeeping.new_file
 
     def full(self: housekeeping.Housekeeping) -> str:

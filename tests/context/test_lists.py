@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.context.lists import ValueList
-from discomfort.context.wire import decode_wire, encode_wire
+from discomfort.context.values.value_list import ValueList
+from discomfort.context.values.wire import decode_wire, encode_wire
 
 VALUES: list[Any] = [
     [],

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from discomfort.context import codec
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import EncodingError, UnreadableValueError, WireError
-from discomfort.context.opaque import OpaqueValue, ServerValue
-from discomfort.context.wire import decode_wire, encode_wire
+from discomfort.context.values import encode as codec
+from discomfort.context.values.opaque import OpaqueValue, ServerValue
+from discomfort.context.values.wire import decode_wire, encode_wire
 from tests.context.foreign import installed
 
 

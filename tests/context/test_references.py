@@ -10,12 +10,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from discomfort.context import records as rec
 from discomfort.context.context import WorkflowContext
-from discomfort.context.journal import Record
-from discomfort.context.records import Blob, Memo
-from discomfort.context.references import blob_bytes
-from discomfort.context.state import State
+from discomfort.context.index import records as rec
+from discomfort.context.index.journal import Record
+from discomfort.context.index.records import Blob, Memo
+from discomfort.context.index.references import blob_bytes
+from discomfort.context.index.state import State
 
 Change = tuple[str, Any, Any]
 DIGESTS = [f"d1-{number:032x}" for number in range(4)]

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discomfort.context.config import GIB, ContextConfig, load_config
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import UnsafeDirectoryError
-from discomfort.context.files import available_ram, free_bytes, is_tmpfs
-from discomfort.context.runs import Roots
+from discomfort.context.home.os_support import available_ram, free_bytes, is_tmpfs
+from discomfort.context.home.ownership import Roots
 from discomfort.errors import ConfigError
-from discomfort.jsonc import loads_jsonc
+from discomfort.settings.context import GIB, ContextConfig, load_config
+from discomfort.settings.jsonc import loads_jsonc
 
 DOCUMENTED = """{
     "MAX_RAM_PERCENT": 50,    // Use 50% of free system RAM
@@ -167,8 +167,8 @@ def test_C7_run_directory_that_was_swapped_is_refused(config: Path, contexts: Pa
 
 
 def test_default_places_are_per_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("discomfort.context.runs.disk_root", lambda: tmp_path)
-    monkeypatch.setattr("discomfort.context.runs.ram_root", lambda: tmp_path)
+    monkeypatch.setattr("discomfort.context.home.ownership.disk_root", lambda: tmp_path)
+    monkeypatch.setattr("discomfort.context.home.ownership.ram_root", lambda: tmp_path)
     roots = Roots(ContextConfig())
     assert roots.disk.parent.parent == roots.ram.parent.parent == tmp_path
     assert roots.disk.name == "contexts"

@@ -15,7 +15,7 @@ import torch
 
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import ContextClosedError, ContextError, CorruptValueError, UnknownKeyError
-from discomfort.context.segments import Segment, Segments
+from discomfort.context.tiers.ram_segments import Segment, Segments
 from tests.context.conftest import Launch
 
 ATTACHED = """

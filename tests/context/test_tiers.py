@@ -14,10 +14,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from discomfort.context import store
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import CorruptValueError
-from discomfort.context.files import copy_file
+from discomfort.context.home.os_support import copy_file
+from discomfort.context.tiers import store
 
 MIB = 1 << 20
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="a file there has no time of its last change of state")

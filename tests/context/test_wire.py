@@ -17,9 +17,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discomfort.context.codec import encode
 from discomfort.context.errors import EncodingError, WireError
-from discomfort.context.wire import decode_wire, encode_wire
+from discomfort.context.values.encode import encode
+from discomfort.context.values.wire import decode_wire, encode_wire
 from tests.context.test_values import Holder, same, values
 
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.diagnostics import has_errors
 from discomfort.compiler.frontend import load_workflow
-from discomfort.compiler.frontend.javascript import number as as_written
-from discomfort.compiler.frontend.javascript import to_number
-from discomfort.compiler.graph import Literal, NodeId
+from discomfort.compiler.frontend.text.javascript import number as as_written
+from discomfort.compiler.frontend.text.javascript import to_number
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.diagnostics import has_errors
+from discomfort.ir.graph import Literal, NodeId
 
 _HUGE = st.sampled_from([10**400, -(10**400), 2**1024 - 1, "0x" + "f" * 300])
 """Numbers beyond the doubles of JavaScript, which JSON can hold."""

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 
-from discomfort.compiler.catalog import Catalog, default_catalog
 from discomfort.compiler.frontend import FrontendOptions, load_workflow
-from discomfort.compiler.graph import Literal, NodeId
+from discomfort.ir.catalog.catalog import Catalog, default_catalog
+from discomfort.ir.graph import Literal, NodeId
 
 MOMENT = datetime(2026, 3, 5, 2, 7, 9)
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.diagnostics import has_errors
-from discomfort.compiler.emit import emit_prompt
-from discomfort.compiler.frontend import load_workflow, texts
+from discomfort.compiler.frontend import load_workflow
+from discomfort.compiler.frontend.text import prompt_text as texts
+from discomfort.ir.api_prompt import emit_prompt
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.diagnostics import has_errors
 
 CASES = sorted((Path(__file__).parents[1] / "golden" / "frontend").iterdir())
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from discomfort.compiler import compile
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.diagnostics import CompileError
 from discomfort.compiler.frontend import load_workflow
-from discomfort.compiler.frontend.nesting import DEEPEST, text_is_too_deep
-from discomfort.compiler.graph import Link, NodeId
-from discomfort.editor import stitch
+from discomfort.editor_documents.join import stitch
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.diagnostics import CompileError
+from discomfort.ir.graph import Link, NodeId
+from discomfort.ir.untrusted_json.nesting import DEEPEST, text_is_too_deep
 from tests.fuzz.fuzz_plans import try_document
 from tests.fuzz.mutation import golden_documents, mutated, nested
 from tests.runtime.programs import reads, workflow, writes
@@ -169,7 +169,7 @@ def test_editor_documents_with_odd_parts_are_joined() -> None:
 
 
 def test_a_cycle_that_no_result_needs_is_a_finding_of_the_ports() -> None:
-    from discomfort.editor import discover_ports
+    from discomfort.editor_documents.join import discover_ports
 
     looped = workflow(
         n1=reads("photo"),

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.frontend import contents, load_workflow, media
+from discomfort.compiler.frontend import load_workflow
+from discomfort.compiler.frontend.files import contents, media
+from discomfort.ir.catalog.catalog import default_catalog
 from tests.frontend.containers import (
     compressed_text,
     every_container,

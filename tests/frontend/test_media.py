@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from discomfort.compiler.catalog import default_catalog
 from discomfort.compiler.frontend import load_workflow
+from discomfort.ir.catalog.catalog import default_catalog
 
 SAVE = {"nodes": [{"id": 1, "type": "EmptyImage", "widgets_values": [8, 8, 1, 0]}], "links": [], "version": 0.4}
 TEXT = json.dumps(SAVE)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.diagnostics import Severity
 from discomfort.compiler.frontend import load_workflow
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.diagnostics import Severity
 
 GOLDENS = Path(__file__).parents[1] / "golden" / "frontend"
 

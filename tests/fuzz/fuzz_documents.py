@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.compiler import CompileError, CompileOptions, compile
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.diagnostics import render
-from discomfort.compiler.draw import draw
-from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.frontend import load_workflow
-from discomfort.compiler.graph import Graph
-from discomfort.compiler.plan import Plan
+from discomfort.compiler.plan.draw import draw
+from discomfort.compiler.plan.model import Plan
+from discomfort.ir.api_prompt import emit_prompt
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.diagnostics import render
+from discomfort.ir.graph import Graph
 from discomfort.tools import WorkflowTools
 
 ROOT = Path(__file__).parents[2]

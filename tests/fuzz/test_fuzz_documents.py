@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.frontend import load_workflow
+from discomfort.ir.api_prompt import emit_prompt
+from discomfort.ir.catalog.catalog import default_catalog
 from tests.fuzz.fuzz_documents import run
 
 

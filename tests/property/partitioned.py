@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 
-from discomfort.runtime.engine import Splitting
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+from discomfort.runtime.engines.protocol import Splitting
 
 Workflow = dict[str, Any]
 Value = tuple[Any, str]

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from discomfort import compiler
 from discomfort.compiler import CompileOptions
-from discomfort.compiler.catalog import Catalog
-from discomfort.compiler.graph import ancestors, topological_order
-from discomfort.compiler.plan import Plan
+from discomfort.compiler.plan.model import Plan
 from discomfort.context.context import WorkflowContext
+from discomfort.ir.catalog.catalog import Catalog
+from discomfort.ir.graph import ancestors, topological_order
 from discomfort.plan import compile
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 

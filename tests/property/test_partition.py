@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discomfort.compiler import CompileOptions
-from discomfort.compiler.catalog import Catalog
-from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph
+from discomfort.compiler.partition.partition_pass import Partition
+from discomfort.compiler.partition.steps import prompt_depths, prompt_nodes, step_roots
 from discomfort.compiler.passes import PASSES, run_passes
-from discomfort.compiler.passes.partition import Partition
-from discomfort.compiler.steps import prompt_depths, prompt_nodes, step_roots
 from discomfort.context.context import WorkflowContext
+from discomfort.ir.catalog.catalog import Catalog
+from discomfort.ir.catalog.effects import EffectTable
+from discomfort.ir.graph import Graph
 from discomfort.plan import Plan, compile
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 

@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 
 from discomfort import compiler
 from discomfort.compiler import CompileOptions
-from discomfort.compiler.effects import EffectTable
 from discomfort.compiler.frontend import load_workflow
-from discomfort.compiler.graph import Graph, Link, NodeId, ancestors
-from discomfort.compiler.keys import structural_keys
 from discomfort.compiler.passes import PASSES, Pass, run_passes
 from discomfort.compiler.passes.dump import render_graph
-from discomfort.compiler.recipe import Recipe, slice_recipe
-from discomfort.compiler.serialise import dumps
-from discomfort.compiler.verify import verify
+from discomfort.compiler.passes.verify import verify
+from discomfort.compiler.plan.json_form import dumps
 from discomfort.context.context import WorkflowContext
-from discomfort.editor import stitch_documents
+from discomfort.editor_documents.join import stitch_documents
+from discomfort.ir.catalog.effects import EffectTable
+from discomfort.ir.graph import Graph, Link, NodeId, ancestors
+from discomfort.ir.keys import structural_keys
+from discomfort.ir.recipe import Recipe, slice_recipe
 from discomfort.plan import compile
 from tests.compiler.graph_text import parse_graph
 from tests.property.typed import (
@@ -191,8 +191,8 @@ def test_L6_typed_plans_survive_json_byte_for_byte(program: list[Workflow]) -> N
 COMPILE_ALL = """
 import json, sys
 from discomfort.compiler import compile
-from discomfort.compiler.catalog import Catalog
-from discomfort.compiler.serialise import dumps
+from discomfort.ir.catalog.catalog import Catalog
+from discomfort.compiler.plan.json_form import dumps
 given = json.load(sys.stdin)
 catalog = Catalog(given["catalog"])
 for program in given["programs"]:

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discomfort.compiler import CompileOptions
-from discomfort.compiler.catalog import Catalog
 from discomfort.compiler.passes import PASSES, Pass
 from discomfort.context.context import WorkflowContext
+from discomfort.ir.catalog.catalog import Catalog
 from discomfort.plan import compile
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import torch
 from hypothesis import strategies as st
 
-from discomfort.compiler.catalog import Catalog
-from discomfort.compiler.types import MATCH_TYPE
 from discomfort.context.context import WorkflowContext
+from discomfort.ir.catalog.catalog import Catalog
+from discomfort.ir.types.language import MATCH_TYPE
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 
 Workflow = dict[str, Any]

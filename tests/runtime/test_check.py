@@ -8,11 +8,11 @@ import numpy
 import pytest
 import torch
 
-from discomfort.compiler.catalog import Catalog
-from discomfort.compiler.diagnostics import Place
-from discomfort.compiler.graph import Graph, Literal, Node, NodeId, Origin
-from discomfort.compiler.plan import Constraint, PlanInput
-from discomfort.runtime.check import check_value, fit_value
+from discomfort.compiler.plan.model import Constraint, PlanInput
+from discomfort.ir.catalog.catalog import Catalog
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.graph import Graph, Literal, Node, NodeId, Origin
+from discomfort.runtime.binding.value_check import check_value, fit_value
 
 CATALOG = Catalog({"Scaler": {"input": {"required": {"method": [["area", "bilinear", "bicubic"]]}}, "output": []}})
 GRAPH = Graph({NodeId("w/1"): Node(NodeId("w/1"), "Scaler", {"method": Literal("area")}, "Scale", Origin("w", "1"))})

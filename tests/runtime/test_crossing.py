@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import torch
 
-from discomfort.compiler.diagnostics import Place
 from discomfort.context.context import WorkflowContext
+from discomfort.ir.diagnostics import Place
 from discomfort.plan import Plan, compile
-from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import Crossing, Listener, PromptRequest, PromptResult, Splitting
-from discomfort.runtime.engines.comfyui.channel import WIRE
-from discomfort.runtime.engines.comfyui.plain import PLAIN
+from discomfort.runtime.binding.bind import BindError
+from discomfort.runtime.engines.comfyui.channels.with_our_nodes import WIRE
+from discomfort.runtime.engines.comfyui.channels.without_our_nodes import PLAIN
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.loop import run_blocking
+from discomfort.runtime.engines.protocol import Crossing, Listener, PromptRequest, PromptResult, Splitting
+from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.programs import reads, workflow, writes
 
 LATENT = {"samples": torch.zeros(1, 4, 8, 8)}

@@ -19,10 +19,10 @@ from PIL import Image
 import discomfort
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import EncodingError
-from discomfort.runtime.engine import Listener, PromptRequest, PromptResult
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.embedded.folders import Folders
+from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders
 from discomfort.runtime.engines.embedded.pack import files as pack_files
+from discomfort.runtime.engines.protocol import Listener, PromptRequest, PromptResult
 from tests.runtime.embedded.lab import node_class
 from tests.runtime.programs import reads, workflow, writes
 

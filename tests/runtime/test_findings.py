@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler.diagnostics import Place
 from discomfort.context.context import WorkflowContext
-from discomfort.context.lists import ValueList
+from discomfort.context.values.value_list import ValueList
+from discomfort.ir.diagnostics import Place
 from discomfort.plan import Plan, compile
-from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import PromptRejected
+from discomfort.runtime.binding.bind import BindError
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+from discomfort.runtime.engines.protocol import PromptRejected
 from tests.runtime.programs import reads, workflow, writes
 
 

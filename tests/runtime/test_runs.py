@@ -11,12 +11,12 @@ import torch
 
 import discomfort
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import EngineError, NodeFailed
+from discomfort.runtime.binding.bind import BindError
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.executor import Reference
-from discomfort.runtime.progress import ProgressUpdate
-from discomfort.runtime.sweep import SweepError
+from discomfort.runtime.engines.protocol import EngineError, NodeFailed
+from discomfort.runtime.running.executor import Reference
+from discomfort.runtime.running.progress import ProgressUpdate
+from discomfort.runtime.running.sweep import SweepError
 
 from . import programs
 from .programs import Calls, reads, workflow, writes

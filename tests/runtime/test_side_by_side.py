@@ -17,10 +17,10 @@ import torch
 
 import discomfort
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import NodeFailed
+from discomfort.runtime.binding.bind import BindError
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.sweep import SweepError
+from discomfort.runtime.engines.protocol import NodeFailed
+from discomfort.runtime.running.sweep import SweepError
 
 from . import programs
 from .programs import reads, workflow, writes

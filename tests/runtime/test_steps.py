@@ -11,14 +11,14 @@ import torch
 
 import discomfort
 from discomfort.compiler import CompileOptions
-from discomfort.compiler.diagnostics import Place
+from discomfort.compiler.partition.partition_pass import Partition
 from discomfort.compiler.passes import PASSES
-from discomfort.compiler.passes.partition import Partition
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import EngineError, Listener, PromptRequest, PromptResult, Splitting
-from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
+from discomfort.ir.diagnostics import Place
+from discomfort.runtime.binding.bind import BindError
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+from discomfort.runtime.engines.embedded.for_node_authors.blocker import ExecutionBlocker
+from discomfort.runtime.engines.protocol import EngineError, Listener, PromptRequest, PromptResult, Splitting
 
 from . import programs
 from .embedded.lab import ANYTHING, NUMBER, node_class

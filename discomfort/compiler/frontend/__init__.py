@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from discomfort.compiler.diagnostics import Diagnostic
-from discomfort.compiler.graph import Graph
+from discomfort.ir.diagnostics import Diagnostic
+from discomfort.ir.graph import Graph
 
 if TYPE_CHECKING:
-    from discomfort.compiler.catalog import Catalog
+    from discomfort.ir.catalog.catalog import Catalog
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from discomfort.compiler.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Diagnostic, Place, Severity
 
 LIMIT = 1000
 """At most this many findings of one file are kept; the rest are counted."""

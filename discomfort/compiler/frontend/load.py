@@ -7,20 +7,20 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from discomfort.compiler.catalog import Catalog
-from discomfort.compiler.collector import paused_collector
-from discomfort.compiler.frontend.contents import FileTooLarge, StoredBytes, whole
+from discomfort.compiler.frontend.api_prompt import is_prompt, read_prompt
+from discomfort.compiler.frontend.files.contents import FileTooLarge, StoredBytes, whole
+from discomfort.compiler.frontend.files.media import embedded_workflow, is_media
+from discomfort.compiler.frontend.files.source import open_source, parse_json
 from discomfort.compiler.frontend.findings import Findings
-from discomfort.compiler.frontend.groups import groups_to_subgraphs
-from discomfort.compiler.frontend.layout import Layouts
+from discomfort.compiler.frontend.group_nodes.convert import groups_to_subgraphs
 from discomfort.compiler.frontend.lower import Lowering
-from discomfort.compiler.frontend.media import embedded_workflow, is_media
-from discomfort.compiler.frontend.models import read_workflow
-from discomfort.compiler.frontend.nesting import problem_of_objects
-from discomfort.compiler.frontend.prompt import is_prompt, read_prompt
-from discomfort.compiler.frontend.source import open_source, parse_json
-from discomfort.compiler.frontend.subgraphs import make_ids_unique
-from discomfort.compiler.graph import Graph
+from discomfort.compiler.frontend.saved.document import read_workflow
+from discomfort.compiler.frontend.saved.instances import make_ids_unique
+from discomfort.compiler.frontend.widgets.class_widgets import Layouts
+from discomfort.ir.catalog.catalog import Catalog
+from discomfort.ir.gc_pause import paused_collector
+from discomfort.ir.graph import Graph
+from discomfort.ir.untrusted_json.nesting import problem_of_objects
 
 if TYPE_CHECKING:
     from discomfort.compiler.frontend import FrontendOptions, Workflow

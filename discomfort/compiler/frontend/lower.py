@@ -8,19 +8,19 @@ from types import NoneType
 from typing import Any
 
 from discomfort.compiler.frontend.findings import Findings
-from discomfort.compiler.frontend.layout import UNDEFINED, Layouts, Widget
-from discomfort.compiler.frontend.literals import curve_literal, literal, unknown_literal
-from discomfort.compiler.frontend.models import BYPASSED, MUTED, SavedInput, SavedNode, SavedWorkflow
-from discomfort.compiler.frontend.names import SAVERS, Names
-from discomfort.compiler.frontend.primitives import Primitives
-from discomfort.compiler.frontend.promoted import NOTHING, Promoted
-from discomfort.compiler.frontend.resolve import Resolver
-from discomfort.compiler.frontend.slots import existing_inputs, is_lost
-from discomfort.compiler.frontend.subgraphs import Scope, unfold
-from discomfort.compiler.frontend.texts import MOST_CHOICES, dynamic_prompt
-from discomfort.compiler.frontend.virtual import GROUP_MARKS, VIRTUAL
-from discomfort.compiler.frontend.widgets import UNSET, widget_values
-from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Origin
+from discomfort.compiler.frontend.hosts.promoted import NOTHING, Promoted
+from discomfort.compiler.frontend.links.resolve import Resolver
+from discomfort.compiler.frontend.saved.document import BYPASSED, MUTED, SavedInput, SavedNode, SavedWorkflow
+from discomfort.compiler.frontend.saved.editor_only_nodes import GROUP_MARKS, VIRTUAL
+from discomfort.compiler.frontend.saved.instances import Scope, unfold
+from discomfort.compiler.frontend.text.file_names import SAVERS, Names
+from discomfort.compiler.frontend.text.prompt_text import MOST_CHOICES, dynamic_prompt
+from discomfort.compiler.frontend.widgets.class_widgets import UNDEFINED, Layouts, Widget
+from discomfort.compiler.frontend.widgets.literals import curve_literal, literal, unknown_literal
+from discomfort.compiler.frontend.widgets.primitives import Primitives
+from discomfort.compiler.frontend.widgets.slots import existing_inputs, is_lost
+from discomfort.compiler.frontend.widgets.values import UNSET, widget_values
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin
 
 
 class Lowering:

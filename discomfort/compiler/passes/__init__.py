@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph
+from discomfort.compiler.partition.partition_pass import Partition
 from discomfort.compiler.passes.cut import Cut, cut_under
 from discomfort.compiler.passes.dedup import Dedup
 from discomfort.compiler.passes.fold import Fold
 from discomfort.compiler.passes.order import Order
-from discomfort.compiler.passes.partition import Partition
 from discomfort.compiler.passes.prune import Prune
-from discomfort.rules import PassByRules
+from discomfort.ir.catalog.effects import EffectTable
+from discomfort.ir.graph import Graph
+from discomfort.settings.pass_by import PassByRules
 
 
 class Pass(Protocol):

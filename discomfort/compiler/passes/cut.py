@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
 
-from discomfort.compiler.effects import LOADER_CLASS, EffectTable
-from discomfort.compiler.graph import Graph, Link, NodeId
-from discomfort.compiler.passes.rewrite import producers_first
-from discomfort.compiler.types import Signatures, Typing, accepts, is_open, wanted_type
-from discomfort.rules import PRESETS, PassByRules
+from discomfort.ir.catalog.effects import LOADER_CLASS, EffectTable
+from discomfort.ir.graph import Graph, Link, NodeId
+from discomfort.ir.order import producers_first
+from discomfort.ir.types.language import Signatures, Typing, accepts, is_open, wanted_type
+from discomfort.settings.pass_by import PRESETS, PassByRules
 
 VALUES = ",".join(name for name, rule in PRESETS.items() if rule == "val")
 

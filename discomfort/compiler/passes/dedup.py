@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph, Input, Link, Literal, Node, NodeId, Note
-from discomfort.compiler.keys import literal_token
-from discomfort.compiler.passes.rewrite import producers_first, replace_names, with_inputs
+from discomfort.ir.catalog.effects import EffectTable
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Note
+from discomfort.ir.keys import literal_token
+from discomfort.ir.order import producers_first, replace_names, with_inputs
 
 
 @dataclass(frozen=True, slots=True)

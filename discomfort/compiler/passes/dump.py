@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from discomfort.compiler.graph import Graph, Input, Link, Literal
+from discomfort.ir.graph import Graph, Input, Link, Literal
 
 if TYPE_CHECKING:
     from discomfort.compiler.passes import Hook

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph
-from discomfort.compiler.passes.rewrite import producers_first
+from discomfort.ir.catalog.effects import EffectTable
+from discomfort.ir.graph import Graph
+from discomfort.ir.order import producers_first
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Graph, Link, Note, ancestors, restricted
+from discomfort.ir.catalog.effects import EffectTable
+from discomfort.ir.graph import Graph, Link, Note, ancestors, restricted
 
 
 @dataclass(frozen=True, slots=True)

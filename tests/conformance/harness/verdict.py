@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from discomfort.compiler.catalog import Catalog
-from discomfort.compiler.diagnostics import CompileError, has_errors
-from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.frontend import load_workflow
+from discomfort.ir.api_prompt import emit_prompt
+from discomfort.ir.catalog.catalog import Catalog
+from discomfort.ir.diagnostics import CompileError, has_errors
 
 from ..templates import first_difference, without_wall_clock
 from .page import Answer

@@ -24,7 +24,7 @@ def steps(count: int) -> Any:
     try:
         from comfy.utils import ProgressBar  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
-        from discomfort.runtime.engines.embedded.hooks import report_progress
+        from discomfort.runtime.engines.embedded.for_node_authors.node_api import report_progress
 
         for done in range(1, count + 1):
             report_progress(done, count)

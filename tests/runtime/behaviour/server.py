@@ -18,10 +18,17 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "comfyui"), str(Path(__file__).p
 import double  # type: ignore[import-not-found]
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import NodeFailed, NodeFinished, NodeProgress, NodeStarted, PromptRejected, PromptRequest
 from discomfort.runtime.engines.embedded import pack
+from discomfort.runtime.engines.embedded.classes.registration import load_classes
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.embedded.registration import load_classes
+from discomfort.runtime.engines.protocol import (
+    NodeFailed,
+    NodeFinished,
+    NodeProgress,
+    NodeStarted,
+    PromptRejected,
+    PromptRequest,
+)
 
 CORE = ("EmptyImage", "ImageInvert", "PrimitiveInt", "PrimitiveFloat", "PrimitiveBoolean", "PrimitiveString")
 """Those of ComfyUI's own classes that the server has."""

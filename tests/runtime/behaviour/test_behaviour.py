@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import (
+from discomfort.runtime.binding.bind import BindError
+from discomfort.runtime.engines.protocol import (
     SAVER_CLASS,
     EngineError,
     NodeFailed,
@@ -22,8 +22,8 @@ from discomfort.runtime.engine import (
     PromptRequest,
     PromptResult,
 )
-from discomfort.runtime.loop import run_blocking
-from discomfort.runtime.progress import ProgressUpdate
+from discomfort.runtime.running.engine_thread import run_blocking
+from discomfort.runtime.running.progress import ProgressUpdate
 from tests.runtime.behaviour.conftest import Rig
 from tests.runtime.programs import reads, workflow, writes
 

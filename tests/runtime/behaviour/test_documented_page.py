@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from discomfort.rules import PRESETS, PassByRules, load_rules
-from discomfort.runtime.engine import EngineError
+from discomfort.runtime.engines.protocol import EngineError
 from discomfort.session import Discomfort
+from discomfort.settings.pass_by import PRESETS, PassByRules, load_rules
 from tests.runtime.behaviour.conftest import Rig
 from tests.runtime.programs import reads, workflow, writes
 

@@ -12,8 +12,8 @@ import torch
 
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import UnreadableValueError
-from discomfort.context.opaque import OpaqueValue
-from discomfort.runtime.loop import run_blocking
+from discomfort.context.values.opaque import OpaqueValue
+from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.behaviour.conftest import Rig
 from tests.runtime.programs import reads, workflow, writes
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import NodeFailed
-from discomfort.runtime.progress import ProgressUpdate
+from discomfort.runtime.engines.protocol import NodeFailed
+from discomfort.runtime.running.progress import ProgressUpdate
 from tests.runtime.behaviour.conftest import Rig
 from tests.runtime.programs import reads, workflow, writes
 

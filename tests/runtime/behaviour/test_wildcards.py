@@ -15,7 +15,7 @@ import pytest
 
 from discomfort.compiler import CompileOptions
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import PromptRejected
+from discomfort.runtime.engines.protocol import PromptRejected
 from tests.runtime.behaviour.conftest import Rig
 from tests.runtime.programs import reads, workflow, writes
 

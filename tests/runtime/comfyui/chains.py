@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from discomfort.runtime.engine import Listener, PromptRequest, PromptResult
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.protocol import Listener, PromptRequest, PromptResult
 
 Workflow = dict[str, Any]
 

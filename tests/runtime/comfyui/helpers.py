@@ -12,11 +12,11 @@ from typing import Any
 
 import psutil
 
-from comfy_nodes.proofs import PROOF_HEADER, Prover, body_digest
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import LOADER_CLASS, SAVER_CLASS, NodePlace, PromptRequest
-from discomfort.runtime.engines.comfyui.connection import Patience
+from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.protocol import LOADER_CLASS, SAVER_CLASS, NodePlace, PromptRequest
+from discomfort.server_access.proofs import PROOF_HEADER, Prover, body_digest
 
 DOUBLE = Path(__file__).with_name("double.py")
 PATIENCE = Patience(retry_seconds=2.0, check_seconds=0.3, silence_seconds=20.0)

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import EngineError, EngineLost, NodeFailed
-from discomfort.runtime.engines.comfyui.config import ServerConfig
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
+from discomfort.runtime.engines.protocol import EngineError, EngineLost, NodeFailed
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import (
@@ -121,9 +121,9 @@ FORKING = """
 import os, sys
 from discomfort.context.context import WorkflowContext
 from discomfort.plan import compile
-from discomfort.runtime.engine import EngineError, EngineLost, NodeFailed
+from discomfort.runtime.engines.protocol import EngineError, EngineLost, NodeFailed
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.loop import run_blocking
+from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.comfyui.chains import node, port
 
 engine = ComfyUIEngine.managed(sys.argv[1])
@@ -187,13 +187,13 @@ async def test_engine_in_use_survives_the_end_of_a_context(attached: ComfyUIEngi
 
 PROGRAM = """
 import discomfort
-from discomfort.runtime.select import select_engine
+from discomfort.runtime.engines.select import select_engine
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import node
 
 adding = {"in": port("a"), "1": node("Add", a=["in", 0], b=1), "out": port("sum", ["1", 0])}
 with discomfort.Context() as context:
-    plan = discomfort.compile([adding], catalog=discomfort.runtime.loop.run_blocking(select_engine().catalog()))
+    plan = discomfort.compile([adding], catalog=discomfort.runtime.running.engine_thread.run_blocking(select_engine().catalog()))
     assert plan.run(context, inputs={"a": 1}) == {"sum": 2}
 server = select_engine().server
 print(server.process_id, server.log_file.parent)

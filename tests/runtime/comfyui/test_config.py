@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 
-from discomfort.runtime.engine import EngineError
-from discomfort.runtime.engines.comfyui.config import ServerConfig, find_config, read_config, split_command_line
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.comfyui.process.server_config import (
+    ServerConfig,
+    find_config,
+    read_config,
+    split_command_line,
+)
+from discomfort.runtime.engines.protocol import EngineError
 
 
 def write(folder: Path, text: str) -> Path:

@@ -14,12 +14,12 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, web
 
-from comfy_nodes import tokens
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import EngineError
-from discomfort.runtime.engines.comfyui.credentials import find_credentials
+from discomfort.runtime.engines.comfyui.connection.credentials import find_credentials
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.protocol import EngineError
+from discomfort.server_access import tokens
 from tests.runtime.comfyui.helpers import PATIENCE, addition, result_of
 
 TOKEN = "the token of some other server, which must stay secret"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from tests.runtime.comfyui.helpers import is_alive, queue_of, wait_until
 from tests.runtime.comfyui.real import real_config, write_nodes
 

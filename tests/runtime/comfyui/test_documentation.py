@@ -11,8 +11,8 @@ from types import CodeType
 
 import pytest
 
-from discomfort.runtime.engines.comfyui.config import read_config
-from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server_config import read_config
 
 PAGE = (Path(__file__).parents[3] / "docs" / "engines-comfyui.md").read_text("utf-8")
 

@@ -13,7 +13,11 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import (
+from discomfort.runtime.engines.comfyui.channels import with_our_nodes as channel_module
+from discomfort.runtime.engines.comfyui.connection.connection import Patience
+from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.protocol import (
     Engine,
     EngineError,
     Event,
@@ -24,10 +28,6 @@ from discomfort.runtime.engine import (
     OutOfMemory,
     PromptRejected,
 )
-from discomfort.runtime.engines.comfyui import channel as channel_module
-from discomfort.runtime.engines.comfyui.connection import Patience
-from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.server import ManagedServer
 from tests.runtime.comfyui.helpers import (
     PATIENCE,
     addition,
@@ -60,7 +60,7 @@ async def test_tensor_goes_there_and_back_exactly(attached: ComfyUIEngine, conte
 async def test_remote_server_gets_values_over_http(
     attached: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
     image = torch.rand(1, 300, 400, 3)
     inverted: Any = await result_of(attached, inversion(context, image))
     assert torch.equal(inverted, 1.0 - image)
@@ -74,7 +74,7 @@ async def test_remote_server_gets_values_over_http(
 async def test_remote_server_is_not_sent_what_it_has(
     attached: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
     await attached.start()
     transport = (await attached.connected()).transport
     sent = []
@@ -94,7 +94,7 @@ async def test_remote_server_is_not_sent_what_it_has(
 async def test_value_that_only_pickle_could_carry_is_refused_by_remote_servers(
     attached: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
     request = request_for(context, {"l": loader(context, {1, 2, 3})}, out=["l", 0])
     with pytest.raises((EngineError, TypeError), match="pickle"):
         await attached.run(request)

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import SAVER_CLASS, EngineError, EngineLost, NodeFailed, PromptInterrupted
-from discomfort.runtime.engines.comfyui.config import ServerConfig
-from discomfort.runtime.engines.comfyui.connection import Patience
+from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
+from discomfort.runtime.engines.protocol import SAVER_CLASS, EngineError, EngineLost, NodeFailed, PromptInterrupted
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import (

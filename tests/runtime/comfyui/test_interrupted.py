@@ -8,9 +8,9 @@ import random
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import PromptRequest
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.protocol import PromptRequest
 from tests.runtime.comfyui.helpers import PATIENCE, node, queue_of, request_for, wait_until
 
 
@@ -42,7 +42,7 @@ async def test_nothing_is_held_after_interruptions_at_random_moments(
     server: ManagedServer, context: WorkflowContext, near: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not near:
-        monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", frozenset())
+        monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", frozenset())
     engine = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE)
     moments = random.Random(1)
     assert await run_or_cancel(engine, context, 0, 30.0)

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from discomfort_nodes.registry import HELD_VALUES
 
-from comfy_nodes.registry import HELD_VALUES
-from discomfort.context import decoding
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import UnreadableValueError
-from discomfort.context.opaque import OpaqueValue
+from discomfort.context.values import decode as decoding
+from discomfort.context.values.opaque import OpaqueValue
 from discomfort.plan import Plan, compile
-from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import LOADER_CLASS, Engine, EngineError, NodeFailed
+from discomfort.runtime.binding.bind import BindError
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.loop import run_awaiting
+from discomfort.runtime.engines.protocol import LOADER_CLASS, Engine, EngineError, NodeFailed
+from discomfort.runtime.running.engine_thread import run_awaiting
 from discomfort.session import Discomfort
 from tests.context.foreign import installed
 from tests.runtime.comfyui.chains import port
@@ -49,7 +49,7 @@ async def engine(
 ) -> AsyncIterator[ComfyUIEngine]:
     """A server that maps our memory, and one that values reach over HTTP."""
     if request.param == "remote":
-        monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
+        monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
     made = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE)
     yield made
     await run_awaiting(made.close())
@@ -242,7 +242,7 @@ async def test_what_a_server_keeps_no_longer_names_its_port_and_is_made_again(
 async def test_a_server_that_was_restarted_makes_it_again(
     managed: StartEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
     engine = managed()
     plan, opening = await plan_of(engine, MAKE), await plan_of(engine, OPEN)
     await plan.arun(context, inputs={"name": "first"}, engine=engine)

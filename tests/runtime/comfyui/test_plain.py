@@ -14,13 +14,13 @@ import torch
 from discomfort.compiler import CompileOptions
 from discomfort.compiler.passes import PASSES, Pass
 from discomfort.context.context import WorkflowContext
-from discomfort.context.lists import ValueList
+from discomfort.context.values.value_list import ValueList
 from discomfort.plan import compile
-from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import EngineError, NodeFailed, PromptRejected
+from discomfort.runtime.binding.bind import BindError
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.server import ManagedServer
-from discomfort.runtime.loop import run_awaiting
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.protocol import EngineError, NodeFailed, PromptRejected
+from discomfort.runtime.running.engine_thread import run_awaiting
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import INVERSION, PATIENCE, addition, loader, node, observed, request_for, result_of

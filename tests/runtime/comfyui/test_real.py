@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import EngineLost, NodeFailed, PromptRejected
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.protocol import EngineLost, NodeFailed, PromptRejected
 from tests.runtime.comfyui.helpers import is_alive, loader, node, request_for, result_of
 
 pytestmark = pytest.mark.comfyui

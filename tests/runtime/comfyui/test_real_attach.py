@@ -19,18 +19,18 @@ import pytest_asyncio
 import torch
 from PIL import Image
 
-from discomfort.compiler.emit import emit_prompt
 from discomfort.compiler.frontend import load_workflow
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import UnreadableValueError
-from discomfort.context.opaque import OpaqueValue
-from discomfort.runtime.bind import BindError
-from discomfort.runtime.engine import EngineError, NodeFailed, PromptRejected
-from discomfort.runtime.engines.comfyui import server as server_module
-from discomfort.runtime.engines.comfyui.channel import NodesChannel
+from discomfort.context.values.opaque import OpaqueValue
+from discomfort.ir.api_prompt import emit_prompt
+from discomfort.runtime.binding.bind import BindError
+from discomfort.runtime.engines.comfyui.channels.with_our_nodes import NodesChannel
+from discomfort.runtime.engines.comfyui.channels.without_our_nodes import PlainChannel
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.plain import PlainChannel
-from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process import server as server_module
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.protocol import EngineError, NodeFailed, PromptRejected
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import INVERSION, loader, node, request_for, result_of
@@ -133,7 +133,7 @@ async def test_local_server_maps_the_contexts_memory(
 async def test_remote_server_gets_values_over_http(
     attach: Any, open_server: ManagedServer, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
     engine = attach(open_server, open_server.token)
     image = torch.rand(1, 700, 800, 3)
     assert torch.equal(await result_of(engine, inversion(context, image)), 1.0 - image)
@@ -262,7 +262,7 @@ REVIEW = {
 async def test_remote_server_keeps_a_video_and_takes_it_back(
     open_server: ManagedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.transport._LOOPBACK", ())
+    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
     engine = ComfyUIEngine.attached(open_server.url, open_server.token)
     rules = {"VIDEO": "val"}
     async with await Discomfort.create(engine=engine) as discomfort:

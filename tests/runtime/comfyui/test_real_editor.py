@@ -17,8 +17,8 @@ import torch
 from discomfort.context.context import WorkflowContext
 from discomfort.plan import compile
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.server import ManagedServer
-from discomfort.runtime.loop import run_blocking
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.running.engine_thread import run_blocking
 from tests.conformance.harness.page import FrontendMissing, browse
 from tests.conformance.harness.server import SETTINGS
 from tests.runtime.comfyui.helpers import INVERSION
@@ -63,7 +63,7 @@ def test_a_saved_picture_opens_in_the_editor_as_the_stitched_workflow(
     server: ManagedServer, context: WorkflowContext
 ) -> None:
     picture = saved_picture(server, context)
-    command = [sys.executable, "-c", "from discomfort.cli import main; main()", "prompt", str(picture)]
+    command = [sys.executable, "-c", "from discomfort.cli.main import main; main()", "prompt", str(picture)]
     ours = subprocess.run(command, capture_output=True, text=True, check=True)
     try:
         with browse(server.url) as editor:

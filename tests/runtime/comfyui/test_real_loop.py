@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from discomfort.runtime.engines.comfyui.config import PATH_VARIABLE
+from discomfort.runtime.engines.comfyui.process.server_config import PATH_VARIABLE
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.checkpoint import place_checkpoint
 from tests.runtime.comfyui.real import Witness, real_config

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from discomfort.context.context import WorkflowContext
-from discomfort.context.lists import ValueList
+from discomfort.context.values.value_list import ValueList
 from discomfort.plan import compile
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.loop import run_blocking
+from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.comfyui.chains import Workflow, count_prompts, expected, inverted, node, port
 
 pytestmark = pytest.mark.comfyui

@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import EngineError
-from discomfort.runtime.engines.comfyui.config import ServerConfig
-from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
+from discomfort.runtime.engines.protocol import EngineError
 from tests.runtime.comfyui.helpers import StartEngine, addition, is_alive, result_of, wait_until
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -124,8 +124,8 @@ async def test_whole_process_group_goes_even_when_sigterm_is_ignored(managed: St
 CLIENT = """
 import asyncio, sys
 from pathlib import Path
-from discomfort.runtime.engines.comfyui.config import ServerConfig
-from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 
 async def main():
     server = ManagedServer(ServerConfig(Path(sys.argv[1]), arguments=("--child-file", sys.argv[2]), start_timeout=30.0))

@@ -20,11 +20,11 @@ import torch
 from PIL import Image
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import SAVER_CLASS, NodeFailed, PromptInterrupted, PromptRequest
-from discomfort.runtime.engines.comfyui.config import ServerConfig
-from discomfort.runtime.engines.comfyui.connection import Patience
+from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
+from discomfort.runtime.engines.protocol import SAVER_CLASS, NodeFailed, PromptInterrupted, PromptRequest
 from tests.runtime.comfyui.helpers import loader, make_checkout, node, request_for, result_of, wait_until
 from tests.runtime.comfyui.hostile import Hostile, gave_nothing
 from tests.runtime.comfyui.real import real_config, write_nodes

@@ -7,7 +7,7 @@ import pytest
 
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.embedded.folders import Folders
+from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders
 from tests.runtime.embedded.lab import Lab
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import Listener, NodePlace, PromptRequest, PromptResult
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+from discomfort.runtime.engines.protocol import Listener, NodePlace, PromptRequest, PromptResult
 
 Prompt = dict[str, dict[str, Any]]
 

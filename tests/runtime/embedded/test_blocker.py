@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from discomfort.runtime.engine import SAVER_CLASS, NodeFailed
-from discomfort.runtime.engines.embedded.blocker import ExecutionBlocker
+from discomfort.runtime.engines.embedded.for_node_authors.blocker import ExecutionBlocker
+from discomfort.runtime.engines.protocol import SAVER_CLASS, NodeFailed
 from tests.runtime.embedded.lab import ANYTHING, Lab, prompt, show
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from discomfort.runtime.engines.embedded.class_code import class_code, registration
+from discomfort.runtime.engines.embedded.classes.class_code import class_code, registration
 
 BASE = """
 import functools, math
@@ -97,7 +97,7 @@ def test_the_same_code_is_the_same_text() -> None:
 def test_it_is_the_same_in_another_process(tmp_path: Path) -> None:
     (tmp_path / "user_nodes.py").write_text(BASE)
     program = (
-        "import user_nodes; from discomfort.runtime.engines.embedded.class_code import class_code\n"
+        "import user_nodes; from discomfort.runtime.engines.embedded.classes.class_code import class_code\n"
         "print(class_code(user_nodes.Node))"
     )
     path = f"{tmp_path}:{Path(__file__).parents[3]}"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from discomfort.runtime.engines.embedded import collection
-from discomfort.runtime.engines.embedded.collection import BriefPause
+from discomfort.runtime.engines.embedded.execution import gc_pause as collection
+from discomfort.runtime.engines.embedded.execution.gc_pause import BriefPause
 from tests.runtime.embedded.lab import NUMBER, Lab, node_class
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from discomfort.runtime.engine import NodeFailed, NodePlace
-from discomfort.runtime.engines.embedded.expansion import GraphBuilder
+from discomfort.runtime.engines.embedded.for_node_authors.expansion import GraphBuilder
+from discomfort.runtime.engines.protocol import NodeFailed, NodePlace
 from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, prompt, show
 
 

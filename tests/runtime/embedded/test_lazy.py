@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from discomfort.runtime.engine import NodeFailed
+from discomfort.runtime.engines.protocol import NodeFailed
 from tests.runtime.embedded.lab import ANYTHING, Lab, Prompt, prompt, show
 
 LAZY = ("*", {"lazy": True})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from discomfort.runtime.engine import NodeFailed
+from discomfort.runtime.engines.protocol import NodeFailed
 from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, prompt, show
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler.catalog import default_catalog
-from discomfort.compiler.effects import Effect, EffectTable
-from discomfort.compiler.graph import Literal, Node, NodeId, Origin
-from discomfort.runtime.engine import EngineError
-from discomfort.runtime.engines.embedded.folders import Folders
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.catalog.effects import Effect, EffectTable
+from discomfort.ir.graph import Literal, Node, NodeId, Origin
+from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders
+from discomfort.runtime.engines.protocol import EngineError
 from tests.runtime.embedded.lab import NUMBER, Lab, node_class, prompt, show
 
 SOURCE = """

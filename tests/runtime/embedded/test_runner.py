@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from discomfort.runtime.engine import NodeFailed, PromptRejected
-from discomfort.runtime.engines.embedded.folders import Folders
+from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders
+from discomfort.runtime.engines.protocol import NodeFailed, PromptRejected
 from tests.runtime.embedded.lab import Lab, Prompt, prompt, show
 
 

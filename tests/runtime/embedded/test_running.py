@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from discomfort.runtime.engine import (
+from discomfort.runtime.engines.embedded.for_node_authors.node_api import report_progress
+from discomfort.runtime.engines.protocol import (
     LOADER_CLASS,
     SAVER_CLASS,
     EngineError,
@@ -22,8 +23,7 @@ from discomfort.runtime.engine import (
     NodeStarted,
     OutOfMemory,
 )
-from discomfort.runtime.engines.embedded.hooks import report_progress
-from discomfort.runtime.loop import run_blocking
+from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, Prompt, prompt, show
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discomfort.runtime.engines.embedded.expansion import GraphBuilder
-from discomfort.runtime.engines.embedded.start_sequence import StartSequence
+from discomfort.runtime.engines.embedded.execution.effect_queue import StartSequence
+from discomfort.runtime.engines.embedded.for_node_authors.expansion import GraphBuilder
 from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, Prompt, prompt
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from discomfort.runtime.engine import NodePlace, PromptRejected
+from discomfort.runtime.engines.protocol import NodePlace, PromptRejected
 from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, Prompt, prompt, show
 
 

@@ -12,9 +12,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import EngineError, PromptRejected, PromptRequest
 from discomfort.runtime.engines.inprocess import InProcessEngine, checkout
 from discomfort.runtime.engines.inprocess.checkout import Turns
+from discomfort.runtime.engines.protocol import EngineError, PromptRejected, PromptRequest
 from tests.runtime.behaviour.conftest import NODES
 from tests.runtime.behaviour.standin import make_standin
 

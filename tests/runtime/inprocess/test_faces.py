@@ -11,7 +11,10 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import (
+from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
+from discomfort.runtime.engines.inprocess.checkout import Checkout
+from discomfort.runtime.engines.inprocess.node_adapters import Calls, make_face
+from discomfort.runtime.engines.protocol import (
     NodeFailed,
     OutOfMemory,
     PromptInterrupted,
@@ -19,9 +22,6 @@ from discomfort.runtime.engine import (
     PromptRequest,
     PromptResult,
 )
-from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.inprocess.checkout import Checkout
-from discomfort.runtime.engines.inprocess.faces import Calls, make_face
 
 
 class TheirBlocker:

@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from discomfort.runtime.engines.embedded.folders import Folders, use_folders
+from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders, use_folders
 from discomfort.runtime.engines.embedded.pack import NODE_CLASS_MAPPINGS, sizes
-from discomfort.runtime.engines.embedded.pack.vae import PixelSpaceVAE
+from discomfort.runtime.engines.embedded.pack.latents.vae import PixelSpaceVAE
 
 ROOM = 128 << 20
 SECONDS = 60

@@ -13,7 +13,7 @@ import PIL
 import pytest
 from PIL import Image
 
-from discomfort.runtime.engines.embedded.folders import Folders, use_folders
+from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders, use_folders
 from discomfort.runtime.engines.embedded.pack import NODE_CLASS_MAPPINGS
 from tests.runtime.pack import fixtures
 from tests.runtime.pack.goldens import FILES, THEMES, Arrays, Case, cases, encode, load

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from discomfort.compiler.catalog import default_catalog, read_catalog
-from discomfort.runtime.engines.embedded.folders import Folders, current_folders, use_folders
+from discomfort.ir.catalog.catalog import default_catalog, read_catalog
+from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders, current_folders, use_folders
 from discomfort.runtime.engines.embedded.pack import (
     NODE_CLASS_MAPPINGS,
     NODE_DISPLAY_NAME_MAPPINGS,
@@ -25,8 +25,8 @@ from discomfort.runtime.engines.embedded.pack import (
     object_info,
     safetensors_file,
 )
-from discomfort.runtime.engines.embedded.pack.mathematics import math_expression
 from discomfort.runtime.engines.embedded.pack.protocol import facts
+from discomfort.runtime.engines.embedded.pack.values.mathematics import math_expression
 from tests.runtime.pack.goldens import FILES
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "embedded-nodes.md"
@@ -150,7 +150,7 @@ def test_folders_are_those_of_the_innermost_block_and_of_the_task(folders: Folde
 
 def test_folders_import_no_torch_and_leave_no_temp_behind() -> None:
     code = (
-        "import sys; from discomfort.runtime.engines.embedded.folders import current_folders; "
+        "import sys; from discomfort.runtime.engines.embedded.for_node_authors.folders import current_folders; "
         "assert 'torch' not in sys.modules; print(current_folders().temp)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

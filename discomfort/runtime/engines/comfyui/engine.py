@@ -11,7 +11,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from discomfort.runtime.engine import (
+from discomfort.runtime.engines.comfyui.connection.connection import Connection, Patience
+from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig, find_config
+from discomfort.runtime.engines.protocol import (
     Crossing,
     EngineError,
     EngineLost,
@@ -20,16 +23,13 @@ from discomfort.runtime.engine import (
     PromptResult,
     Splitting,
 )
-from discomfort.runtime.engines.comfyui.config import ServerConfig, find_config
-from discomfort.runtime.engines.comfyui.connection import Connection, Patience
-from discomfort.runtime.engines.comfyui.server import ManagedServer
 
 if TYPE_CHECKING:
-    from discomfort.compiler.catalog import Catalog
-    from discomfort.compiler.effects import EffectTable
-    from discomfort.compiler.graph import Node, NodeId
-    from discomfort.compiler.keys import Source
     from discomfort.context.context import WorkflowContext
+    from discomfort.ir.catalog.catalog import Catalog
+    from discomfort.ir.catalog.effects import EffectTable
+    from discomfort.ir.graph import Node, NodeId
+    from discomfort.ir.keys import Source
     from discomfort.runtime.engines.comfyui.worker import Worker
 
 Answer = TypeVar("Answer")

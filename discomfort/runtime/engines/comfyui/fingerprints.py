@@ -14,11 +14,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from discomfort.compiler.file_inputs import FileReaders
-from discomfort.compiler.graph import Literal, Node, NodeId
-from discomfort.compiler.keys import Source
-from discomfort.file_sources import insert_sources
-from discomfort.runtime.engine import (
+from discomfort.input_files.sources import insert_sources
+from discomfort.ir.catalog.file_inputs import FileReaders
+from discomfort.ir.graph import Literal, Node, NodeId
+from discomfort.ir.keys import Source
+from discomfort.runtime.engines.comfyui.connection.transport import Transport
+from discomfort.runtime.engines.protocol import (
     EngineError,
     Event,
     Listener,
@@ -28,10 +29,9 @@ from discomfort.runtime.engine import (
     PromptRequest,
     PromptResult,
 )
-from discomfort.runtime.engines.comfyui.transport import Transport
 
 if TYPE_CHECKING:
-    from discomfort.compiler.effects import EffectTable
+    from discomfort.ir.catalog.effects import EffectTable
 
 _log = logging.getLogger("discomfort")
 _PAUSE = 0.2

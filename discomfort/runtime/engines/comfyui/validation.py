@@ -11,12 +11,19 @@ import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from discomfort.compiler.catalog import Catalog
-from discomfort.compiler.diagnostics import Diagnostic
-from discomfort.runtime.engine import EngineError, EngineLost, NodePlace, Prompt, PromptRejected, PromptRequest
-from discomfort.runtime.engines.comfyui.errors import rejection
-from discomfort.runtime.engines.comfyui.transport import Transport, is_final
-from discomfort.runtime.engines.comfyui.turns import Targets, all_targets
+from discomfort.ir.catalog.catalog import Catalog
+from discomfort.ir.diagnostics import Diagnostic
+from discomfort.runtime.engines.comfyui.connection.effect_turns import Targets, all_targets
+from discomfort.runtime.engines.comfyui.connection.server_errors import rejection
+from discomfort.runtime.engines.comfyui.connection.transport import Transport, is_final
+from discomfort.runtime.engines.protocol import (
+    EngineError,
+    EngineLost,
+    NodePlace,
+    Prompt,
+    PromptRejected,
+    PromptRequest,
+)
 
 _BY_THE_CLASS = ("custom_validation_failed", "exception_during_validation", "exception_during_inner_validation")
 """What ComfyUI calls a finding that comes from the VALIDATE_INPUTS of a class."""

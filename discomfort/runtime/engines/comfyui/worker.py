@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discomfort.compiler.diagnostics import CompileError, has_errors
-from discomfort.runtime.engine import EngineError
-from discomfort.runtime.loop import run_awaiting
+from discomfort.ir.diagnostics import CompileError, has_errors
+from discomfort.runtime.engines.protocol import EngineError
+from discomfort.runtime.running.engine_thread import run_awaiting
 
 if TYPE_CHECKING:
-    from discomfort.compiler.catalog import Catalog
+    from discomfort.ir.catalog.catalog import Catalog
     from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 
 _FOLDERS = ("input", "output", "temp", "models")
@@ -69,8 +69,8 @@ class Worker:
         Raises:
             CompileError: the workflow cannot be converted; says why and where.
         """
-        from discomfort.compiler.emit import emit_prompt
         from discomfort.compiler.frontend import load_workflow
+        from discomfort.ir.api_prompt import emit_prompt
 
         lowered = load_workflow(workflow, await run_awaiting(self._catalog()))
         if has_errors(lowered.diagnostics):

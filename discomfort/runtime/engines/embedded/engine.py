@@ -13,23 +13,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from discomfort.compiler.catalog import Catalog, default_catalog, own_catalog
-from discomfort.compiler.checked_catalog import usable_entries
-from discomfort.compiler.effects import EffectTable
-from discomfort.compiler.graph import Node, NodeId
-from discomfort.compiler.keys import Source
-from discomfort.context.config import GIB
-from discomfort.runtime.engine import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
-from discomfort.runtime.engines.embedded import patterns
-from discomfort.runtime.engines.embedded.bridge import Bridge
-from discomfort.runtime.engines.embedded.cache import ResultCache
-from discomfort.runtime.engines.embedded.describe import describe_safely
-from discomfort.runtime.engines.embedded.folders import FolderFinder, Folders, use_folders
-from discomfort.runtime.engines.embedded.prompt_run import EMBEDDED, Supplier, run_prompt, validate_prompts
-from discomfort.runtime.engines.embedded.registration import check_classes, load_classes
-from discomfort.runtime.engines.embedded.scheduler import Instances
-from discomfort.runtime.engines.embedded.sources import NodeSources
-from discomfort.runtime.engines.embedded.survey import Survey
+from discomfort.ir.catalog.catalog import Catalog, default_catalog, own_catalog
+from discomfort.ir.catalog.checked import usable_entries
+from discomfort.ir.catalog.effects import EffectTable
+from discomfort.ir.graph import Node, NodeId
+from discomfort.ir.keys import Source
+from discomfort.runtime.engines.embedded.classes.describe import describe_safely
+from discomfort.runtime.engines.embedded.classes.registration import check_classes, load_classes
+from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
+from discomfort.runtime.engines.embedded.dependencies.survey import Survey
+from discomfort.runtime.engines.embedded.execution.cache import ResultCache
+from discomfort.runtime.engines.embedded.execution.loop_bridge import Bridge
+from discomfort.runtime.engines.embedded.execution.run_prompt import EMBEDDED, Supplier, run_prompt, validate_prompts
+from discomfort.runtime.engines.embedded.execution.scheduler import Instances
+from discomfort.runtime.engines.embedded.for_node_authors.folders import FolderFinder, Folders, use_folders
+from discomfort.runtime.engines.embedded.pack.values import regular_expressions as patterns
+from discomfort.runtime.engines.protocol import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
+from discomfort.settings.context import GIB
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -181,7 +181,8 @@ class EmbeddedEngine:
                 raise EngineError(f"a node class tried to end the program ({error!r})") from error
 
     def _load(self) -> None:
-        from discomfort.runtime.engines.embedded import natives, pack
+        from discomfort.runtime.engines.embedded import pack
+        from discomfort.runtime.engines.embedded.classes import discomfort_nodes as natives
 
         self._pack = pack
         own = natives.native_classes(self._read_catalog, self._known_classes)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from discomfort.runtime.engine import EngineError
+from discomfort.runtime.engines.protocol import EngineError
 
 logger = logging.getLogger("discomfort")
 

@@ -12,19 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from discomfort.comfy_folders import ComfyFolders
-from discomfort.compiler.catalog import OWN_CLASSES, Catalog
-from discomfort.compiler.checked_catalog import LiveCatalog
-from discomfort.node_origin import python_module
-from discomfort.runtime.engine import Listener, PromptRequest, PromptResult
-from discomfort.runtime.engines.embedded import natives
-from discomfort.runtime.engines.embedded.describe import declared_effect, describe_class
+from discomfort.input_files.comfy_folders import ComfyFolders
+from discomfort.ir.catalog.catalog import OWN_CLASSES, Catalog
+from discomfort.ir.catalog.checked import LiveCatalog
+from discomfort.ir.catalog.node_origin import python_module
+from discomfort.runtime.engines.embedded.classes import discomfort_nodes as natives
+from discomfort.runtime.engines.embedded.classes.describe import declared_effect, describe_class
+from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.embedded.hooks import current
-from discomfort.runtime.engines.embedded.prompt_run import Supplier
-from discomfort.runtime.engines.embedded.sources import NodeSources
+from discomfort.runtime.engines.embedded.execution.run_prompt import Supplier
+from discomfort.runtime.engines.embedded.for_node_authors.node_api import current
 from discomfort.runtime.engines.inprocess.checkout import Checkout, load_checkout
-from discomfort.runtime.engines.inprocess.faces import Calls, Face, make_face
+from discomfort.runtime.engines.inprocess.node_adapters import Calls, Face, make_face
+from discomfort.runtime.engines.protocol import Listener, PromptRequest, PromptResult
 
 _ticket: ContextVar[object] = ContextVar("discomfort_inprocess_run", default=None)
 """Stands for the run that asks; the worker thread has a copy of the asker's context."""

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import NodeFailed, PromptRejected, PromptRequest
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.embedded.folders import Folders
+from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders
+from discomfort.runtime.engines.protocol import NodeFailed, PromptRejected, PromptRequest
 from tests.runtime.pack.fuzz import fuzz_nodes, worker
 from tests.runtime.pack.fuzz.cases import PNG_INFO, Case
 from tests.runtime.pack.fuzz.compare import Outcome

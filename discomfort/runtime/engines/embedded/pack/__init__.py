@@ -17,30 +17,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from discomfort.runtime.engines.embedded.pack import (
+from discomfort.runtime.engines.embedded.pack import files
+from discomfort.runtime.engines.embedded.pack.images import (
     batches,
     colors,
     compositing,
-    files,
     filters,
     geometry,
     images,
-    latents,
-    logic,
     masks,
-    mathematics,
     porter_duff,
-    primitives,
-    sigmas,
-    strings,
     tiles,
-    vae,
 )
+from discomfort.runtime.engines.embedded.pack.latents import latents, sigmas, vae
 from discomfort.runtime.engines.embedded.pack.protocol import (
     NODE_CLASS_MAPPINGS,
     NODE_DISPLAY_NAME_MAPPINGS,
     describe,
 )
+from discomfort.runtime.engines.embedded.pack.values import logic, mathematics, primitives, strings
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "THEMES", "describe", "object_info"]
 

@@ -20,10 +20,10 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torch._tensor_str import printoptions
 
-from discomfort.runtime.engines.embedded.folders import current_folders
+from discomfort.runtime.engines.embedded.for_node_authors.folders import current_folders
 from discomfort.runtime.engines.embedded.pack import safetensors_file
-from discomfort.runtime.engines.embedded.pack.masks import as_batch
-from discomfort.runtime.engines.embedded.pack.pictures import read_image
+from discomfort.runtime.engines.embedded.pack.image_files import read_image
+from discomfort.runtime.engines.embedded.pack.images.masks import as_batch
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 Metadata = Mapping[str, Any] | None

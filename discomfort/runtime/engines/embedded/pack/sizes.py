@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from discomfort.context.files import available_ram
+from discomfort.context.home.os_support import available_ram
 
 LARGEST_TEXT = 64 * 1024 * 1024
 """Characters of the longest text that a node may give."""

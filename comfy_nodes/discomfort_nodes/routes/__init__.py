@@ -1,0 +1,1 @@
+"""The HTTP routes that Discomfort adds to a ComfyUI server."""

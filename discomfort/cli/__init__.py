@@ -1,0 +1,1 @@
+"""The command line, `discomfort-graph`: its commands, their options, and what they print."""

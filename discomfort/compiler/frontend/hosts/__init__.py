@@ -1,0 +1,1 @@
+"""Subgraph hosts, and the inner widgets that they show."""

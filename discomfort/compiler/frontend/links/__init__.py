@@ -1,0 +1,1 @@
+"""Links, followed through reroutes, bypassed nodes and subgraphs."""

@@ -1,0 +1,1 @@
+"""Workflows as they were saved, before anything is resolved."""

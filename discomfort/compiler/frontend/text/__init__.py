@@ -1,0 +1,1 @@
+"""Text as the editor's JavaScript makes it."""

@@ -1,0 +1,1 @@
+"""The widgets of node classes, and the values that a workflow saved for them."""

@@ -1,0 +1,1 @@
+"""Several prompts where one would cost more or be too deep."""

@@ -1,0 +1,1 @@
+"""The plan: its data, how it is assembled, written as JSON, explained and drawn."""

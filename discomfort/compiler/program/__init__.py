@@ -1,0 +1,1 @@
+"""From workflows to one program: ports, stitching, type checks."""

@@ -1,0 +1,1 @@
+"""The folders of contexts: who owns them, and what the operating system provides."""

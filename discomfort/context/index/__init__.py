@@ -1,0 +1,1 @@
+"""The index of a context: a journal of records, and the state that they add up to."""

@@ -1,0 +1,1 @@
+"""Where bytes lie: RAM shared between processes, and disk."""

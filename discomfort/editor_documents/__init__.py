@@ -1,0 +1,1 @@
+"""Workflows joined into one document that ComfyUI's editor opens."""

@@ -1,0 +1,1 @@
+"""The files that nodes read: where they lie, and fingerprints of their content for keys."""

@@ -1,0 +1,1 @@
+"""The node classes that a ComfyUI has: their inputs, outputs and effects."""

@@ -1,0 +1,1 @@
+"""ComfyUI's types: which values, links and parameters fit together."""

@@ -1,0 +1,1 @@
+"""The engine that runs prompts on a ComfyUI server."""

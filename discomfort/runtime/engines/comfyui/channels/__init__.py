@@ -1,0 +1,1 @@
+"""How values get to a ComfyUI server and back."""

@@ -1,0 +1,1 @@
+"""One connection to a ComfyUI server, and the prompts in flight on it."""

@@ -1,0 +1,91 @@
+"""What a ComfyUI server says went wrong, told with the names of the workflow it came from (law R6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.runtime.engines.protocol import NodeFailed, NodePlace, Prompt, PromptRejected, node_failed
+
+REJECTED = "DF520"
+
+
+def rejection(answer: Any, places: Mapping[str, NodePlace], prompt: Prompt) -> PromptRejected:
+    """Return the error for a prompt that the server's `/prompt` refused (status 400), every finding at its place."""
+    answer = answer if isinstance(answer, dict) else {}
+    found = list(_node_findings(answer.get("node_errors") or {}, places, prompt))
+    if not found:
+        found = [_general_finding(answer.get("error"), places, prompt)]
+    return PromptRejected(tuple(found))
+
+
+def node_failure(data: Mapping[str, Any], places: Mapping[str, NodePlace]) -> NodeFailed:
+    """Return the error for an `execution_error` message."""
+    node = str(data.get("node_id", "?"))
+    kind = str(data.get("exception_type", "error"))
+    message = str(data.get("exception_message", "")).strip()
+    trace = data.get("traceback")
+    place = place_of(node, places) or NodePlace("<prompt>", node, "", str(data.get("node_type", "?")))
+    return node_failed(node, place, kind, message, "".join(trace) if isinstance(trace, list) else str(trace or ""))
+
+
+def place_of(node: str, places: Mapping[str, NodePlace]) -> NodePlace | None:
+    """Return where a prompt's node was written; a node made by expansion (`7.0.0.2`) is at the node that made it."""
+    while node not in places:
+        node, dot, _ = node.rpartition(".")
+        if not dot:
+            return None
+    return places[node]
+
+
+def _node_findings(
+    node_errors: Mapping[str, Any], places: Mapping[str, NodePlace], prompt: Prompt
+) -> Iterator[Diagnostic]:
+    for node, report in node_errors.items():
+        errors = report.get("errors") or [{}]
+        for error in errors:
+            extra = error.get("extra_info") or {}
+            yield Diagnostic(
+                REJECTED,
+                Severity.ERROR,
+                _where(node, extra.get("input_name"), places, prompt),
+                _message(error, extra),
+                _hint(error),
+            )
+
+
+def _general_finding(error: Any, places: Mapping[str, NodePlace], prompt: Prompt) -> Diagnostic:
+    if not isinstance(error, dict):
+        return Diagnostic(REJECTED, Severity.ERROR, Place(), f"the server refused the prompt: {error}")
+    details = str(error.get("details", ""))
+    node = str((error.get("extra_info") or {}).get("node_id") or details.partition("'#")[2].rstrip("'") or "")
+    where = _where(node, None, places, prompt) if node else Place()
+    unknown = error.get("type") in ("missing_node_type", "invalid_prompt")
+    hint = "install the custom node that brings this class on the server" if unknown and node else None
+    return Diagnostic(REJECTED, Severity.ERROR, where, _message(error, {}), hint)
+
+
+def _where(node: str, input_name: Any, places: Mapping[str, NodePlace], prompt: Prompt) -> Place:
+    place = place_of(node, places)
+    named = str(input_name) if input_name else None
+    if place is None:
+        title = (prompt.get(node, {}).get("_meta") or {}).get("title")
+        return Place(file="<prompt>", node=node, title=title, input=named)
+    return Place(file=place.workflow, node=place.node, title=place.title, input=named)
+
+
+def _message(error: Mapping[str, Any], extra: Mapping[str, Any]) -> str:
+    message = str(error.get("message", "refused"))
+    details = str(error.get("details", ""))
+    words = f"{message}: {details}" if details else message
+    if "received_value" in extra and repr(extra["received_value"]) not in words:
+        words += f" (found {extra['received_value']!r})"
+    return words
+
+
+def _hint(error: Mapping[str, Any]) -> str | None:
+    return {
+        "value_not_in_list": "choose one of the options that the server has, or install the missing file there",
+        "required_input_missing": "connect the input or give it a value",
+    }.get(str(error.get("type")))

@@ -1,0 +1,1 @@
+"""Node classes as the embedded engine knows them."""

@@ -1,0 +1,1 @@
+"""How prompts run: the scheduler, calls of nodes, the result cache."""

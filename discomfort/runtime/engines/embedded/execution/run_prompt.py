@@ -1,0 +1,198 @@
+"""One prompt from its first check to its result, in the worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import CoroutineType
+from typing import Any, NamedTuple
+
+from discomfort.ir.catalog.effects import OWN_CLASSES
+from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.gc_pause import paused_collector
+from discomfort.ir.graph import CycleError
+from discomfort.runtime.engines.embedded.classes.definition import Definition, read_definition
+from discomfort.runtime.engines.embedded.classes.validate_prompt import Validator
+from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
+from discomfort.runtime.engines.embedded.execution.cache import ResultCache
+from discomfort.runtime.engines.embedded.execution.error_places import REJECTED, diagnostic_place, failure, finding
+from discomfort.runtime.engines.embedded.execution.loop_bridge import Bridge
+from discomfort.runtime.engines.embedded.execution.prompt_graph import PromptGraph, PromptNode
+from discomfort.runtime.engines.embedded.execution.scheduler import Instances, Run
+from discomfort.runtime.engines.protocol import Delivered, PromptRejected, PromptRequest, PromptResult
+
+
+class Supplier(NamedTuple):
+    """Who has the node classes of a run, and what to do about one that is lacking, for errors.
+
+    `checks_combos`: see `Validator`.
+    """
+
+    name: str
+    hint: str
+    checks_combos: bool = True
+
+
+EMBEDDED = Supplier(
+    "the embedded engine",
+    "run on a ComfyUI that has them: engine='comfyui:PATH' or 'inprocess:PATH' (PATH is a ComfyUI checkout), the URL "
+    "of a running one, or the same words in the environment variable DISCOMFORT_ENGINE; or register the classes "
+    "with EmbeddedEngine.register",
+)
+
+
+class MissingClass(LookupError):
+    """A node made by expansion has a class that the engine does not have."""
+
+
+class Definitions(dict[str, Definition]):
+    """The definitions of a run by name, each read when it is first asked for."""
+
+    def __init__(self, classes: Mapping[str, Any], supplier: Supplier, sources: NodeSources) -> None:
+        super().__init__()
+        self._classes = classes
+        self._supplier = supplier
+        self._sources = sources
+
+    def __missing__(self, name: str) -> Definition:
+        if name not in self._classes:
+            raise MissingClass(f"{self._supplier.name} has no class {name!r}; {self._supplier.hint}")
+        node_class = self._classes[name]
+        found = read_definition(name, node_class)
+        if name in OWN_CLASSES:
+            found = replace(found, trusted=True)
+        else:
+            known = self._sources.of_class(name, node_class, found.described)
+            reads = None if known.inputs is None else known
+            found = replace(found, identity=known.identity(), sources=reads, trusted=known.is_core)
+        self[name] = found
+        return found
+
+
+def run_prompt(
+    request: PromptRequest,
+    classes: Mapping[str, Any],
+    supplier: Supplier,
+    cache: ResultCache,
+    instances: Instances,
+    bridge: Bridge,
+    sources: NodeSources,
+) -> PromptResult:
+    """Check and run one prompt; `instances` is left with the objects of its nodes, also of those that did not run.
+
+    Raises:
+        PromptRejected: it did not pass the checks; nothing ran.
+        NodeFailed: a node raised.
+        Interrupted: the run was cancelled.
+    """
+    _refuse_missing_classes(request, classes, supplier)
+    graph = PromptGraph(request.prompt, Definitions(classes, supplier, sources).__getitem__)
+    with paused_collector():
+        order, outputs = _read(request, graph)
+        _validate(request, graph, order, bridge, supplier)
+    cache.begin_prompt()
+    run = Run(request, graph, cache, instances, bridge, sources)
+    try:
+        run.execute(order, outputs)
+    finally:
+        for node_id in instances.keys() - graph.raw.keys():
+            del instances[node_id]
+    return _result(request, run, outputs)
+
+
+def validate_prompts(
+    requests: Sequence[PromptRequest],
+    classes: Mapping[str, Any],
+    supplier: Supplier,
+    bridge: Bridge,
+    sources: NodeSources,
+) -> None:
+    """Check the prompts of a program before the first of them runs.
+
+    Raises:
+        PromptRejected: some did not pass the checks; lists the findings of all.
+    """
+    found: dict[Diagnostic, None] = {}
+    definition_of = Definitions(classes, supplier, sources).__getitem__
+    for request in requests:
+        try:
+            _refuse_missing_classes(request, classes, supplier)
+            graph = PromptGraph(request.prompt, definition_of)
+            with paused_collector():
+                order, _ = _read(request, graph)
+                _validate(request, graph, order, bridge, supplier)
+        except PromptRejected as error:
+            found.update(dict.fromkeys(error.diagnostics))
+    if found:
+        raise PromptRejected(tuple(found))
+
+
+def _refuse_missing_classes(request: PromptRequest, classes: Mapping[str, Any], supplier: Supplier) -> None:
+    """Raise one error that lists every node whose class is not there."""
+    named = {body.get("class_type") for body in request.prompt.values()}
+    unknown = {name for name in named if name not in classes}
+    missing = [node_id for node_id, body in request.prompt.items() if body.get("class_type") in unknown]
+    if not missing:
+        return
+    names = sorted({str(request.prompt[node_id].get("class_type")) for node_id in missing})
+    first, *rest = missing
+    raise PromptRejected(
+        (
+            Diagnostic(
+                REJECTED,
+                Severity.ERROR,
+                diagnostic_place(request, first),
+                f"missing_node_type: {supplier.name} does not have {', '.join(names)}",
+                supplier.hint,
+                tuple(
+                    (f"also missing, {request.prompt[node_id].get('class_type')}", diagnostic_place(request, node_id))
+                    for node_id in rest
+                ),
+            ),
+        )
+    )
+
+
+def _read(request: PromptRequest, graph: PromptGraph) -> tuple[list[PromptNode], list[str]]:
+    """Return the nodes that output nodes need, producers first, and the output nodes."""
+    outputs = graph.output_nodes()
+    if not outputs:
+        words = "prompt_no_outputs: nothing in the prompt saves, shows or delivers anything"
+        raise PromptRejected((Diagnostic(REJECTED, Severity.ERROR, Place("<prompt>"), words),))
+    try:
+        return graph.read(outputs), outputs
+    except CycleError as error:
+        raise PromptRejected((finding(request, error.cycle[0], f"dependency_cycle: {error}"),)) from None
+
+
+def _validate(
+    request: PromptRequest, graph: PromptGraph, order: list[PromptNode], bridge: Bridge, supplier: Supplier
+) -> None:
+    validator = Validator(
+        request,
+        graph,
+        lambda answer: bridge.wait(answer) if isinstance(answer, CoroutineType) else answer,
+        supplier.checks_combos,
+    )
+    for node in order:
+        validator.check(node)
+    if validator.diagnostics:
+        raise PromptRejected(tuple(validator.diagnostics))
+
+
+def _result(request: PromptRequest, run: Run, outputs: list[str]) -> PromptResult:
+    delivered = run.finish_deliveries()
+    for name, node_id in request.outputs.items():
+        if name not in delivered.values and name not in request.optional:
+            raise failure(
+                request, node_id, LookupError(f"nothing arrived for {name!r}: an ExecutionBlocker stopped it")
+            )
+    shown = {node_id: run.results[node_id].ui for node_id in run.graph.prompt if node_id in run.results}
+    values = {name: delivered.values[name] for name in request.outputs if name in delivered.values}
+    return PromptResult(
+        outputs={name: Delivered(value=value) for name, value in values.items()},
+        ui={node_id: ui for node_id, ui in shown.items() if ui},
+        executed=tuple(run.executed),
+        cached=tuple(run.cached),
+        passing=frozenset(delivered.passing),
+    )

@@ -1,0 +1,88 @@
+"""What a node function may ask of the run it is part of: report progress, stop when interrupted, learn its own id.
+
+Outside a run progress goes nowhere and nothing is ever interrupted, so node functions can be called by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from discomfort.runtime.engines.embedded.execution.scheduler import Run
+
+
+class Interrupted(BaseException):
+    """Raised inside a node, or between two, when the run was cancelled. No `except Exception` swallows it."""
+
+
+class Current:
+    """The run, the node and the call (its index when a node is mapped over lists) that are executing now."""
+
+    __slots__ = ("call", "node", "run")
+
+    def __init__(self, run: Run, node: str = "", call: int = 0) -> None:
+        self.run = run
+        self.node = node
+        self.call = call
+
+
+current: ContextVar[Current | None] = ContextVar("discomfort_current_node", default=None)
+
+
+def report_progress(value: float, maximum: float) -> None:
+    """Tell whoever watches that the running node has done `value` of `maximum` steps.
+
+    Raises:
+        Interrupted: the run was cancelled.
+    """
+    running = current.get()
+    if running is not None:
+        running.run.check_interrupted()
+        running.run.report(running.node, value, maximum)
+
+
+def raise_if_interrupted() -> None:
+    """Leave the running node when its run was cancelled; long loops without progress to report call this.
+
+    Raises:
+        Interrupted: the run was cancelled.
+    """
+    running = current.get()
+    if running is not None:
+        running.run.check_interrupted()
+
+
+@contextmanager
+def ended_by_cancel(end: Callable[[], object]) -> Iterator[None]:
+    """Have `end` called, on the event loop, when the run is cancelled during a `with` block.
+
+    Raises:
+        Interrupted: the run was cancelled before.
+    """
+    running = current.get()
+    if running is None:
+        yield
+        return
+    with running.run.ended_by_cancel(end):
+        yield
+
+
+def running_node() -> str | None:
+    """Return the id of the node that is executing, None outside a run."""
+    running = current.get()
+    return None if running is None else running.node
+
+
+def context_value(digest: str) -> Any:
+    """Return the value with this content digest from the context of the run.
+
+    Raises:
+        RuntimeError: called outside a run.
+    """
+    running = current.get()
+    if running is None:
+        raise RuntimeError("context values can only be read by a node that is running")
+    return running.run.load(digest)

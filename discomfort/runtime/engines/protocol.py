@@ -1,0 +1,302 @@
+"""What the executor asks of whatever runs a prompt, and what it hears while it runs.
+
+An engine takes one prompt at a time from the executor's point of view but may queue several (`pipelined`). Values
+enter a prompt as literals or through `DiscomfortContextLoader` nodes, which name a value's content digest; they leave
+through `DiscomfortContextSaver` nodes, one for each name in `PromptRequest.outputs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+from discomfort.ir.diagnostics import Diagnostic, DiscomfortError
+from discomfort.printable import printable_line
+
+if TYPE_CHECKING:
+    from discomfort.context.context import WorkflowContext
+    from discomfort.ir.catalog.catalog import Catalog
+    from discomfort.ir.catalog.effects import EffectTable
+    from discomfort.ir.graph import Node, NodeId
+    from discomfort.ir.keys import Source
+
+LOADER_CLASS = "DiscomfortContextLoader"
+"""Inputs: `digest` (a value's content digest) and `value_type` (ComfyUI's type, for people). One any-typed output."""
+
+PENDING = ""
+"""The digest in a loader for a value that an earlier prompt will compute, in prompts that are only validated."""
+
+SAVER_CLASS = "DiscomfortContextSaver"
+"""Inputs: `value` (a link) and `name` (the key of `PromptRequest.outputs` it answers). An output node."""
+
+Prompt: TypeAlias = dict[str, dict[str, Any]]
+"""An API prompt as it is POSTed: node id → {"class_type", "inputs", "_meta": {"title"}}."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlace:
+    """Where a prompt's node came from: what an error shows to a person (law R6).
+
+    `ports` names those that a loader or saver works for, such as "output 'image'".
+    """
+
+    workflow: str
+    node: str
+    title: str
+    class_type: str
+    ports: str = ""
+
+    def __str__(self) -> str:
+        named = f", {self.ports}" if self.ports else ""
+        return f"{self.workflow}, node {self.node} ({self.title}), class {self.class_type}{named}"
+
+
+class Splitting(Enum):
+    """When an engine wants a plan as several prompts; where a value is converted on its way, every engine does."""
+
+    NEVER = "never"
+    """Size and depth cost nothing, as where no server is between us and the nodes."""
+    FOR_DEPTH = "for depth"
+    """A prompt must not be too deep, but values cross slowly."""
+    FOR_SPEED = "for speed"
+    """As the plan says: several prompts cost less than a large one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRequest:
+    """One prompt to run.
+
+    `outputs` maps a name to the id of the saver node that delivers it, `optional` are those that an execution blocker
+    may stop without the prompt failing; `places` maps prompt node ids to where they
+    were written; `keys` maps prompt node ids to their Merkle keys (absent: not memoisable); `context` is where
+    loaders find values by digest and where an engine in another process stores what savers deliver;
+    `extra_pnginfo` (with the editor's `workflow`) ends up in images that the prompt saves; `types` maps names in
+    `outputs` to ComfyUI's types, where not every type can come back; `sequence` has nodes with effects in groups, each
+    to be done before the next begins, for engines that do not keep the order of the prompt; `undecided` has nodes whose
+    class cannot check its inputs yet, since an earlier prompt computes one of them; `validated`: `Engine.validate` has
+    just accepted exactly this prompt; `sources` is what the engine said of nodes that depend on more than their inputs.
+    """
+
+    prompt: Prompt
+    outputs: Mapping[str, str]
+    context: WorkflowContext
+    places: Mapping[str, NodePlace] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    extra_pnginfo: Mapping[str, Any] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
+    types: Mapping[str, str] = field(default_factory=dict)
+    sequence: Sequence[Sequence[str]] = ()
+    undecided: frozenset[str] = frozenset()
+    validated: bool = False
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One output of a prompt: a live `value` handed over in this process, or the `digest` of one in the context.
+
+    `remembered`: whether further runs may use it in place of running the prompt.
+    """
+
+    value: Any = None
+    digest: str | None = None
+    remembered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PromptResult:
+    """What a prompt gave: outputs by name, each output node's `ui` answer, which nodes ran and which were cached.
+
+    `passing` are the names of outputs that must not be remembered: a node changed one of its inputs in place, or a file
+    changed while it was read.
+    """
+
+    outputs: Mapping[str, Delivered]
+    ui: Mapping[str, Mapping[str, Any]]
+    executed: tuple[str, ...]
+    cached: tuple[str, ...]
+    passing: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStarted:
+    """Node `node` began to run."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProgress:
+    """Node `node` has done `value` of `maximum` steps."""
+
+    node: str
+    value: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFinished:
+    """Node `node` is done; `cached` when its result was known and it did not run."""
+
+    node: str
+    cached: bool
+
+
+Event: TypeAlias = NodeStarted | NodeProgress | NodeFinished
+Listener: TypeAlias = Callable[[Event], None]
+
+
+class Crossing(Protocol):
+    """What can be brought to an engine and back, where that is not everything."""
+
+    code: str
+    """Of the findings about what cannot."""
+    hint: str
+
+    def value_problem(self, value: Any, linked: bool, catalog: Catalog) -> str | None:
+        """Return why a value cannot be brought to the engine, None where it can; the sentence begins with "it".
+
+        `linked`: it must reach a node along a link, not as a literal.
+        """
+
+    def result_problem(self, type_name: str, is_list: bool, catalog: Catalog) -> str | None:
+        """Return why a result of a type cannot be brought back, None where it can; `is_list`: it may be several."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs prompts. Implementations are safe to use from one event loop at a time."""
+
+    name: str
+    hands_over_live_objects: bool
+    """Whether `Delivered.value` can be any live Python object (a model), so that `ctx.load` of a ref can run it."""
+    pipelined: bool
+    """Whether `run` may be called again before the first call returned (prompts queue up in order)."""
+
+    @property
+    def splitting(self) -> Splitting:
+        """When several prompts are better than one; known once the engine has started."""
+
+    async def start(self) -> None:
+        """Get ready to run; does nothing when ready already. Raises EngineError with what to do when it cannot."""
+
+    async def catalog(self) -> Catalog:
+        """Return the node classes this engine can run."""
+
+    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+        """Return what can be brought from `context` to the engine and back; None: everything.
+
+        Raises:
+            EngineError: the engine does not take values, or is lost.
+        """
+
+    async def validate(self, requests: Sequence[PromptRequest]) -> None:
+        """Check all prompts of a program before the first of them runs; of a single one `run` does that itself.
+
+        A value that is not there yet comes from a loader whose digest is PENDING and whose `value_type` is the type
+        that it will have, `*` where that is open.
+
+        Raises:
+            PromptRejected: some would not pass the engine's own validation; lists the findings of all.
+            EngineLost: the engine died or stopped answering.
+        """
+
+    async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
+        """Run one prompt to its end. Cancelling the awaiting task interrupts the prompt and returns promptly.
+
+        Raises:
+            PromptRejected: the prompt did not pass the engine's own validation; nothing of it ran, unless the error
+                says so: a ComfyUI server without our nodes can only validate a prompt by running it.
+            NodeFailed: a node raised; everything finished before it is kept in the engine's cache.
+            EngineLost: the engine died or stopped answering; calling again starts it again, where that is possible.
+        """
+
+    async def close(self) -> None:
+        """Let everything go: processes, sockets, caches. What runs ends with an EngineError. Safe to call twice."""
+
+
+@runtime_checkable
+class SourceReader(Protocol):
+    """An engine that says what results depend on beside inputs; those of others are remembered where nothing does."""
+
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs, files and code; nodes that depend on nothing are left out.
+
+        Files that are new are read to their end, which takes a while for large models.
+        """
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Take note that nodes may have read something else than what was said of them.
+
+        An engine's own cache may then hold results under keys that are not theirs.
+        """
+
+
+class EngineError(DiscomfortError, RuntimeError):
+    """The base of what goes wrong in engines."""
+
+
+class PromptRejected(EngineError):
+    """An engine refused a program before anything ran; `diagnostics` says why, node by node.
+
+    `written` lists the files that had been written by then. It is empty where the engine can validate a whole program
+    first, as all but ComfyUI servers without our nodes can.
+    """
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], written: Iterable[str] = ()) -> None:
+        self.diagnostics = diagnostics
+        self.written: tuple[str, ...] = tuple(written)
+        super().__init__("\n" + "\n\n".join(finding.render() for finding in diagnostics))
+
+    def add_written(self, files: Iterable[str]) -> None:
+        """Add files that were written before, to be listed in front of those that the error lists already."""
+        self.written = tuple(dict.fromkeys((*files, *self.written)))
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not self.written:
+            return text
+        files = "".join(f"\n  {printable_line(name)}" for name in self.written)
+        return f"{text}\n\nbefore the refusal, these files were written:{files}"
+
+
+class NodeFailed(EngineError):
+    """A node raised while it ran; says workflow, node, title, class and the exception (law R6)."""
+
+    def __init__(self, node: str, place: NodePlace | None, exception_type: str, message: str, trace: str = "") -> None:
+        self.node = node
+        self.place = place
+        self.exception_type = exception_type
+        self.exception_message = message
+        self.trace = trace
+        where = printable_line(str(place) if place else f"node {node}")
+        super().__init__(f"{where}: {exception_type}: {message}")
+
+
+class OutOfMemory(NodeFailed):
+    """A node failed because memory ran out, on the GPU or on the machine."""
+
+
+class PromptInterrupted(EngineError):
+    """Somebody else interrupted the prompt: ComfyUI's web page, another client, or one of its nodes."""
+
+
+class EngineLost(EngineError):
+    """The engine died, or stopped answering; the prompt's fate is unknown and it may be run again."""
+
+
+OUT_OF_MEMORY_HINT = (
+    "memory ran out. Smaller images or batches, another model precision, or a ComfyUI started with --lowvram, --novram "
+    "or --cpu need less"
+)
+_MEMORY_WORDS = ("out of memory", "allocation on device", "cannot allocate memory", "not enough memory")
+
+
+def node_failed(node: str, place: NodePlace | None, exception_type: str, message: str, trace: str = "") -> NodeFailed:
+    """Return the error for a node that raised: `OutOfMemory`, which says what needs less, where that was the cause."""
+    name = exception_type.rpartition(".")[2]
+    if name in ("OutOfMemoryError", "MemoryError") or any(words in message.lower() for words in _MEMORY_WORDS):
+        return OutOfMemory(node, place, exception_type, f"{message} ({OUT_OF_MEMORY_HINT})", trace)
+    return NodeFailed(node, place, exception_type, message, trace)

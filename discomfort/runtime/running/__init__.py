@@ -1,0 +1,1 @@
+"""Running what is bound: the executor, its steps, sweeps, progress, the engine thread."""
