@@ -1,7 +1,8 @@
 """What prompts cost a ComfyUI server by their size and shape, and what running a plan as several of them saves.
 
 Needs a server: COMFYUI_PATH names a checkout and COMFYUI_PYTHON the interpreter that has its requirements. The first
-test prints what `discomfort/compiler/partition/cost.py` was fitted to, the others compare one prompt with several in one run.
+test prints what `discomfort/compiler/partition/cost.py` was fitted to, the others compare one prompt with several in
+one run.
 """
 
 from __future__ import annotations

@@ -10,11 +10,7 @@ from __future__ import annotations
 from discomfort_nodes.nodes.context_values import DiscomfortContextLoader, DiscomfortContextSaver
 from discomfort_nodes.nodes.port import DiscomfortPort
 from discomfort_nodes.nodes.test_runner import DiscomfortTestRunner, watch_prompts
-from discomfort_nodes.routes import editor as editor_routes
-from discomfort_nodes.routes import (
-    fingerprints,
-    validation,  # noqa: F401  (their routes are declared by being imported)
-)
+from discomfort_nodes.routes import editor, fingerprints, validation  # noqa: F401  (importing declares their routes)
 from discomfort_nodes.routes.engine import add_routes
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {

@@ -11,8 +11,6 @@ it is good for one run, and over when that run is.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 import threading
 import time
@@ -21,6 +19,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from discomfort.server_access.protocol import prompt_digest
 from discomfort_nodes.registry import prompt_server
 
 EXPIRY_SECONDS = 3600.0
@@ -30,15 +29,6 @@ MAX_TICKETS = 2**14
 """How many prompts may be registered at a time."""
 
 _QUEUED_SECONDS = 60.0  # how long it may take from the arrival of a prompt until it is in the queue
-
-
-def prompt_digest(prompt: Any) -> str:
-    """Return a digest of a prompt that is the same before and after it travels as JSON.
-
-    Raises:
-        ValueError, TypeError, RecursionError: it is not JSON.
-    """
-    return hashlib.sha256(json.dumps(prompt, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(slots=True)

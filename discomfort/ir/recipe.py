@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from discomfort.compiler.plan.json_form import ENVELOPE, node_from_json, node_to_json, read_link, write_link
 from discomfort.ir.catalog.effects import LOADER_CLASS
 from discomfort.ir.graph import (
     Graph,
@@ -23,6 +22,7 @@ from discomfort.ir.graph import (
     ancestors,
     topological_order,
 )
+from discomfort.ir.graph_json import ENVELOPE, node_from_json, node_to_json, read_link, write_link
 from discomfort.ir.keys import output_key, structural_keys
 from discomfort.ir.soundness import require_sound_graph
 from discomfort.ir.untrusted_json.nesting import DEEPEST, problem_of_objects

@@ -14,7 +14,7 @@ from discomfort.settings.jsonc import loads_jsonc
 
 def settings_file(name: str) -> Path | None:
     """Return the user's settings file: in the current folder, else beside the package (the custom node's folder)."""
-    candidates = (Path.cwd() / name, Path(__file__).resolve().parents[1] / name)
+    candidates = (Path.cwd() / name, Path(__file__).resolve().parents[2] / name)
     return next((path for path in candidates if path.is_file()), None)
 
 

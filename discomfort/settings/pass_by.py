@@ -69,7 +69,7 @@ class PassByRules:
 def load_rules(source: PassByRules | Mapping[str, str] | str | os.PathLike[str] | None = None) -> PassByRules:
     """Return the rules in `source`: a file, a mapping type → "val" / "ref", or rules already read.
 
-    None stands for the user's `pass_by_rules.json` (see `discomfort.settings.files.settings_file`), if there is one. What
+    None reads the user's `pass_by_rules.json` (see `discomfort.settings.files.settings_file`), if there is one. What
     `source` does not name keeps its preset.
 
     Raises:

@@ -87,20 +87,20 @@ class Server:
 
 @pytest.fixture
 def start(comfyui_path: Path, comfyui_python: str, tmp_path: Path) -> Iterator[Start]:
-    """Starts the checkout with our nodes as "injected", "cloned", or "alone" (the nodes without the library)."""
+    """Starts the checkout with our nodes as "injected", "cloned", or "alone" (without the compiler)."""
     servers: list[Server] = []
 
     def run(how: str) -> Server:
         for folder in ("custom_nodes", "input", "output", "temp", "models", "user/default/workflows"):
-            (tmp_path / folder).mkdir(parents=True)
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         shutil.copy(Path(__file__).with_name("counting_nodes.py"), tmp_path / "custom_nodes")
         arguments: list[str] = []
         if how == "cloned":
             (tmp_path / "custom_nodes" / "discomfort").symlink_to(REPOSITORY, target_is_directory=True)
         elif how == "alone":
-            clone = tmp_path / "custom_nodes" / "discomfort"
-            shutil.copytree(REPOSITORY / "comfy_nodes", clone / "comfy_nodes")
-            shutil.copy(REPOSITORY / "__init__.py", clone)
+            (tmp_path / "custom_nodes" / "discomfort").symlink_to(REPOSITORY, target_is_directory=True)
+            hide = "import sys; sys.modules['discomfort.compiler'] = None; NODE_CLASS_MAPPINGS = {}\n"
+            (tmp_path / "custom_nodes" / "hides_the_compiler.py").write_text(hide)
         else:
             paths = {"discomfort": {"base_path": str(REPOSITORY), "custom_nodes": "comfy_nodes/inject"}}
             (tmp_path / "paths.yaml").write_text(json.dumps(paths))

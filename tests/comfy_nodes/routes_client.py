@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from discomfort_nodes.routes.guard import Guard
 
 from discomfort.server_access.hosts import AllowedHosts
 from discomfort.server_access.proofs import PROOF_HEADER, Prover, body_digest
+from discomfort_nodes.routes.guard import Guard
 
 TOKEN = "the token of this server, which is long enough"
 

@@ -14,15 +14,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from discomfort_nodes.registry import REGISTRY
-from discomfort_nodes.routes import guard as guard_module
-from discomfort_nodes.tickets import TICKETS, prompt_digest
 from hypothesis import settings
 
 from discomfort.context.context import WorkflowContext
 from discomfort.context.values.wire import encode_wire
 from discomfort.server_access.hosts import AllowedHosts
 from discomfort.server_access.proofs import body_digest
+from discomfort.server_access.protocol import prompt_digest
+from discomfort_nodes.registry import REGISTRY
+from discomfort_nodes.routes import guard as guard_module
+from discomfort_nodes.tickets import TICKETS
 from tests.comfy_nodes.routes_client import Client, routes_client
 
 GUARDED = sorted((route.method, route.path) for route in guard_module._routes if route.is_guarded)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from discomfort_nodes.nodes.test_runner import DiscomfortTestRunner, PortInputs
 from discomfort_nodes.routes.editor import ports, workflows
 from discomfort_nodes.routes.guard import Refused

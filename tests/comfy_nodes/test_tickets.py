@@ -14,12 +14,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from discomfort_nodes import tickets
-from discomfort_nodes.nodes.context_values import DiscomfortContextLoader, DiscomfortContextSaver
-from discomfort_nodes.tickets import EXPIRY_SECONDS, MAX_TICKETS, Ticket, Tickets, prompt_digest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from discomfort.server_access.protocol import prompt_digest
+from discomfort_nodes import tickets
+from discomfort_nodes.nodes.context_values import DiscomfortContextLoader, DiscomfortContextSaver
+from discomfort_nodes.tickets import EXPIRY_SECONDS, MAX_TICKETS, Ticket, Tickets
 from tests.comfy_nodes.routes_client import prompt_server
 
 PROMPT = {"1": {"class_type": "X", "inputs": {"a": 1.5, "b": ["2", 0]}}}

@@ -14,8 +14,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from discomfort.compiler.plan.json_form import read_link
 from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, Param
+from discomfort.ir.graph_json import read_link
 
 _NODE = re.compile(r"(?P<id>\S+) = (?P<kind>[^\s(]+)\((?P<inputs>.*)\)$")
 _NAMED = re.compile(r"(?P<table>output|tap) (?P<name>.+?) = (?P<value>.+)$")

@@ -218,7 +218,8 @@ def test_plan_json_round_trip_and_select_by_tag() -> None:
 
 def test_L6_the_same_bytes_under_three_hash_seeds() -> None:
     script = (
-        "import json,sys; from discomfort.compiler import compile; from discomfort.compiler.plan.json_form import dumps;"
+        "import json,sys; from discomfort.compiler import compile;"
+        "from discomfort.compiler.plan.json_form import dumps;"
         "sys.stdout.write(dumps(compile(json.loads(sys.argv[1])).to_json()))"
     )
     import json

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-import comfy_nodes
+import discomfort_nodes
 from discomfort.ir.catalog.catalog import SNAPSHOT, default_catalog, read_input_groups
 from discomfort.runtime.engines.embedded.pack import object_info
 
 
-@pytest.mark.parametrize("name", sorted(comfy_nodes.NODE_CLASS_MAPPINGS))
+@pytest.mark.parametrize("name", sorted(discomfort_nodes.NODE_CLASS_MAPPINGS))
 def test_our_classes_are_in_the_catalog_as_comfyui_sees_them(name: str) -> None:
-    known, node_class = default_catalog()[name], comfy_nodes.NODE_CLASS_MAPPINGS[name]
+    known, node_class = default_catalog()[name], discomfort_nodes.NODE_CLASS_MAPPINGS[name]
     assert [(spec.name, spec.type, spec.group, dict(spec.options)) for spec in known.inputs] == [
         (spec.name, spec.type, spec.group, _structural(spec.options))
         for spec in read_input_groups(json.loads(json.dumps(_fixed(node_class.INPUT_TYPES()))))  # type: ignore[attr-defined]
     ]
     assert len(known.outputs) == len(node_class.RETURN_TYPES)  # type: ignore[attr-defined]
-    assert known.display_name == comfy_nodes.NODE_DISPLAY_NAME_MAPPINGS[name]
+    assert known.display_name == discomfort_nodes.NODE_DISPLAY_NAME_MAPPINGS[name]
     assert known.output_node == getattr(node_class, "OUTPUT_NODE", False)
     assert known.is_input_list == getattr(node_class, "INPUT_IS_LIST", False)
 

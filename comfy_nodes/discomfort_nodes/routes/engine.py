@@ -13,13 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from discomfort.server_access.hosts import AllowedHosts
+from discomfort.server_access.protocol import PROTOCOL
 from discomfort.server_access.tokens import ServerToken
 from discomfort_nodes.registry import REGISTRY, prompt_server
 from discomfort_nodes.routes.guard import Answer, Asked, Guard, Refused, guarded_route, open_route
 from discomfort_nodes.tickets import TICKETS, Ticket, watch_arrivals
-
-PROTOCOL = 2
-"""Counted up when routes or node inputs change so that an older client could not use them."""
 
 KEY = r"[0-9a-f]{32}"
 """The form of a context's key."""

@@ -1,8 +1,9 @@
-"""Brings the Discomfort nodes into a ComfyUI that knows nothing of them.
+"""Brings the Discomfort nodes into a ComfyUI: into a managed server, and where the repository is a custom node.
 
-A managed server gets the folder above this one as an extra `custom_nodes` folder. Only the packages `comfy_nodes` and
-`discomfort` become importable, not the folder they lie in: that may be another interpreter's site-packages, whose
-numpy and torch must not shadow ComfyUI's own.
+A managed server gets the folder above this one as an extra `custom_nodes` folder; a clone in `custom_nodes` imports
+this package relatively. The two packages that it needs become importable under names of our own, `discomfort` and
+`discomfort_nodes`, and the folders they lie in do not: `comfy_nodes`, `tests` or `docs` there would hide those of other
+packs, and where Discomfort is installed as a package, numpy and torch beside it would hide ComfyUI's own.
 """
 
 from __future__ import annotations
@@ -11,19 +12,24 @@ import importlib.util
 import sys
 from pathlib import Path
 
-_HOUSE = Path(__file__).resolve().parents[3]
+_COMFY_NODES = Path(__file__).resolve().parents[2]
 
 
-def _bring_in(package: str) -> None:
-    """Make `package`, a folder beside `comfy_nodes`, importable under its own name, unless it is already."""
+def _library_folder() -> Path:
+    """Return the folder of the package `discomfort`: beside `comfy_nodes` in the repository, around it in a wheel."""
+    around = _COMFY_NODES.parent
+    return around if (around / "_version.py").is_file() else around / "discomfort"
+
+
+def _make_importable(package: str, folder: Path) -> None:
+    """Import the package in `folder` as `package`, unless there is one of that name already."""
     if package in sys.modules:
         return
-    folder = _HOUSE / package
     spec = importlib.util.spec_from_file_location(
         package, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     if spec is None or spec.loader is None:
-        raise ImportError(f"no package {package} in {_HOUSE}")
+        raise ImportError(f"cannot import {package} from {folder}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[package] = module
     try:
@@ -33,11 +39,14 @@ def _bring_in(package: str) -> None:
         raise
 
 
-_bring_in("discomfort")
-_bring_in("comfy_nodes")
+_make_importable("discomfort", _library_folder())
+_make_importable("discomfort_nodes", _COMFY_NODES / "discomfort_nodes")
 
-from comfy_nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS  # noqa: E402  (needs _bring_in first)
+from discomfort_nodes import (  # noqa: E402  (importable from here on)
+    NODE_CLASS_MAPPINGS,
+    NODE_DISPLAY_NAME_MAPPINGS,
+)
 
-WEB_DIRECTORY = str(_HOUSE / "comfy_nodes" / "web")
+WEB_DIRECTORY = str(_COMFY_NODES / "discomfort_nodes" / "web")
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]

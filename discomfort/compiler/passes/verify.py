@@ -1,40 +1,32 @@
-"""What every graph between two passes must be (law L4): ids unique, links resolve, acyclic, types and steps hold.
+"""What every graph between two passes must be (law L4): of sound structure, and every value fits its input.
 
-A finding here is a mistake of the compiler, not of the workflow: what users get wrong is found by `check` before the
-passes run.
+A finding here is a mistake of the compiler, not of the workflow: what users get wrong is found by `type_check` before
+the passes run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from discomfort.compiler.program.type_check import Checker
-from discomfort.ir.diagnostics import CompileError, Diagnostic, Place, Severity
-from discomfort.ir.graph import CycleError, Graph, Link, Node, NodeId
+from discomfort.ir.diagnostics import CompileError, Diagnostic, Severity
+from discomfort.ir.graph import Graph
 from discomfort.ir.order import producers_first
+from discomfort.ir.structure import place_of, structure_findings
 from discomfort.ir.types.language import Signatures, Typing
 
 if TYPE_CHECKING:
     from discomfort.ir.catalog.catalog import Catalog
 
-HINT = "this is a mistake of the compiler itself: please report it, with the workflows"
-
 
 def verify(graph: Graph, catalog: Catalog | None = None) -> list[Diagnostic]:
     """Return what is wrong with a graph; with a catalog, also every value that does not fit its input."""
-    findings = [*_nodes(graph), *_names(graph), *_steps(graph)]
-    if findings:
+    findings = structure_findings(graph)
+    if findings or catalog is None:
         return findings
-    try:
-        order = producers_first(graph)
-    except CycleError as error:
-        return [_finding(graph.nodes[error.cycle[0]], str(error))]
-    if catalog is not None:
-        signatures = Signatures(catalog)
-        checker = Checker(graph, signatures, Typing(graph, order, signatures), _place, {})
-        findings.extend(found for found in checker.findings() if found.severity is Severity.ERROR)
-    return findings
+    signatures = Signatures(catalog)
+    checker = Checker(graph, signatures, Typing(graph, producers_first(graph), signatures), place_of, {})
+    return [found for found in checker.findings() if found.severity is Severity.ERROR]
 
 
 def require_sound(graph: Graph) -> None:
@@ -43,66 +35,6 @@ def require_sound(graph: Graph) -> None:
     Raises:
         CompileError: with code DF410.
     """
-    findings = verify(graph)
+    findings = structure_findings(graph)
     if findings:
         raise CompileError(findings)
-
-
-def _nodes(graph: Graph) -> Iterator[Diagnostic]:
-    nodes = graph.nodes
-    for node_id, node in nodes.items():
-        if node.id != node_id:
-            yield _finding(node, f"node {node.id} is kept under the id {node_id}")
-        for name, value in node.inputs.items():
-            if type(value) is Link and (value.node not in nodes or value.slot < 0):
-                yield _finding(node, _dangling(value), name)
-
-
-def _names(graph: Graph) -> Iterator[Diagnostic]:
-    tables = (("output", graph.outputs), ("tap", graph.taps))
-    for kind, name, value in ((kind, *entry) for kind, table in tables for entry in table.items()):
-        if isinstance(value, Link) and value.node not in graph.nodes:
-            yield _finding(None, f"{kind} {name!r} {_dangling(value)}", name)
-    for node_id in graph.effects:
-        if node_id not in graph.nodes:
-            yield _finding(None, f"effect {node_id} is not in the graph")
-    if len(set(graph.effects)) < len(graph.effects):
-        yield _finding(None, "an effect is listed twice")
-
-
-def _steps(graph: Graph) -> Iterator[Diagnostic]:
-    """Each node belongs to one step, and what a step reads was written by an earlier one."""
-    owner: dict[NodeId, str] = {}
-    written: set[Link] = set()
-    for step in graph.steps:
-        for node_id in step.nodes:
-            if node_id in owner or node_id not in graph.nodes:
-                yield _finding(None, f"step {step.id} holds node {node_id}, which {_whose(owner.get(node_id))}")
-            owner[node_id] = step.id
-        for link in step.reads:
-            if link not in written:
-                message = f"step {step.id} reads output {link.slot} of node {link.node}, which no earlier step writes"
-                yield _finding(None, message)
-        for link in step.writes:
-            if owner.get(link.node) != step.id:
-                yield _finding(None, f"step {step.id} writes output {link.slot} of node {link.node}, which is not its")
-        written.update(step.writes)
-    for node_id in graph.nodes if graph.steps and len(owner) < len(graph.nodes) else ():
-        if node_id not in owner:
-            yield _finding(graph.nodes[node_id], f"node {node_id} is in no step")
-
-
-def _whose(step: str | None) -> str:
-    return "is not in the graph" if step is None else f"belongs to step {step}"
-
-
-def _dangling(link: Link) -> str:
-    return f"comes from output {link.slot} of node {link.node}, which is not in the graph"
-
-
-def _finding(node: Node | None, message: str, name: str | None = None) -> Diagnostic:
-    return Diagnostic("DF410", Severity.ERROR, Place(input=name) if node is None else _place(node, name), message, HINT)
-
-
-def _place(node: Node, name: str | None) -> Place:
-    return Place(node.origin.workflow, None, node.origin.node, node.title, name)

@@ -20,17 +20,25 @@ from discomfort.compiler.plan.model import (
     PlanWorkflow,
     PortPlace,
 )
+from discomfort.compiler.plan.soundness import require_sound_plan
 from discomfort.ir.diagnostics import Diagnostic, Place, Severity
-from discomfort.ir.graph import Graph, Input, Json, Link, Literal, Node, NodeId, Note, Origin, Param, Step
-from discomfort.ir.soundness import require_sound_plan
+from discomfort.ir.graph import Graph, Link, NodeId, Note, Origin, Step
+from discomfort.ir.graph_json import (
+    ENVELOPE,
+    input_from_json,
+    input_to_json,
+    links_from_json,
+    node_from_json,
+    node_to_json,
+    read_link,
+    write_link,
+)
 from discomfort.ir.untrusted_json.nesting import DEEPEST, problem_of_objects
-from discomfort.ir.untrusted_json.numbers import whole_id
 from discomfort.ir.untrusted_json.parts import (
     entries,
     items,
     number_or_none,
     one_of,
-    slot,
     text,
     text_or_none,
     texts,
@@ -40,8 +48,6 @@ from discomfort.ir.untrusted_json.parts import (
 PASS_BY: tuple[PassBy, ...] = ("val", "ref")
 _OUTPUTS: tuple[OutputKind, ...] = ("output", "passthru")
 _BINDINGS: tuple[BindingKind, ...] = ("output", "passthru", "context", "carried")
-ENVELOPE = 10
-"""Levels of the JSON of a plan or recipe above the literals in it."""
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -130,72 +136,8 @@ def dumps(data: Any) -> str:
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
-def _input(value: Input) -> dict[str, Any]:
-    if isinstance(value, Link):
-        return {"link": [value.node, value.slot]}
-    if not isinstance(value, Literal):
-        return {"param": value.name}
-    return {"value": value.value} if _is_json(value.value) else {"python": json.dumps(value.value)}
-
-
-def _is_json(value: Json) -> bool:
-    """Return whether other programs can read a value: JSON has no NaN and no infinities, Python's own text has."""
-    if not isinstance(value, (float, list, dict)):
-        return True
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _read_input(data: Mapping[str, Any]) -> Input:
-    if "link" in data:
-        (link,) = _read_links([data["link"]])
-        return link
-    if "param" in data:
-        return Param(text(data["param"]))
-    return Literal(json.loads(text(data["python"])) if "python" in data else data["value"])
-
-
-def write_link(link: Link) -> str:
-    """Return a link as `node.slot`, which `read_link` reads."""
-    return f"{link.node}.{link.slot}"
-
-
-def read_link(written: str) -> Link:
-    """Return the link that is written as `node.slot`.
-
-    Raises:
-        ValueError: it is not.
-    """
-    node, _, number = written.rpartition(".")
-    return Link(NodeId(node), slot(whole_id(number)))
-
-
 def _links(links: Iterable[Link]) -> list[list[Any]]:
     return [[link.node, link.slot] for link in links]
-
-
-def _read_links(data: Iterable[Any]) -> tuple[Link, ...]:
-    return tuple(Link(NodeId(text(node)), slot(number)) for node, number in map(items, items(data)))
-
-
-def node_to_json(node: Node) -> dict[str, Any]:
-    """Return a node as JSON-able data, without its id; `node_from_json` reads it."""
-    return {
-        "class": node.class_type,
-        "title": node.title,
-        "origin": [node.origin.workflow, node.origin.node],
-        "inputs": {name: _input(value) for name, value in node.inputs.items()},
-    }
-
-
-def node_from_json(key: str, data: Mapping[str, Any]) -> Node:
-    """Return the node that `node_to_json` wrote, under the id `key`; bad data raises what Python raises."""
-    inputs = {name: _read_input(value) for name, value in entries(data["inputs"])}
-    workflow, node = texts(data["origin"])
-    return Node(NodeId(key), text_or_none(data["class"]), inputs, text(data["title"]), Origin(workflow, node))
 
 
 def _places(port: PlanInput | PlanOutput) -> list[dict[str, str]]:
@@ -254,14 +196,14 @@ def _read_uses(data: Iterable[Any]) -> tuple[tuple[NodeId, str], ...]:
 
 def _read_step(data: Mapping[str, Any]) -> Step:
     nodes = tuple(map(NodeId, texts(data["nodes"])))
-    return Step(text(data["id"]), nodes, _read_links(data["reads"]), _read_links(data["writes"]))
+    return Step(text(data["id"]), nodes, links_from_json(data["reads"]), links_from_json(data["writes"]))
 
 
 def _port_out(port: PlanOutput) -> dict[str, Any]:
     return {
         "type": port.type,
         "pass_by": port.pass_by,
-        "source": _input(port.source),
+        "source": input_to_json(port.source),
         "kind": port.kind,
         "tags": list(port.tags),
         "ports": _places(port),
@@ -273,7 +215,7 @@ def _read_out(name: str, data: Mapping[str, Any]) -> PlanOutput:
         name=name,
         type=text(data["type"]),
         pass_by=one_of(data["pass_by"], PASS_BY),
-        source=_read_input(data["source"]),
+        source=input_from_json(data["source"]),
         kind=one_of(data["kind"], _OUTPUTS),
         tags=texts(data["tags"]),
         ports=_read_places(data["ports"]),
@@ -287,12 +229,12 @@ def _read_places(data: Iterable[Mapping[str, str]]) -> tuple[PortPlace, ...]:
 
 
 def _note(note: Note) -> dict[str, Any]:
-    into = None if note.into is None else _input(note.into)
+    into = None if note.into is None else input_to_json(note.into)
     return {"kind": note.kind, "nodes": list(note.nodes), "why": note.why, "into": into}
 
 
 def _read_note(data: Mapping[str, Any]) -> Note:
-    into = None if data["into"] is None else _read_input(data["into"])
+    into = None if data["into"] is None else input_from_json(data["into"])
     return Note(text(data["kind"]), tuple(map(NodeId, texts(data["nodes"]))), text(data["why"]), into)
 
 

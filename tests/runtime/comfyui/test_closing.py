@@ -187,13 +187,14 @@ async def test_engine_in_use_survives_the_end_of_a_context(attached: ComfyUIEngi
 
 PROGRAM = """
 import discomfort
+from discomfort.runtime.running.engine_thread import run_blocking
 from discomfort.runtime.engines.select import select_engine
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import node
 
 adding = {"in": port("a"), "1": node("Add", a=["in", 0], b=1), "out": port("sum", ["1", 0])}
 with discomfort.Context() as context:
-    plan = discomfort.compile([adding], catalog=discomfort.runtime.running.engine_thread.run_blocking(select_engine().catalog()))
+    plan = discomfort.compile([adding], catalog=run_blocking(select_engine().catalog()))
     assert plan.run(context, inputs={"a": 1}) == {"sum": 2}
 server = select_engine().server
 print(server.process_id, server.log_file.parent)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from discomfort_nodes.registry import HELD_VALUES
 
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import UnreadableValueError
@@ -22,6 +21,7 @@ from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.protocol import LOADER_CLASS, Engine, EngineError, NodeFailed
 from discomfort.runtime.running.engine_thread import run_awaiting
 from discomfort.session import Discomfort
+from discomfort_nodes.registry import HELD_VALUES
 from tests.context.foreign import installed
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import PATIENCE, StartEngine, node, observed, request_for

@@ -13,8 +13,6 @@ import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from discomfort_nodes.tickets import prompt_digest
-
 from discomfort.context.values.opaque import OpaqueValue, ServerValue, opaque_reason, server_value
 from discomfort.runtime.engines.comfyui.connection.effect_turns import Targets
 from discomfort.runtime.engines.comfyui.connection.transport import Transport
@@ -30,6 +28,7 @@ from discomfort.runtime.engines.protocol import (
     Prompt,
     PromptRequest,
 )
+from discomfort.server_access.protocol import prompt_digest
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from discomfort_nodes.routes.engine import PROTOCOL
-
 from discomfort.runtime.engines.comfyui.connection.credentials import find_credentials
 from discomfort.runtime.engines.comfyui.connection.transport import Transport
 from discomfort.runtime.engines.protocol import EngineError
+from discomfort.server_access.protocol import PROTOCOL
 
 
 async def greet_nodes(transport: Transport, token: str | None) -> bool:

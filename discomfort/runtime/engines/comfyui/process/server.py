@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import secrets
 import shutil
@@ -17,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import comfy_nodes
+from discomfort.runtime.engines.comfyui.process.injection import write_extra_paths
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
 from discomfort.runtime.engines.protocol import EngineError
 from discomfort.runtime.running.engine_thread import in_thread
@@ -26,7 +25,6 @@ from discomfort.server_access.tokens import TOKEN_VARIABLE
 
 _GUARD = Path(__file__).with_name("guard.py")
 _FAREWELL = b"."
-_INJECTED = Path(comfy_nodes.__file__).parent / "inject"
 _LOG_TAIL_BYTES = 4000
 _POLL_SECONDS = 0.02
 _PORT_TAKEN = ("address already in use", "only one usage of each socket address", "errno 98", "errno 48", "10048")
@@ -147,12 +145,8 @@ class ManagedServer:
         self._process_id = int(line) if line.strip() else None
 
     def _arguments(self, folder: Path) -> list[str]:
-        injection = folder / "extra_model_paths.yaml"
-        # YAML reads JSON strings as they are, so any path is quoted safely.
-        injection.write_text(
-            f"discomfort:\n  custom_nodes: {json.dumps(str(_INJECTED), ensure_ascii=False)}\n", "utf-8"
-        )
-        ours = ["--port", str(self.port), "--disable-auto-launch", "--extra-model-paths-config", str(injection)]
+        injection = str(write_extra_paths(folder))
+        ours = ["--port", str(self.port), "--disable-auto-launch", "--extra-model-paths-config", injection]
         return [*self.config.arguments, *ours]
 
     async def _wait_until_ready(self) -> bool:
