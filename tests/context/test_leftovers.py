@@ -35,7 +35,7 @@ def member_files(context: WorkflowContext) -> list[Path]:
 
 START = """
 import json, sys, time, torch
-from discomfort.context import store
+from discomfort.context.tiers import store
 from discomfort.context.context import WorkflowContext
 context = WorkflowContext.attach(json.loads(sys.argv[1]))
 

@@ -160,7 +160,7 @@ def test_closing_the_engine_ends_the_process() -> None:
 
 PROGRAM = """
 import sys
-from discomfort.runtime.engines.embedded import patterns
+from discomfort.runtime.engines.embedded.pack.values import regular_expressions as patterns
 patterns.match("search", "l", 0, "hello")
 print("ready", flush=True)
 if sys.argv[1] == "busy":
