@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
+import hashlib
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import repeat
 
 Answer = Callable[[], Iterator[bytes]]
@@ -119,16 +121,70 @@ ENDLESS: dict[str, Answer] = {
 """Answers that never end."""
 
 
+def comfyui(answers: Mapping[str, Answer], messages: Answer = lambda: iter(())) -> Callable[[bytes], Iterator[bytes]]:
+    """Answers of what looks like a ComfyUI: by the beginning of the path, status 404 else.
+
+    Its websocket is a real one, and sends `messages` (bytes of frames) once it is open.
+    """
+    classes = {"EmptyImage": {"input": {"required": {"width": ["INT", {}]}}, "output": ["IMAGE"]}}
+    known: dict[str, Answer] = {"/object_info": lambda: iter([whole(json.dumps(classes).encode())]), **answers}
+
+    def answer(asked: bytes) -> Iterator[bytes]:
+        path = asked.split(b" ", 2)[1].decode() if b" " in asked else ""
+        if path.startswith("/ws"):
+            key = next(line.split(b":")[1].strip() for line in asked.split(b"\r\n") if b"websocket-key" in line.lower())
+            accepted = base64.b64encode(hashlib.sha1(key + _WEBSOCKET).digest())
+            head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            yield head + b"Sec-WebSocket-Accept: " + accepted + b"\r\n\r\n"
+            yield from messages()
+            threading.Event().wait(30)
+            return
+        found = next((made for start, made in known.items() if path.startswith(start)), None)
+        if found is None:
+            yield b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        else:
+            yield from found()
+
+    return answer
+
+
+_WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def frame(text: bytes) -> bytes:
+    """A websocket message."""
+    if len(text) < 126:
+        return bytes([0x81, len(text)]) + text
+    return bytes([0x81, 127]) + len(text).to_bytes(8, "big") + text
+
+
+def _request(connection: socket.socket) -> bytes:
+    """Return a whole request: what is closed with something unread resets the connection."""
+    asked = connection.recv(65536)
+    while part := b"" if _is_whole(asked) else connection.recv(65536):
+        asked += part
+    return asked
+
+
+def _is_whole(asked: bytes) -> bool:
+    head, end, body = asked.partition(b"\r\n\r\n")
+    lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    return bool(end) and len(body) >= sum(map(int, lengths))
+
+
 @contextlib.contextmanager
-def serving(answer: Answer) -> Iterator[str]:
-    """Answer every connection so, once something was asked; the address is http://127.0.0.1:PORT."""
+def serving(answer: Answer | None = None, by_path: Callable[[bytes], Iterator[bytes]] | None = None) -> Iterator[str]:
+    """Answer every connection so, once something was asked; the address is http://127.0.0.1:PORT.
+
+    `by_path` is asked with each request instead, as `comfyui` makes it.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     ended = threading.Event()
 
     def talk(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
-            connection.recv(65536)
-            for part in answer():
+            asked = _request(connection)
+            for part in by_path(asked) if by_path is not None else answer() if answer is not None else ():
                 if ended.is_set():
                     return
                 connection.sendall(part)

@@ -9,6 +9,9 @@ from typing import Any
 PROTOCOL = 2
 """Counted up when routes or node inputs change so that an older client could not use them."""
 
+DIGEST = r"d1-[0-9a-f]{32}"
+"""The form of a value's content digest."""
+
 
 def prompt_digest(prompt: Any) -> str:
     """Return a digest of a prompt that is the same before and after it travels as JSON.

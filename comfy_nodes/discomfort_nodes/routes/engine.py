@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from discomfort.server_access.hosts import AllowedHosts
-from discomfort.server_access.protocol import PROTOCOL
+from discomfort.server_access.protocol import DIGEST, PROTOCOL
 from discomfort.server_access.tokens import ServerToken
 from discomfort_nodes.registry import REGISTRY, prompt_server
 from discomfort_nodes.routes.guard import Answer, Asked, Guard, Refused, guarded_route, open_route
@@ -21,9 +21,6 @@ from discomfort_nodes.tickets import TICKETS, Ticket, watch_arrivals
 
 KEY = r"[0-9a-f]{32}"
 """The form of a context's key."""
-
-DIGEST = r"d1-[0-9a-f]{32}"
-"""The form of a value's content digest."""
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 """The form of a prompt's id, as ComfyUI wants it."""

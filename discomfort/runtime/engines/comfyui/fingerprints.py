@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -18,6 +19,7 @@ from discomfort.input_files.sources import insert_sources
 from discomfort.ir.catalog.file_inputs import FileReaders
 from discomfort.ir.graph import Literal, Node, NodeId
 from discomfort.ir.keys import Source
+from discomfort.runtime.engines.comfyui.connection.answers import list_in, object_in, shown, text_of, unexpected
 from discomfort.runtime.engines.comfyui.connection.transport import Transport
 from discomfort.runtime.engines.protocol import (
     EngineError,
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
     from discomfort.ir.catalog.effects import EffectTable
 
 _log = logging.getLogger("discomfort")
+_ROUTE = "/discomfort/fingerprints"
 _PAUSE = 0.2
+LONGEST_SECONDS = 3600.0
+"""How long a server may read files before what is in them counts as not known."""
 _MAX_DOUBTS = 1024
 
 NOT_KNOWN = Source(None, why="what is in a file on this server is not known: it has no Discomfort nodes")
@@ -78,14 +83,16 @@ class ServerSources:
             del self._doubts[next(iter(self._doubts))]
 
     async def _ask(self, question: Mapping[str, Any], count: int) -> list[dict[str, Any] | None]:
-        reported = False
+        reported, deadline = False, time.monotonic() + LONGEST_SECONDS
         while True:
-            status, answer = await self._transport.post_json("/discomfort/fingerprints", question)
+            status, answer = await self._transport.post_json(_ROUTE, question)
             if status == 200:
-                sources: list[dict[str, Any] | None] = answer["sources"]
+                sources = list_in(object_in(answer).get("sources"))
+                if len(sources) != count or not all(one is None or isinstance(one, dict) for one in sources):
+                    raise unexpected(self._transport.url, _ROUTE, answer)
                 return sources
-            if status != 202:
-                said = f"ComfyUI at {self._transport.url} does not say what is in its files ({status}): {answer}"
+            if status != 202 or time.monotonic() > deadline:
+                said = f"ComfyUI at {self._transport.url} does not say what is in its files ({status}): {shown(answer)}"
                 if status == 401:
                     raise EngineError(said)
                 _log.warning("%s; what is read from files is not remembered", said)
@@ -157,9 +164,9 @@ def _spec(node: Node) -> dict[str, Any]:
 def _source(answer: Mapping[str, Any]) -> Source:
     token = answer.get("token")
     return Source(
-        None if token is None else str(token),
-        str(answer.get("version", "")),
-        str(answer.get("why", "")),
-        str(answer.get("prompt_input", "")),
+        None if token is None else text_of(token),
+        text_of(answer.get("version", "")),
+        text_of(answer.get("why", "")),
+        text_of(answer.get("prompt_input", "")),
         bool(answer.get("keeps_state")),
     )

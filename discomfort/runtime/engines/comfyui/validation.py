@@ -13,8 +13,9 @@ from typing import Any
 
 from discomfort.ir.catalog.catalog import Catalog
 from discomfort.ir.diagnostics import Diagnostic
+from discomfort.runtime.engines.comfyui.connection.answers import REMEDY, shown
 from discomfort.runtime.engines.comfyui.connection.effect_turns import Targets, all_targets
-from discomfort.runtime.engines.comfyui.connection.server_errors import rejection
+from discomfort.runtime.engines.comfyui.connection.server_errors import node_errors, rejection
 from discomfort.runtime.engines.comfyui.connection.transport import Transport, is_final
 from discomfort.runtime.engines.protocol import (
     EngineError,
@@ -98,12 +99,15 @@ class Validation:
         status, answer = await transport.post_json("/discomfort/validate", payload)
         if status != 200 or not isinstance(answer, dict):
             kind = EngineError if is_final(status) else EngineLost
-            raise kind(f"ComfyUI at {transport.url} did not validate the prompt (status {status}): {answer}")
-        errors = answer.get("node_errors") or {}
+            raise kind(
+                f"ComfyUI at {transport.url} did not validate the prompt (status {status}): {shown(answer)}; {REMEDY}"
+            )
+        errors = node_errors(answer)
         decided = dict(_decided(errors, undecided))
         if not decided and (errors or not answer.get("error")):
             return ()
-        return rejection({**answer, "node_errors": decided}, places, prompt).diagnostics
+        reports = {node: {"errors": found} for node, found in decided.items()}
+        return rejection({**answer, "node_errors": reports}, places, prompt).diagnostics
 
 
 def is_atomic(prompt: Prompt, targets: Targets, catalog: Catalog) -> bool:
@@ -117,14 +121,15 @@ def is_atomic(prompt: Prompt, targets: Targets, catalog: Catalog) -> bool:
     return found < 2
 
 
-def _decided(errors: Mapping[str, Any], undecided: Collection[str]) -> list[tuple[str, Any]]:
+def _decided(
+    errors: Mapping[str, list[dict[str, Any]]], undecided: Collection[str]
+) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return the findings by node without what depends on values that are not there yet."""
     kept = []
-    for node, report in errors.items():
-        found = report.get("errors") or []
+    for node, found in errors.items():
         if node in undecided:
             found = [error for error in found if error.get("type") not in _BY_THE_CLASS]
             if not found:
                 continue
-        kept.append((node, {**report, "errors": found}))
+        kept.append((node, found))
     return kept

@@ -7,13 +7,21 @@ our nodes only (HTTP), neither (plain, in `plain.py`).
 from __future__ import annotations
 
 import asyncio
-import json
+import re
 import uuid
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from discomfort.context.values.opaque import OpaqueValue, ServerValue, opaque_reason, server_value
+from discomfort.runtime.engines.comfyui.connection.answers import (
+    REMEDY,
+    list_in,
+    object_in,
+    parsed_json,
+    shown,
+    unexpected,
+)
 from discomfort.runtime.engines.comfyui.connection.effect_turns import Targets
 from discomfort.runtime.engines.comfyui.connection.transport import Transport
 from discomfort.runtime.engines.comfyui.fingerprints import ServerSources
@@ -28,7 +36,7 @@ from discomfort.runtime.engines.protocol import (
     Prompt,
     PromptRequest,
 )
-from discomfort.server_access.protocol import prompt_digest
+from discomfort.server_access.protocol import DIGEST, prompt_digest
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
@@ -164,9 +172,12 @@ class NodesChannel:
                 break
             self._attached.pop(key, None)  # the server was restarted, or missed us for too long
         if status != 200 or not isinstance(answer, dict):
-            raise EngineLost(f"ComfyUI at {self._transport.url} did not register a prompt ({status}): {answer}")
+            raise EngineLost(f"ComfyUI at {self._transport.url} did not register a prompt ({status}): {shown(answer)}")
         if not shared:
-            await self._send_values(key, answer.get("missing") or (), request)
+            missing = answer.get("missing") or []
+            if not isinstance(missing, list) or not all(digest in ticket["digests"] for digest in missing):
+                raise unexpected(self._transport.url, "/discomfort/tickets", answer)  # what it may not ask us for, too
+            await self._send_values(key, missing, request)
 
     async def deliver(
         self, request: PromptRequest, ui: Mapping[str, Mapping[str, Any]], letterbox: str
@@ -175,6 +186,9 @@ class NodesChannel:
         digests = {name: digest for name, node in request.outputs.items() if (digest := _saved(ui.get(node)))}
         key, shared = await self._attach(request.context)
         if shared:
+            for digest in digests.values():
+                if not request.context.has_value(digest):
+                    raise EngineError(f"ComfyUI at {self._transport.url} did not store the result {digest}; {REMEDY}")
             return {name: Delivered(digest=digest) for name, digest in digests.items()}
         return {
             name: await self._fetch_value(key, digest, request.context, letterbox) for name, digest in digests.items()
@@ -218,7 +232,7 @@ class NodesChannel:
         request = {"key": key, "client": self._transport.client_id, "handle": handle}
         status, answer = await self._transport.post_json("/discomfort/attach", request)
         if status not in (200, 409):
-            raise EngineLost(f"ComfyUI at {self._transport.url} answered attach with status {status}: {answer}")
+            raise EngineLost(f"ComfyUI at {self._transport.url} answered attach with status {status}: {shown(answer)}")
         return status == 200
 
     async def _forget_closed(self) -> None:
@@ -253,19 +267,26 @@ class NodesChannel:
         One that only pickle could carry stays on the server; what stands in for it here is named by the digest that
         the server's loaders know it by, too.
         """
+        from discomfort.context.errors import WireError
         from discomfort.context.values.wire import decode_wire
 
         if context.hold_value(digest, letterbox=letterbox):
             return Delivered(digest=digest)
-        status, body = await self._transport.request("GET", f"/discomfort/values/{key}/{digest}")
+        path = f"/discomfort/values/{key}/{digest}"
+        status, body = await self._transport.request("GET", path)
         kept = _kept_type(body) if status == 422 else None
         if kept is not None:
             stand_in = context.put_value(ServerValue(digest, kept, key), letterbox=letterbox)
             return Delivered(digest=stand_in, remembered=False)
         if status != 200:
             raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
-        value = await asyncio.to_thread(decode_wire, body)
-        await asyncio.to_thread(lambda: context.put_value(value, letterbox=letterbox))
+        try:
+            value = await asyncio.to_thread(decode_wire, body)
+        except WireError as error:
+            raise unexpected(self._transport.url, path, str(error)) from error
+        stored = await asyncio.to_thread(lambda: context.put_value(value, letterbox=letterbox))
+        if stored != digest:
+            raise unexpected(self._transport.url, path, f"a value with digest {stored}")
         return Delivered(digest=digest)
 
 
@@ -300,16 +321,16 @@ def _role(request: PromptRequest, digest: str) -> str:
 def _kept_type(body: bytes) -> str | None:
     """Return the class of a value that stays on the server, as its answer names it; None where it does not."""
     try:
-        answer = json.loads(body)
+        kept = object_in(parsed_json(body)).get("kept")
     except ValueError:
         return None
-    return answer["kept"] if isinstance(answer, dict) and isinstance(answer.get("kept"), str) else None
+    return kept if isinstance(kept, str) else None
 
 
 def _saved(ui: Mapping[str, Any] | None) -> str | None:
-    """Return the digest in a saver's `ui` answer."""
-    entries = (ui or {}).get("discomfort") or ()
-    return next((str(entry["digest"]) for entry in entries if "digest" in entry), None)
+    """Return the digest in a saver's `ui` answer; None where there is none that could be one."""
+    found = (object_in(entry).get("digest") for entry in list_in(object_in(ui).get("discomfort")))
+    return next((digest for digest in found if isinstance(digest, str) and re.fullmatch(DIGEST, digest)), None)
 
 
 def _text(body: bytes) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import math
+import struct
 import urllib.parse
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from discomfort.ir.types.language import Signatures, needs_link
 from discomfort.ir.types.literal_rules import literal_problem
 from discomfort.runtime.binding.value_check import describe
 from discomfort.runtime.engines.comfyui.channels.png import is_picture, picture_of, png_files
+from discomfort.runtime.engines.comfyui.connection.answers import shown as in_line
 from discomfort.runtime.engines.comfyui.connection.effect_turns import Targets
 from discomfort.runtime.engines.comfyui.connection.server_errors import place_of
 from discomfort.runtime.engines.comfyui.connection.transport import Transport
@@ -248,8 +250,10 @@ class PlainChannel:
             return await asyncio.to_thread(picture_of, files, kind == "MASK")
         except TooManyPixels as error:
             raise EngineError(f"what ComfyUI showed of {name} cannot be read: {error}") from error
-        except (KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
-            raise EngineError(f"what ComfyUI showed of {name} is not of the type {kind}: {error}") from error
+        except (LookupError, TypeError, ValueError, OSError, SyntaxError, EOFError, struct.error) as error:
+            raise EngineError(
+                f"what ComfyUI showed of {name} is not of the type {kind}: {in_line(str(error))}"
+            ) from error
 
     async def _download(self, image: Mapping[str, Any]) -> bytes:
         status, body = await self._transport.request("GET", "/view?" + urllib.parse.urlencode(image))

@@ -20,6 +20,7 @@ from discomfort.ir.catalog.checked import parse_catalog, with_input_lists
 from discomfort.ir.catalog.effects import PORT_CLASS
 from discomfort.runtime.engines.comfyui.channels.with_our_nodes import Channel, NodesChannel
 from discomfort.runtime.engines.comfyui.channels.without_our_nodes import PlainChannel
+from discomfort.runtime.engines.comfyui.connection.answers import REMEDY, object_in, shown, text_of
 from discomfort.runtime.engines.comfyui.connection.effect_turns import (
     Targets,
     all_targets,
@@ -30,7 +31,7 @@ from discomfort.runtime.engines.comfyui.connection.effect_turns import (
 from discomfort.runtime.engines.comfyui.connection.greeting import greet_nodes
 from discomfort.runtime.engines.comfyui.connection.prompt_in_flight import PromptRun
 from discomfort.runtime.engines.comfyui.connection.server_errors import rejection
-from discomfort.runtime.engines.comfyui.connection.server_queue import PROBE_SECONDS, read_queue, take_off
+from discomfort.runtime.engines.comfyui.connection.server_queue import PROBE_SECONDS, read_history, read_queue, take_off
 from discomfort.runtime.engines.comfyui.connection.transport import Transport, Unanswered, is_final
 from discomfort.runtime.engines.comfyui.fingerprints import RequestWithSources
 from discomfort.runtime.engines.comfyui.validation import Validation, submission
@@ -233,12 +234,12 @@ class Connection:
         except PromptRejected as error:
             error.add_written(written_files(run.ui, run.cached))
             raise
-        history: dict[str, Any] = {}
+        entry: dict[str, Any] | None = None
         deadline = time.monotonic() + self._patience.retry_seconds
-        while not history and time.monotonic() < deadline:  # the server files it a moment after it says success
-            history = await self.transport.get_json(f"/history/{run.prompt_id}")
-            await asyncio.sleep(0 if history else 0.02)
-        return history
+        while entry is None and time.monotonic() < deadline:  # the server files it a moment after it says success
+            entry = await read_history(self.transport, run.prompt_id)
+            await asyncio.sleep(0.02 if entry is None else 0)
+        return {} if entry is None else {run.prompt_id: entry}
 
     async def _finish(
         self,
@@ -332,9 +333,9 @@ class Connection:
             raise rejection(answer, run.places, prompt)
         if status != 200:
             kind = EngineError if is_final(status) else EngineLost
-            raise kind(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {answer}")
+            raise kind(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {shown(answer)}")
         if isinstance(answer, dict) and answer.get("prompt_id", run.prompt_id) != run.prompt_id:
-            await take_off(self.transport, str(answer["prompt_id"]))
+            await take_off(self.transport, text_of(answer["prompt_id"]))
             raise EngineError(f"ComfyUI at {self.transport.url} queued the prompt under another id than ours")
         if isinstance(answer, dict) and answer.get("node_errors"):
             # Some outputs were refused, the rest is queued: all or nothing.
@@ -347,19 +348,19 @@ class Connection:
         deadline = time.monotonic() + self._patience.retry_seconds
         while run.prompt_id in {*chain(*await read_queue(self.transport))} and time.monotonic() < deadline:
             await asyncio.sleep(_NOTICE_SECONDS)
-        history = await self.transport.get_json(f"/history/{run.prompt_id}", PROBE_SECONDS)
-        if run.prompt_id in history:
-            run.recall(history[run.prompt_id])
+        entry = await read_history(self.transport, run.prompt_id, PROBE_SECONDS)
+        if entry is not None:
+            run.recall(entry)
 
     async def _knows(self, run: PromptRun) -> bool:
         """Return whether the server has the prompt: queued, running, or done, and then finish it from the history."""
         running, pending = await read_queue(self.transport)
         if run.prompt_id in running or run.prompt_id in pending:
             return True
-        history = await self.transport.get_json(f"/history/{run.prompt_id}", PROBE_SECONDS)
-        if run.prompt_id not in history:
+        entry = await read_history(self.transport, run.prompt_id, PROBE_SECONDS)
+        if entry is None:
             return run.finished.done()
-        run.recall(history[run.prompt_id])
+        run.recall(entry)
         return True
 
     async def _interrupt(self, run: PromptRun, submission: asyncio.Task[None]) -> None:
@@ -374,7 +375,7 @@ class Connection:
             await within(_FAREWELL_SECONDS, remove())
 
     def _hear(self, kind: str, data: Mapping[str, Any]) -> None:
-        run = self._runs.get(str(data.get("prompt_id")))
+        run = self._runs.get(text_of(data.get("prompt_id")))
         if run is not None:
             run.hear(kind, data)
 
@@ -440,7 +441,7 @@ class Connection:
             raise EngineLost(f"ComfyUI at {self.transport.url} ended while it was in use")
         if self._has_nodes:
             info = await self.transport.get_json("/discomfort/info", PROBE_SECONDS)
-            if info.get("worker_alive") is False:
+            if object_in(info).get("worker_alive") is False:
                 raise EngineLost(self._stuck("the thread that runs its prompts has died"))
         await self._catch_up(PromptInterrupted("somebody took the prompt out of the server's queue"))
         running, pending = await read_queue(self.transport)
@@ -452,7 +453,9 @@ class Connection:
         return bool(pending) and not running
 
     def _misunderstood(self, error: Exception) -> EngineError:
-        return EngineError(f"ComfyUI at {self.transport.url} answered something unexpected: {error!r}")
+        return EngineError(
+            f"ComfyUI at {self.transport.url} answered something unexpected: {shown(repr(error))}; {REMEDY}"
+        )
 
     def _stuck(self, why: str) -> str:
         return f"ComfyUI at {self.transport.url} answers but does not work: {why}; only a restart helps"

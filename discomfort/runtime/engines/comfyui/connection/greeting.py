@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
+from discomfort.runtime.engines.comfyui.connection.answers import object_in, parsed_json, shown, text_of
 from discomfort.runtime.engines.comfyui.connection.credentials import find_credentials
 from discomfort.runtime.engines.comfyui.connection.transport import Transport
 from discomfort.runtime.engines.protocol import EngineError
@@ -27,17 +25,17 @@ async def greet_nodes(transport: Transport, token: str | None) -> bool:
     theirs = info["protocol"]
     if theirs != PROTOCOL:
         older = "ours" if isinstance(theirs, int) and theirs > PROTOCOL else "the server's"
+        version = shown(info.get("discomfort"))
         raise EngineError(
-            f"ComfyUI at {transport.url} has Discomfort {info.get('discomfort')} nodes (protocol {theirs}), this is "
+            f"ComfyUI at {transport.url} has Discomfort {version} nodes (protocol {shown(theirs)}), this is "
             f"protocol {PROTOCOL}: install the same version on both sides; {older} is older, so update that one"
         )
-    transport.authenticate(find_credentials(transport.url, token, str(info.get("server"))), info.get("nonce"))
+    transport.authenticate(find_credentials(transport.url, token, text_of(info.get("server"))), info.get("nonce"))
     return True
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def _json_object(body: bytes) -> dict[str, object]:
     try:
-        data = json.loads(body)
+        return object_in(parsed_json(body))
     except ValueError:
         return {}
-    return data if isinstance(data, dict) else {}

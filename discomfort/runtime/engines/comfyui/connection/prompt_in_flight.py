@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from discomfort.runtime.engines.comfyui.connection.answers import list_in, object_in, shown, text_of
 from discomfort.runtime.engines.comfyui.connection.server_errors import node_failure
 from discomfort.runtime.engines.protocol import (
     EngineError,
@@ -56,9 +58,9 @@ class PromptRun:
         if kind == "executing":
             self._start(data.get("node"))
         elif kind == "progress":
-            self._tell(NodeProgress(str(data.get("node")), _number(data.get("value")), _number(data.get("max"))))
+            self._tell(NodeProgress(text_of(data.get("node")), _number(data.get("value")), _number(data.get("max"))))
         elif kind == "executed":
-            self._take_ui(str(data.get("node")), data.get("output"))
+            self._take_ui(text_of(data.get("node")), data.get("output"))
         elif kind == "execution_cached":
             self._take_cached(data.get("nodes"))
         elif kind == "execution_success":
@@ -71,15 +73,15 @@ class PromptRun:
 
     def recall(self, entry: Mapping[str, Any]) -> None:
         """Take in what `/history` says about this prompt, after messages may have been missed."""
-        for node, output in (entry.get("outputs") or {}).items():
-            self._take_ui(str(node), output)
-        status = entry.get("status") or {}
+        for node, output in object_in(entry.get("outputs")).items():
+            self._take_ui(node, output)
+        status = object_in(entry.get("status"))
         for kind, data in _messages(status):
             if kind != "execution_start":
                 self.hear(kind, data)
         if status.get("completed") or status.get("status_str") == "success":
             self.hear("execution_success", {})
-        self._finish(EngineError(f"the server ended the prompt with status {status.get('status_str')!r}"))
+        self._finish(EngineError(f"the server ended the prompt with status {shown(status.get('status_str'))!r}"))
 
     def raise_error(self) -> None:
         """Raise what the run ended with, if it failed; once.
@@ -102,7 +104,7 @@ class PromptRun:
         """Note that `node` runs now (None: nothing does), so that the one before it is done."""
         if self._current is not None and self._current != node:
             self._tell(NodeFinished(self._current, cached=False))
-        self._current = None if node is None else str(node)
+        self._current = None if node is None else text_of(node)
         if self._current is not None:
             self._executed[self._current] = None
             self._tell(NodeStarted(self._current))
@@ -112,9 +114,9 @@ class PromptRun:
             self.ui[node] = output
 
     def _take_cached(self, nodes: Any) -> None:
-        for node in nodes if isinstance(nodes, list) else ():
-            self._cached[str(node)] = None
-            self._tell(NodeFinished(str(node), cached=True))
+        for node in map(text_of, list_in(nodes)):
+            self._cached[node] = None
+            self._tell(NodeFinished(node, cached=True))
 
     def _tell(self, event: Event) -> None:
         if self._listener is not None and not self.finished.done():
@@ -127,10 +129,11 @@ class PromptRun:
 
 
 def _messages(status: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for message in status.get("messages") or ():
+    for message in list_in(status.get("messages")):
         if isinstance(message, list) and len(message) == 2 and isinstance(message[1], Mapping):
-            yield str(message[0]), message[1]
+            yield text_of(message[0]), message[1]
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    """Return a number of a message; 0 for what is none, or too large for a float."""
+    return float(value) if isinstance(value, (int, float)) and abs(value) <= sys.float_info.max else 0.0

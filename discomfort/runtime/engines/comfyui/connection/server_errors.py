@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.runtime.engines.comfyui.connection.answers import list_in, object_in, shown, text_of
 from discomfort.runtime.engines.protocol import NodeFailed, NodePlace, Prompt, PromptRejected, node_failed
 
 REJECTED = "DF520"
@@ -13,21 +14,31 @@ REJECTED = "DF520"
 
 def rejection(answer: Any, places: Mapping[str, NodePlace], prompt: Prompt) -> PromptRejected:
     """Return the error for a prompt that the server's `/prompt` refused (status 400), every finding at its place."""
-    answer = answer if isinstance(answer, dict) else {}
-    found = list(_node_findings(answer.get("node_errors") or {}, places, prompt))
+    found = list(_node_findings(node_errors(answer), places, prompt))
     if not found:
-        found = [_general_finding(answer.get("error"), places, prompt)]
+        found = [_general_finding(object_in(answer).get("error"), places, prompt)]
     return PromptRejected(tuple(found))
+
+
+def node_errors(answer: Any) -> dict[str, list[dict[str, Any]]]:
+    """Return what an answer says is wrong with nodes: errors by node id; left out is what does not look like that."""
+    reports = object_in(object_in(answer).get("node_errors"))
+    return {
+        node: [error for error in list_in(report.get("errors")) if isinstance(error, dict)] or [{}]
+        for node, report in reports.items()
+        if isinstance(report, dict)
+    }
 
 
 def node_failure(data: Mapping[str, Any], places: Mapping[str, NodePlace]) -> NodeFailed:
     """Return the error for an `execution_error` message."""
-    node = str(data.get("node_id", "?"))
-    kind = str(data.get("exception_type", "error"))
-    message = str(data.get("exception_message", "")).strip()
-    trace = data.get("traceback")
-    place = place_of(node, places) or NodePlace("<prompt>", node, "", str(data.get("node_type", "?")))
-    return node_failed(node, place, kind, message, "".join(trace) if isinstance(trace, list) else str(trace or ""))
+    node = text_of(data.get("node_id", "?"))
+    kind = text_of(data.get("exception_type", "error"))
+    message = text_of(data.get("exception_message", "")).strip()
+    trace = data.get("traceback") or ""
+    place = place_of(node, places) or NodePlace("<prompt>", node, "", text_of(data.get("node_type", "?")))
+    lines = trace if isinstance(trace, list) else [trace]
+    return node_failed(node, place, kind, message, "".join(map(text_of, lines)))
 
 
 def place_of(node: str, places: Mapping[str, NodePlace]) -> NodePlace | None:
@@ -40,12 +51,11 @@ def place_of(node: str, places: Mapping[str, NodePlace]) -> NodePlace | None:
 
 
 def _node_findings(
-    node_errors: Mapping[str, Any], places: Mapping[str, NodePlace], prompt: Prompt
+    errors: Mapping[str, Collection[Mapping[str, Any]]], places: Mapping[str, NodePlace], prompt: Prompt
 ) -> Iterator[Diagnostic]:
-    for node, report in node_errors.items():
-        errors = report.get("errors") or [{}]
-        for error in errors:
-            extra = error.get("extra_info") or {}
+    for node, reports in errors.items():
+        for error in reports:
+            extra = object_in(error.get("extra_info"))
             yield Diagnostic(
                 REJECTED,
                 Severity.ERROR,
@@ -57,9 +67,9 @@ def _node_findings(
 
 def _general_finding(error: Any, places: Mapping[str, NodePlace], prompt: Prompt) -> Diagnostic:
     if not isinstance(error, dict):
-        return Diagnostic(REJECTED, Severity.ERROR, Place(), f"the server refused the prompt: {error}")
-    details = str(error.get("details", ""))
-    node = str((error.get("extra_info") or {}).get("node_id") or details.partition("'#")[2].rstrip("'") or "")
+        return Diagnostic(REJECTED, Severity.ERROR, Place(), f"the server refused the prompt: {shown(error)}")
+    details = text_of(error.get("details", ""))
+    node = text_of(object_in(error.get("extra_info")).get("node_id") or details.partition("'#")[2].rstrip("'") or "")
     where = _where(node, None, places, prompt) if node else Place()
     unknown = error.get("type") in ("missing_node_type", "invalid_prompt")
     hint = "install the custom node that brings this class on the server" if unknown and node else None
@@ -68,7 +78,7 @@ def _general_finding(error: Any, places: Mapping[str, NodePlace], prompt: Prompt
 
 def _where(node: str, input_name: Any, places: Mapping[str, NodePlace], prompt: Prompt) -> Place:
     place = place_of(node, places)
-    named = str(input_name) if input_name else None
+    named = text_of(input_name) if input_name else None
     if place is None:
         title = (prompt.get(node, {}).get("_meta") or {}).get("title")
         return Place(file="<prompt>", node=node, title=title, input=named)
@@ -76,11 +86,13 @@ def _where(node: str, input_name: Any, places: Mapping[str, NodePlace], prompt: 
 
 
 def _message(error: Mapping[str, Any], extra: Mapping[str, Any]) -> str:
-    message = str(error.get("message", "refused"))
-    details = str(error.get("details", ""))
+    message = text_of(error.get("message", "refused"))
+    details = text_of(error.get("details", ""))
     words = f"{message}: {details}" if details else message
-    if "received_value" in extra and repr(extra["received_value"]) not in words:
-        words += f" (found {extra['received_value']!r})"
+    received = extra.get("received_value")
+    quoted = repr(received) if isinstance(received, (str, int, float)) else shown(received)
+    if "received_value" in extra and quoted not in words:
+        words += f" (found {quoted})"
     return words
 
 
@@ -88,4 +100,4 @@ def _hint(error: Mapping[str, Any]) -> str | None:
     return {
         "value_not_in_list": "choose one of the options that the server has, or install the missing file there",
         "required_input_missing": "connect the input or give it a value",
-    }.get(str(error.get("type")))
+    }.get(text_of(error.get("type")))

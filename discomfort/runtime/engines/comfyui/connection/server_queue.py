@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.parse
+from typing import Any
 
+from discomfort.runtime.engines.comfyui.connection.answers import text_of, unexpected
 from discomfort.runtime.engines.comfyui.connection.transport import Transport
 
 PROBE_SECONDS = 20.0
@@ -13,10 +16,33 @@ _TAKE_OFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 async def read_queue(transport: Transport) -> tuple[list[str], list[str]]:
-    """Return the ids of running and of waiting prompts."""
+    """Return the ids of running and of waiting prompts.
+
+    Raises:
+        EngineError: the server answers something else.
+        EngineLost: it does not answer.
+    """
     queue = await transport.get_json("/queue", PROBE_SECONDS)
-    running, pending = ([str(item[1]) for item in queue[name]] for name in ("queue_running", "queue_pending"))
+    try:
+        running, pending = ([text_of(item[1]) for item in queue[name]] for name in ("queue_running", "queue_pending"))
+    except (LookupError, TypeError) as error:
+        raise unexpected(transport.url, "/queue", queue) from error
     return running, pending
+
+
+async def read_history(transport: Transport, prompt_id: str, seconds: float | None = None) -> dict[str, Any] | None:
+    """Return what the server says about a prompt that has ended, None where it knows none of that id.
+
+    Raises:
+        EngineError: the server answers something else.
+        EngineLost: it does not answer within `seconds`.
+    """
+    path = f"/history/{prompt_id}"
+    history = await transport.get_json(path, seconds)
+    entry = history.get(prompt_id, {}) if isinstance(history, dict) else None
+    if not isinstance(entry, dict):
+        raise unexpected(transport.url, path, history)
+    return entry if prompt_id in history else None
 
 
 async def take_off(transport: Transport, prompt_id: str) -> None:
@@ -38,7 +64,7 @@ async def _ask_off(transport: Transport, prompt_id: str) -> None:
     Servers with a jobs API do that in one step; on older ones another prompt may begin between the look and the
     interruption, which names the prompt for that reason.
     """
-    status, answer = await transport.post_json(f"/api/jobs/{prompt_id}/cancel", {})
+    status, answer = await transport.post_json(f"/api/jobs/{urllib.parse.quote(prompt_id, safe='')}/cancel", {})
     if status == 200 and isinstance(answer, dict) and "cancelled" in answer:
         return
     await transport.post_json("/queue", {"delete": [prompt_id]})

@@ -13,6 +13,8 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from discomfort.runtime.engines.comfyui.connection import answers
+from discomfort.runtime.engines.comfyui.connection.answers import object_in, parsed_json, read_body, shown
 from discomfort.runtime.engines.comfyui.connection.credentials import Credentials
 from discomfort.runtime.engines.protocol import EngineError, EngineLost
 from discomfort.runtime.running.engine_thread import within
@@ -88,7 +90,7 @@ class Transport:
             # A server on this machine that says nothing is busy: should it die, its connections break at once.
             heartbeat = None if self.is_local else _HEARTBEAT_SECONDS
             self._websocket = await self._opened().ws_connect(
-                f"{self.url}/ws?clientId={self.client_id}", max_msg_size=0, heartbeat=heartbeat
+                f"{self.url}/ws?clientId={self.client_id}", max_msg_size=answers.LARGEST_ANSWER, heartbeat=heartbeat
             )
 
         deadline = time.monotonic() + self._retry_seconds
@@ -120,9 +122,9 @@ class Transport:
     def _read(self, text: str) -> None:
         """Hand over one message; what is not one of ComfyUI's is logged and left."""
         try:
-            message = json.loads(text)
+            message = parsed_json(text)
             kind, data = message["type"], message["data"]
-        except (ValueError, LookupError, TypeError, RecursionError):
+        except (ValueError, LookupError, TypeError):
             _log.warning("ComfyUI at %s sent something that is no message: %.200r", self.url, text)
             return
         if isinstance(kind, str) and isinstance(data, dict):
@@ -161,7 +163,7 @@ class Transport:
         body = json.dumps(payload).encode()
         status, answer = await self.request("POST", path, body=body, content_type="application/json", again=again)
         try:
-            return status, json.loads(answer) if answer else None
+            return status, parsed_json(answer) if answer else None
         except ValueError:
             return status, None
 
@@ -218,15 +220,17 @@ class Transport:
         timeout = {"timeout": aiohttp.ClientTimeout(total=seconds)} if seconds else {}
         payload = io.BytesIO(data) if isinstance(data, bytes) and len(data) > _STREAMED else data
         try:
-            async with self._opened().request(
+            request = self._opened().request(
                 method,
                 self.url + path,
                 data=payload,
                 headers=headers,
                 allow_redirects=PROOF_HEADER not in headers,  # a proof is for this server
                 **timeout,
-            ) as response:
-                return response.status, await response.read()
+            )
+            sent = len(data) if isinstance(data, bytes) else 0
+            async with await within(answers.GRACE_SECONDS + sent / answers.SLOWEST_BYTES, request) as response:
+                return response.status, await read_body(response, self.url, path)
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             kind = Unanswered if isinstance(error, asyncio.TimeoutError) else EngineLost
             raise kind(f"ComfyUI at {self.url} did not answer {path}: {_words(error)}") from error
@@ -244,7 +248,7 @@ class Transport:
 
     def _refusal(self, status: int, answer: bytes) -> EngineError:
         """Return the error for an answer 401 or 403 of our nodes, or of a proxy before them."""
-        why = _member(answer, "error") or answer[:200].decode("utf-8", "replace")
+        why = shown(_member(answer, "error") or answer[:200].decode("utf-8", "replace"))
         if status == 401 and is_nonce(_member(answer, "nonce")):
             return EngineError(
                 f"ComfyUI at {self.url} wants the token of its Discomfort nodes: {self._credentials.advice} ({why})"
@@ -274,10 +278,9 @@ async def _digest(body: bytes) -> str:
 def _member(answer: bytes, name: str) -> Any:
     """Return a member of the JSON object in an answer; None where there is none."""
     try:
-        data = json.loads(answer)
-    except (ValueError, RecursionError):
+        return object_in(parsed_json(answer)).get(name)
+    except ValueError:
         return None
-    return data.get(name) if isinstance(data, dict) else None
 
 
 def is_final(status: int) -> bool:
@@ -300,10 +303,14 @@ def _pauses() -> Iterator[float]:
 
 def _parsed(url: str, path: str, body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return parsed_json(body)
     except ValueError as error:
-        raise EngineLost(f"ComfyUI at {url} answered {path} with what is no JSON: {body[:200]!r}") from error
+        found = f"{shown(str(error))}: {body[:200]!r}"
+        raise EngineLost(
+            f"ComfyUI at {url} answered {path} with a body that is not JSON ({found}); {answers.REMEDY}"
+        ) from error
 
 
 def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    """Return what an error says, in one line: some quote all that a server sent."""
+    return shown(str(error)) or type(error).__name__

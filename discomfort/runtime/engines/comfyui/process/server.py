@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from discomfort.runtime.engines.comfyui.connection.answers import list_in, object_in, parsed_json, read_body, text_of
 from discomfort.runtime.engines.comfyui.process.injection import write_extra_paths
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
 from discomfort.runtime.engines.protocol import EngineError
@@ -169,8 +170,8 @@ class ManagedServer:
 
     def _is_ours(self, stats: dict[str, Any]) -> bool:
         """Return whether the server that answers was started by us: its arguments name our own folder."""
-        arguments = stats.get("system", {}).get("argv", [])
-        return self.is_running() and any(str(self._folder) in str(argument) for argument in arguments)
+        arguments = list_in(object_in(stats.get("system")).get("argv"))
+        return self.is_running() and any(str(self._folder) in text_of(argument) for argument in arguments)
 
     def _explain_exit(self) -> bool:
         log = self.log_tail()
@@ -188,8 +189,8 @@ async def _system_stats(session: Any, url: str) -> dict[str, Any] | None:
 
     try:
         async with session.get(f"{url}/system_stats") as response:
-            data = await response.json()
-    except (aiohttp.ClientError, asyncio.TimeoutError, ValueError):
+            data = parsed_json(await read_body(response, url, "/system_stats"))
+    except (aiohttp.ClientError, asyncio.TimeoutError, ValueError, EngineError):
         return None
     return data if isinstance(data, dict) else None
 
