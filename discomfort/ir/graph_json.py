@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from discomfort.ir.graph import Input, Json, Link, Literal, Node, NodeId, Origin, Param
+from discomfort.ir.untrusted_json.nesting import loads_any_number, problem_of_objects
 from discomfort.ir.untrusted_json.numbers import whole_id
 from discomfort.ir.untrusted_json.parts import entries, items, slot, text, text_or_none, texts
 
@@ -41,7 +42,30 @@ def input_from_json(data: Mapping[str, Any]) -> Input:
         return link
     if "param" in data:
         return Param(text(data["param"]))
-    return Literal(json.loads(text(data["python"])) if "python" in data else data["value"])
+    return Literal(_read_python(text(data["python"])) if "python" in data else data["value"])
+
+
+def _read_python(written: str) -> Any:
+    """Return a literal that was written as Python's JSON.
+
+    Raises:
+        ValueError: it is not such text, or nested too deeply, or has a number with too many digits.
+    """
+    try:
+        value = loads_any_number(written)
+    except RecursionError as error:
+        raise ValueError("a literal in it is nested too deeply") from error
+    problem = problem_of_objects(value) if isinstance(value, (dict, list)) else problem_of_objects([value])
+    if problem is not None:
+        raise ValueError(problem)
+    return value
+
+
+def _named_input(node: str, name: str, data: Any) -> Input:
+    try:
+        return input_from_json(data)
+    except ValueError as error:
+        raise ValueError(f"node {node:.40}, input {name:.40}: {error}") from error
 
 
 def write_link(link: Link) -> str:
@@ -76,6 +100,6 @@ def node_to_json(node: Node) -> dict[str, Any]:
 
 def node_from_json(key: str, data: Mapping[str, Any]) -> Node:
     """Return the node that `node_to_json` wrote, under the id `key`; bad data raises what Python raises."""
-    inputs = {name: input_from_json(value) for name, value in entries(data["inputs"])}
+    inputs = {name: _named_input(key, name, value) for name, value in entries(data["inputs"])}
     workflow, node = texts(data["origin"])
     return Node(NodeId(key), text_or_none(data["class"]), inputs, text(data["title"]), Origin(workflow, node))

@@ -45,7 +45,7 @@ def test_values_that_cannot_be_read_are_a_wrong_call(
     Path("digits.json").write_text("9" * 6000)
     done = call("run", *FILES, "-i", f"width={value}", status=2)
     assert "width: " in done.stderr
-    assert value.lstrip("@")[:9] in done.stderr or "nested too deeply" in done.stderr or "digits" in done.stderr
+    assert "nested too deeply" in done.stderr or "more digits than Python reads" in done.stderr
 
 
 @ENDLESS

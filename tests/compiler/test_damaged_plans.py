@@ -94,6 +94,18 @@ CHANGES: dict[str, tuple[Change, str]] = {
     ),
     "text in place of a list": (lambda data: data.update(effects="workflow/3"), "expected a list"),
     "a number with thousands of digits": (lambda data: data.update(version=10**5000), "more than 4000 digits"),
+    "a literal with thousands of digits": (
+        lambda data: inputs(data, "workflow/1").update(x={"value": 10**5000}),
+        r"digits: node workflow/1, input x \(nodes\.workflow/1\.inputs\.x\.value\)",
+    ),
+    "a literal with thousands of digits in Python's JSON": (
+        lambda data: inputs(data, "workflow/1").update(x={"python": "[NaN, " + "9" * 5000 + "]"}),
+        "node workflow/1, input x: a number in it has more than 4000 digits",
+    ),
+    "a deep literal in Python's JSON": (
+        lambda data: inputs(data, "workflow/1").update(x={"python": "[" * 100_000}),
+        "node workflow/1, input x: a literal in it is nested too deeply",
+    ),
     "a depth of thousands": (lambda data: inputs(data).update(image={"value": deep()}), "nested too deeply"),
 }
 
@@ -114,6 +126,14 @@ def test_a_plan_that_could_not_run_is_refused_when_it_is_read(name: str) -> None
     with pytest.raises(ValueError, match=words) as caught:
         Plan.from_json(data)
     assert str(caught.value).startswith("this plan is damaged")
+
+
+@pytest.mark.parametrize("version", ["\ud800", "x" * 5000, None, [1]])
+def test_another_version_is_shown_in_short(version: Any) -> None:
+    with pytest.raises(ValueError, match=r"has version") as caught:
+        Plan.from_json({**plan_data(), "version": version})
+    str(caught.value).encode()
+    assert len(str(caught.value)) < 200
 
 
 def test_a_cycle_is_named() -> None:

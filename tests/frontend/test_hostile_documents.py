@@ -15,7 +15,7 @@ from discomfort.editor_documents.join import stitch
 from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.ir.diagnostics import CompileError
 from discomfort.ir.graph import Link, NodeId
-from discomfort.ir.untrusted_json.nesting import DEEPEST, text_is_too_deep
+from discomfort.ir.untrusted_json.nesting import DEEPEST, loads_any_number, text_is_too_deep
 from tests.fuzz.fuzz_plans import try_document
 from tests.fuzz.mutation import golden_documents, mutated, nested
 from tests.runtime.programs import reads, workflow, writes
@@ -127,6 +127,31 @@ def test_objects_that_no_json_could_be(name: str) -> None:
     for use in (lambda: compile([prompt_with(value)]), lambda: stitch([prompt_with(value)], False, False)):
         with pytest.raises(CompileError, match=words):
             use()
+
+
+EDITOR_NODE = '{"nodes": [{"id": 7, "type": "PrimitiveInt", "widgets_values": %s}], "links": [], "version": 0.4}'
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize(
+    ("document", "node", "name"),
+    [
+        ('{"1": {"class_type": "PreviewAny", "inputs": {"source": %s}}}', "1", "source"),
+        ('{"1": {"class_type": "PreviewAny", "inputs": {"source": {"a": [3, %s]}}}}', "1", "source"),
+        (EDITOR_NODE % "[1, %s]", "7", None),
+        (EDITOR_NODE % '{"value": %s}', "7", "value"),
+    ],
+)
+def test_a_number_that_python_does_not_read_is_found_at_its_place(
+    document: str, node: str, name: str | None, as_text: bool, sign: str
+) -> None:
+    number = sign + "9" * 6000
+    content = document % number if as_text else loads_any_number(document % number)
+    (finding,) = load_workflow(content, default_catalog()).diagnostics
+    assert (finding.code, finding.where.node, finding.where.input) == ("DF102", node, name)
+    assert "a number in it has more than 4000 digits" in finding.message
+    assert len(finding.message) < 200
 
 
 @pytest.mark.parametrize("value", [nested(DEEPEST - 10), 10**400, float("nan"), {"a": [float("inf")]}, {"a": "\ud800"}])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 from collections.abc import Iterator
@@ -44,9 +43,25 @@ def paths(document: Any) -> Iterator[Path_]:
             stack += [(item, (*path, index)) for index, item in enumerate(value)]
 
 
+def copied(value: Any) -> Any:
+    """Return a copy of a document, however deep: `copy.deepcopy` fails where a hostile part is nested deeply."""
+    result = [value]
+    stack: list[tuple[Any, Any]] = [(result, 0)]
+    while stack:
+        holder, key = stack.pop()
+        part = holder[key]
+        if isinstance(part, dict):
+            holder[key] = copy = dict(part)
+            stack += [(copy, name) for name in copy]
+        elif isinstance(part, list):
+            holder[key] = items = list(part)
+            stack += [(items, index) for index in range(len(items))]
+    return result[0]
+
+
 def mutated(document: Any, choice: random.Random) -> Any:
     """Return a copy of a document with one to three parts replaced, removed, renamed, or put elsewhere."""
-    changed = copy.deepcopy(document)
+    changed = copied(document)
     places = list(paths(document))
     for _ in range(choice.choice([1, 1, 1, 2, 3])):
         *way, last = choice.choice(places)
@@ -65,10 +80,9 @@ def _change(holder: Any, key: Any, choice: random.Random, document: Any, places:
     elif how < 0.2:
         del holder[key]
     elif how < 0.35:
-        holder[key] = copy.deepcopy(_at(document, choice.choice(places)))
+        holder[key] = copied(_at(document, choice.choice(places)))
     else:
-        value = choice.choice(HOSTILE)
-        holder[key] = copy.copy(value)  # what is nested a thousand times cannot be copied deeply
+        holder[key] = copied(choice.choice(HOSTILE))
 
 
 def _at(document: Any, path: Path_) -> Any:

@@ -62,6 +62,19 @@ def test_R5_what_fits_passes(value: Any, wanted: PlanInput) -> None:
         pytest.param(
             1 << 20_000, port("INT", maximum=3), "input 'x' is an int of 20001 bits; expected at most 3", id="long"
         ),
+        pytest.param(
+            1 << 20_000,
+            port("INT"),
+            "input 'x' is an int of 20001 bits; expected a number of at most 4000 digits",
+            id="too long",
+        ),
+        (
+            [1],
+            port("INT,FLOAT,BOOLEAN,STRING"),
+            "input 'x' is a list; expected a value of the type INT, FLOAT, BOOLEAN or STRING",
+        ),
+        (True, port("INT,FLOAT"), "input 'x' is bool True; expected a value of the type INT or FLOAT"),
+        (float("nan"), port("INT,FLOAT"), "input 'x' is float nan; expected a finite number"),
         (2**64, port("INT", maximum=2**63 - 1), f"input 'x' is int {2**64}; expected at most {2**63 - 1}"),
         (0, port("FLOAT", minimum=0.01), "input 'x' is int 0; expected at least 0.01"),
         (float("nan"), port("FLOAT"), "input 'x' is float nan; expected a finite number"),
@@ -112,3 +125,9 @@ def test_R5_a_name_that_is_no_option_gets_near_misses() -> None:
 def test_numbers_become_what_their_port_takes(value: Any, wanted: PlanInput, fitted: Any) -> None:
     result = fit_value(value, wanted)
     assert (result, type(result)) == (fitted, type(fitted))
+
+
+def test_a_number_too_long_for_JSON_is_no_option() -> None:
+    wanted = PlanInput("x", "COMBO", "val", uses=((NodeId("w/1"), "method"),), constraints=(Constraint("COMBO"),))
+    (message,) = complaints(10**5000, wanted)
+    assert message.startswith("input 'x' is an int of 16610 bits; Scaler.method takes one of")

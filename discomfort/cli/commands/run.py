@@ -116,19 +116,24 @@ def read_inputs(texts: Sequence[str]) -> dict[str, Any]:
     return values
 
 
+_TOO_LONG = "a number in it has more digits than Python reads: at most 4300"
+
+
 def read_value(text: str) -> Any:
     """Return what NAME=VALUE means: `@file` its content, JSON where it reads as JSON, the text itself otherwise.
 
     Raises:
         OSError, ValueError: the file cannot be read; its name is in the message.
     """
-    from discomfort.compiler.frontend.files.contents import read_limited
+    from discomfort.compiler.frontend.files.contents import FileTooLarge, read_limited
 
     if not text.startswith("@"):
         try:
             return json.loads(text)
         except json.JSONDecodeError:
             return text
+        except ValueError as error:
+            raise ValueError(_TOO_LONG) from error
         except RecursionError as error:
             raise ValueError("the JSON is nested too deeply") from error
     path = Path(text[1:])
@@ -142,8 +147,10 @@ def read_value(text: str) -> Any:
         return json.loads(content) if path.suffix.lower() == ".json" else content.replace("\r\n", "\n")
     except RecursionError as error:
         raise ValueError(f"{path}: the JSON is nested too deeply") from error
-    except ValueError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, FileTooLarge) as error:
         raise ValueError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {_TOO_LONG}") from error
 
 
 def file_stems(names: Iterable[str]) -> dict[str, str]:

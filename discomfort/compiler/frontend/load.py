@@ -20,7 +20,7 @@ from discomfort.compiler.frontend.widgets.class_widgets import Layouts
 from discomfort.ir.catalog.catalog import Catalog
 from discomfort.ir.gc_pause import paused_collector
 from discomfort.ir.graph import Graph
-from discomfort.ir.untrusted_json.nesting import problem_of_objects
+from discomfort.ir.untrusted_json.nesting import TOO_LONG, place_of_long_number, problem_of_objects
 
 if TYPE_CHECKING:
     from discomfort.compiler.frontend import FrontendOptions, Workflow
@@ -62,7 +62,7 @@ def _document(content: bytes | StoredBytes | Mapping[str, Any] | None, findings:
     if isinstance(content, Mapping):
         problem = problem_of_objects(content)
         if problem is not None:
-            findings.error("DF102", f"this is no workflow: {problem}")
+            _refuse(problem, content, findings)
         return content if problem is None else None
     text = _text(content, findings)
     if text is None:
@@ -74,6 +74,15 @@ def _document(content: bytes | StoredBytes | Mapping[str, Any] | None, findings:
     if type(document) is dict and type(document.get("prompt")) is dict and "nodes" not in document:
         return document["prompt"]  # type: ignore[no-any-return]
     return document
+
+
+def _refuse(problem: str, document: Any, findings: Findings) -> None:
+    """Add why a document is no workflow; of a number that is too long with the place."""
+    if problem != TOO_LONG:
+        findings.error("DF102", f"this is no workflow: {problem}")
+        return
+    node, name, way = place_of_long_number(document)
+    findings.error("DF102", f"this is no workflow: {problem} ({way})", node=node, input=name)
 
 
 def _text(content: bytes | StoredBytes, findings: Findings) -> bytes | None:

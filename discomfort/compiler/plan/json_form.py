@@ -33,7 +33,7 @@ from discomfort.ir.graph_json import (
     read_link,
     write_link,
 )
-from discomfort.ir.untrusted_json.nesting import DEEPEST, problem_of_objects
+from discomfort.ir.untrusted_json.nesting import DEEPEST, TOO_LONG, place_of_long_number, problem_of_objects
 from discomfort.ir.untrusted_json.parts import (
     entries,
     items,
@@ -85,10 +85,15 @@ def plan_from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
     if not isinstance(data, Mapping) or data.get("kind") != "discomfort plan":
         raise ValueError("this is no Discomfort plan")
     problem = problem_of_objects(data, DEEPEST + ENVELOPE)
+    if problem == TOO_LONG:
+        node, name, way = place_of_long_number(data)
+        raise ValueError(f"this plan is damaged: {problem}: node {node}, input {name} ({way})")
     if problem is not None:
         raise ValueError(f"this plan is damaged: {problem}")
     if data.get("version") != PLAN_VERSION:
-        raise ValueError(f"this plan has version {data.get('version')}; this Discomfort reads version {PLAN_VERSION}")
+        raise ValueError(
+            f"this plan has version {data.get('version')!r:.60}; this Discomfort reads version {PLAN_VERSION}"
+        )
     try:
         plan = _read_plan(cls, data)
     except (KeyError, TypeError, IndexError, AttributeError) as error:

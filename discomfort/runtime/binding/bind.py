@@ -24,6 +24,7 @@ from discomfort.ir.diagnostics import Diagnostic, DiscomfortError, Place, Severi
 from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Param, Step, ancestors, restricted
 from discomfort.ir.recipe import Recipe, slice_recipe, splice_recipe
 from discomfort.ir.types.language import Signatures, needs_link
+from discomfort.ir.untrusted_json.nesting import is_too_long
 from discomfort.runtime.binding.prompts import SCALARS, BoundRun, add_loader
 from discomfort.runtime.binding.value_check import check_value, convert, fit_value, looks_at
 from discomfort.runtime.engines.protocol import Splitting
@@ -230,7 +231,7 @@ class _Binder:
         findings = check_value(value, port, self._plan.place_of_port(port), self._plan.graph, self._catalog)
         if findings:
             raise BindError(findings)
-        if isinstance(value, SCALARS):
+        if isinstance(value, SCALARS) and not is_too_long(value):
             return Literal(value)
         if isinstance(value, ValueList) and len({constraint.type for constraint in port.constraints}) > 1:
             self._lists[port.name] = value

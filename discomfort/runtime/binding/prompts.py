@@ -16,6 +16,7 @@ from discomfort.ir.keys import Source, output_key
 from discomfort.ir.recipe import Recipe
 from discomfort.ir.types.language import ANY, Signatures, wanted_type
 from discomfort.ir.types.literal_rules import literal_problem
+from discomfort.ir.untrusted_json.nesting import is_too_long
 from discomfort.runtime.binding.effect_order import effect_groups
 from discomfort.runtime.binding.pending_values import Pending, add_pending_loader
 from discomfort.runtime.binding.value_check import convert
@@ -255,11 +256,11 @@ def _stand_in(
     value = read(digest)
     if (node.id, name) in run.conversions:
         converted = convert(value, wanted_type(spec))
-        if isinstance(converted, SCALARS):
+        if isinstance(converted, SCALARS) and not is_too_long(converted):
             return Literal(converted)
         return add_loader(nodes, digest if converted is value else store(converted), "*")
     same = type(value) is _LITERAL_TYPES[wanted_type(spec)] and not (type(value) is float and not math.isfinite(value))
-    if same and literal_problem(spec, value) is None:
+    if same and not is_too_long(value) and literal_problem(spec, value) is None:
         return Literal(value)
     return add_loader(nodes, digest, "*")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from discomfort.context.values.opaque import OpaqueValue, opaque_reason
 from discomfort.context.values.value_list import ValueList
 from discomfort.ir.diagnostics import Diagnostic, Severity, did_you_mean
+from discomfort.ir.untrusted_json.nesting import is_too_long
 
 if TYPE_CHECKING:
     from discomfort.compiler.plan.model import Constraint, PlanInput
@@ -105,16 +106,26 @@ def _bare(port: PlanInput) -> Constraint:
 
 
 def _problems(value: Any, constraint: Constraint) -> Iterator[tuple[str, str | None]]:
-    rules = [_RULES[kind] for kind in constraint.type.split(",") if kind in _RULES]
-    if not rules or len(rules) != len(constraint.type.split(",")):
+    kinds = constraint.type.split(",")
+    rules = [_RULES[kind] for kind in kinds if kind in _RULES]
+    if len(rules) != len(kinds):
         return  # a type without a rule, or a union with one, takes any value
     refusals = [rule(value, constraint) for rule in rules]
-    if all(refusals):
-        yield refusals[0] or "", _HINTS.get(constraint.type)
+    if not all(refusals):
+        return
+    if len(kinds) > 1 and not (_is_number(value) and _check_number in rules):
+        yield f"expected a value of the type {', '.join(kinds[:-1])} or {kinds[-1]}", None
+    else:
+        first = refusals[rules.index(_check_number)] if len(kinds) > 1 else refusals[0]
+        yield first or "", _HINTS.get(constraint.type)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _check_number(value: Any, constraint: Constraint) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not _is_number(value):
         return f"expected {'a whole number' if constraint.type == 'INT' else 'a number'} ({constraint.type})"
     if constraint.type == "INT" and isinstance(value, float) and not value.is_integer():
         return "expected a whole number (INT)"
@@ -126,12 +137,14 @@ def _check_number(value: Any, constraint: Constraint) -> str | None:
         return f"expected at most {_exactly(constraint.maximum)}"
     if constraint.type == "FLOAT" and abs(value) > LARGEST_FLOAT:
         return "expected a number that a float can hold"
+    if is_too_long(value):
+        return "expected a number of at most 4000 digits"
     return None
 
 
 def _exactly(number: float) -> str:
     """Return a bound as text, with all of its digits."""
-    return str(int(number)) if float(number).is_integer() and abs(number) < 1e21 else str(number)
+    return str(int(number)) if abs(number) < 1e21 and float(number).is_integer() else str(number)
 
 
 def _check_text(value: Any, _: Constraint) -> str | None:
@@ -203,7 +216,9 @@ def _unknown_options(value: Any, port: PlanInput, graph: Graph, catalog: Catalog
         if any(key.endswith("_upload") for key in spec.options) or _is_among(value, spec.choices):
             continue
         assert node_class is not None
-        hint = did_you_mean(str(value), [str(choice) for choice in spec.choices])
+        hint = did_you_mean(
+            value if isinstance(value, str) else describe(value), [str(choice) for choice in spec.choices]
+        )
         yield f"{node_class.name}.{input_name} takes one of {_listed(spec.choices)}", hint
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from discomfort.compiler.frontend.files.contents import FileTooLarge, StoredBytes, open_content, read_limited
 from discomfort.compiler.frontend.findings import Findings
-from discomfort.ir.untrusted_json.nesting import text_is_too_deep
+from discomfort.ir.untrusted_json.nesting import TOO_LONG, loads_any_number, place_of_long_number, text_is_too_deep
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def parse_json(content: bytes, findings: Findings) -> Any:
     except RecursionError:
         findings.error("DF102", "the JSON is nested too deeply for a workflow")
     except ValueError as error:
-        findings.error("DF102", f"this is not JSON: {error}")
+        _explain(error, text, findings)
     else:
         if value is None:
             findings.error("DF103", "a workflow is a JSON object, found null")
@@ -91,6 +91,17 @@ def parse_json(content: bytes, findings: Findings) -> Any:
             return value
         findings.error("DF102", "the JSON is nested too deeply for a workflow")
     return None
+
+
+def _explain(error: ValueError, text: str, findings: Findings) -> None:
+    """Add why JSON with the right syntax was not read: for a constant that JSON lacks, or a number that is too long."""
+    try:
+        document = loads_any_number(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        findings.error("DF102", f"this is not JSON: {error}")
+        return
+    node, name, way = place_of_long_number(document)
+    findings.error("DF102", f"this is no workflow: {TOO_LONG} ({way})", node=node, input=name)
 
 
 def _refuse_constant(name: str) -> NoReturn:
