@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,8 +21,17 @@ ABSENCE_SECONDS = 120.0
 """How long the contexts of a client whose websocket is gone are kept: it may reconnect."""
 
 HELD_VALUES = 1024
-"""How many values a context of this process, which stands in for a remote client's, keeps; the oldest go first. The
-client sends what is missing again."""
+"""How many values a context of this process, which stands in for a remote client's, keeps beside those of runs under
+way; the oldest go first. The client sends what is missing again."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a client's run needs: values that it `reads`, values `stored` for it (both are kept), and those to come."""
+
+    reads: set[str] = field(default_factory=set)
+    stored: list[str] = field(default_factory=list)
+    awaited: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -30,12 +39,14 @@ class _Attachment:
     """A context, who attached it, and when that client was last seen (seconds, monotonic).
 
     `held` lists the values that a context of our own keeps, oldest first; None where the client owns the context.
+    `runs` are those of the client that have not ended, by letterbox: what they need is kept, however much it is.
     """
 
     context: WorkflowContext
     client: str
     last_seen: float
     held: deque[str] | None
+    runs: dict[str, _Run] = field(default_factory=dict)
 
 
 class Registry:
@@ -100,8 +111,8 @@ class Registry:
     def store(self, key: str, value: Any, letterbox: str = "") -> str:
         """Store a value in the context attached as `key` and return its digest.
 
-        It is kept there in the letterbox of the client that owns the context, or, where we do, among the last
-        HELD_VALUES.
+        It is kept there in the letterbox of the client that owns the context, or, where we do, until the client's run
+        has ended, and then among the last HELD_VALUES.
 
         Raises:
             LookupError: no context is attached as `key`, or the client does not want the value any more.
@@ -111,8 +122,28 @@ class Registry:
             attachment = self._attachments.get(key)
             ours = attachment is not None and attachment.held is not None
         digest = context.put_value(value, letterbox=None if ours or not letterbox else letterbox)
-        self._hold(key, digest)
+        self._hold(key, digest, letterbox)
         return digest
+
+    def begin(self, key: str, letterbox: str, digests: Collection[str], ended: Collection[str] = ()) -> list[str]:
+        """Note that the run of `letterbox` will read values, and that others have ended; return what is missing.
+
+        Raises:
+            LookupError: no context is attached as `key`.
+        """
+        context = self.context(key)
+        with self._lock:
+            attachment = self._attachments.get(key)
+            if attachment is None or attachment.held is None:
+                return [digest for digest in digests if not context.has_value(digest)]
+            for name in ended:
+                self._end(attachment, name)
+            run = attachment.runs.setdefault(letterbox, _Run()) if letterbox else _Run()
+            missing = [digest for digest in digests if not _keep_for(context, run, digest)]
+            run.awaited.update(missing)
+            if not letterbox:
+                self._end_run(attachment, run)
+            return missing
 
     def keep(self, key: str, digest: str) -> str:
         """Keep a value that cannot travel; return the name of its class.
@@ -130,24 +161,34 @@ class Registry:
         self._hold(key, context.put_value(ServerValue(digest, kind, key)))
         return kind
 
-    def holds(self, key: str, digest: str) -> bool:
-        """Return whether the context attached as `key` holds a value, or one that is kept here in its place.
-
-        Raises:
-            LookupError: no context is attached as `key`.
-        """
-        context = self.context(key)
-        kept = context.server_value(digest)
-        return context.has_value(digest if kept is None else kept.digest)
-
-    def _hold(self, key: str, digest: str) -> None:
-        """Count a value that was put into a context of our own, and let the oldest go where there are too many."""
+    def _hold(self, key: str, digest: str, letterbox: str = "") -> None:
+        """Count a value that was put into a context of our own: for the run that stored it, or among the last ones."""
         with self._lock:
             attachment = self._attachments.get(key)
-            if attachment is not None and attachment.held is not None:
-                attachment.held.append(digest)
-                if len(attachment.held) > HELD_VALUES:
-                    attachment.context.release_value(attachment.held.popleft())
+            if attachment is None or attachment.held is None:
+                return
+            storing = attachment.runs.get(letterbox)
+            if storing is not None:
+                storing.stored.append(digest)
+                return
+            for run in attachment.runs.values():
+                if digest in run.awaited and _keep_for(attachment.context, run, digest):
+                    run.awaited.discard(digest)
+            attachment.held.append(digest)
+            _release_oldest(attachment)
+
+    def _end(self, attachment: _Attachment, letterbox: str) -> None:
+        run = attachment.runs.pop(letterbox, None)
+        if run is not None:
+            self._end_run(attachment, run)
+
+    def _end_run(self, attachment: _Attachment, run: _Run) -> None:
+        """Keep what was stored for a run that has ended among the last ones, and what it read no longer for it."""
+        assert attachment.held is not None
+        for digest in run.reads:
+            attachment.context.release_value(digest)
+        attachment.held.extend(run.stored)
+        _release_oldest(attachment)
 
     def value(self, key: str, digest: str) -> Any:
         """Return the value with this content digest from the context attached as `key`.
@@ -161,6 +202,23 @@ class Registry:
             return context.get_value(digest if kept is None else kept.digest)
         except KeyError as error:
             raise LookupError(f"the context of this prompt holds no value with digest {digest}") from error
+
+
+def _keep_for(context: WorkflowContext, run: _Run, digest: str) -> bool:
+    """Keep a value for a run that reads it, with what stands in for it; return whether it is here."""
+    kept = context.server_value(digest)
+    needed = {digest} if kept is None else {digest, kept.digest}
+    for one in needed - run.reads:
+        if not context.hold_value(one):
+            return False
+        run.reads.add(one)
+    return True
+
+
+def _release_oldest(attachment: _Attachment) -> None:
+    assert attachment.held is not None
+    while len(attachment.held) > HELD_VALUES:
+        attachment.context.release_value(attachment.held.popleft())
 
 
 REGISTRY = Registry()

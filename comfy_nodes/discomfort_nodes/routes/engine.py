@@ -22,6 +22,9 @@ from discomfort_nodes.tickets import TICKETS, Ticket, watch_arrivals
 KEY = r"[0-9a-f]{32}"
 """The form of a context's key."""
 
+LETTERBOX = r"[0-9a-f.]{0,64}"
+"""The form of the name by which a client's run is known to its context."""
+
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 """The form of a prompt's id, as ComfyUI wants it."""
 
@@ -87,16 +90,18 @@ async def register(asked: Asked) -> Answer:
     """Register a prompt that is about to be queued, and answer which values it needs that its context lacks.
 
     `{"key": …, "prompt_id": …, "prompt": digest, "digests": [what it reads], "names": [under which it stores],
-    "letterbox": where the context keeps what it stores}`
+    "letterbox": where the context keeps what it stores, "ended": the letterboxes of runs that have ended}`. What a run
+    reads and stores is kept until the client says that it has ended.
     """
     key, digests = asked.text("key", KEY), asked.texts("digests", DIGEST, limit=2**18)
     names = asked.texts("names", r"(?s:.{0,4096})", limit=2**16)
     try:
         REGISTRY.context(key)  # raises where it is not attached, also for a prompt that reads nothing
-        missing = [digest for digest in digests if not REGISTRY.holds(key, digest)]
-        prompt, letterbox = asked.text("prompt", r"[0-9a-f]{64}"), asked.text("letterbox", r"[0-9a-f.]{0,64}")
+        prompt, letterbox = asked.text("prompt", r"[0-9a-f]{64}"), asked.text("letterbox", LETTERBOX)
+        ended = asked.texts("ended", LETTERBOX, limit=2**16) if "ended" in asked.data else ()
         ticket = Ticket(key, prompt, frozenset(digests), frozenset(names), letterbox)
         TICKETS.register(asked.text("prompt_id", UUID), ticket)
+        missing = REGISTRY.begin(key, letterbox, digests, ended)
     except LookupError as error:
         raise Refused(404, str(error)) from error
     except ValueError as error:

@@ -78,8 +78,8 @@ def place_of_long_number(document: Any) -> tuple[str | None, str | None, str]:
         if isinstance(held, Mapping):
             node = _node_id(held, way) or node
         for key, part in held.items() if isinstance(held, Mapping) else enumerate(held):
-            is_input = type(key) is str and way[-1:] in (("inputs",), ("widgets_values",))
-            stack.append((part, (*way, key), node, key if is_input else name))
+            is_input = way[-1:] in (("inputs",), ("widgets_values",))
+            stack.append((part, (*way, key), node, key if is_input and isinstance(key, str) else name))
     return None, None, ""
 
 

@@ -16,7 +16,7 @@ from discomfort.context.context import WorkflowContext
 from discomfort.context.values.wire import encode_wire
 from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.ir.catalog.effects import EffectTable
-from discomfort.ir.graph import Literal, Node, Origin
+from discomfort.ir.graph import Literal, Node, NodeId, Origin
 from discomfort.runtime.engines.comfyui.connection import answers as limits
 from discomfort.runtime.engines.comfyui.connection import transport
 from discomfort.runtime.engines.comfyui.connection.connection import Patience
@@ -64,7 +64,7 @@ def request_saving(context: WorkflowContext) -> PromptRequest:
 
 
 async def run_saving(engine: ComfyUIEngine) -> Any:
-    reader = Node("1", "LoadImage", {"image": Literal("a.png")}, "", Origin("main", "1"))
+    reader = Node(NodeId("1"), "LoadImage", {"image": Literal("a.png")}, "", Origin("main", "1"))
     await engine.sources([reader], EffectTable(default_catalog()))
     with WorkflowContext(max_ram_gb=0.01) as context:
         return await engine.run(request_saving(context))

@@ -50,6 +50,9 @@ _ATTACHMENTS = 3
 """How often a context is attached for one prompt, where the server loses it."""
 
 
+_MOST_ENDED = 2**16
+
+
 class Channel(Protocol):
     """Moves the values of prompts."""
 
@@ -75,6 +78,9 @@ class Channel(Protocol):
 
         The values are in the letterbox of the request's context then.
         """
+
+    def finish(self, context: WorkflowContext, letterbox: str) -> None:
+        """Note that the run of a letterbox has ended, however it did: nothing of it is fetched any more."""
 
     def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
         """Return the error of a node of the prompt; of one that stands in for ours with what that means."""
@@ -128,6 +134,7 @@ class NodesChannel:
         self.local = local
         self._sources = ServerSources(transport)
         self._attached: dict[str, tuple[weakref.ref[WorkflowContext], bool]] = {}
+        self._ended: dict[str, list[str]] = {}
         self._lock = asyncio.Lock()
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
@@ -167,10 +174,14 @@ class NodesChannel:
         }
         for _ in range(_ATTACHMENTS):
             key, shared = await self._attach(request.context)
-            status, answer = await self._transport.post_json("/discomfort/tickets", {"key": key, **ticket})
+            ended = self._ended.get(key, [])[:_MOST_ENDED]
+            payload = {"key": key, **ticket, "ended": ended}
+            status, answer = await self._transport.post_json("/discomfort/tickets", payload)
             if status != 404:
                 break
             self._attached.pop(key, None)  # the server was restarted, or missed us for too long
+        if status == 200:
+            self._ended[key] = self._ended.get(key, [])[len(ended) :]
         if status != 200 or not isinstance(answer, dict):
             raise EngineLost(f"ComfyUI at {self._transport.url} did not register a prompt ({status}): {shown(answer)}")
         if not shared:
@@ -193,6 +204,12 @@ class NodesChannel:
         return {
             name: await self._fetch_value(key, digest, request.context, letterbox) for name, digest in digests.items()
         }
+
+    def finish(self, context: WorkflowContext, letterbox: str) -> None:
+        """Have the server release what it keeps for a run, with the next prompt that is registered."""
+        for key, (known, shared) in self._attached.items():
+            if known() is context and not shared:
+                self._ended.setdefault(key, []).append(letterbox)
 
     def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
         """Return the error: our own nodes say themselves what is wrong."""
@@ -243,6 +260,7 @@ class NodesChannel:
 
     async def _detach(self, key: str) -> None:
         del self._attached[key]
+        self._ended.pop(key, None)
         try:
             await self._transport.post_json("/discomfort/detach", {"key": key})
         except EngineLost:

@@ -182,6 +182,9 @@ class PlainChannel:
                 digests[name] = request.context.put_value(value, letterbox=letterbox)
         return {name: Delivered(digest=digest) for name, digest in digests.items()}
 
+    def finish(self, context: WorkflowContext, letterbox: str) -> None:
+        """Do nothing, as for `admit`."""
+
     def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
         """Return what to say of a preview node that failed in the place of a saver: it got what is not a picture."""
         saver = next((saver for saver in request.outputs.values() if error.node in (saver, f"{saver}.image")), None)

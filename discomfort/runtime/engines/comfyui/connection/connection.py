@@ -217,6 +217,7 @@ class Connection:
             error.add_written(name for run in runs for name in written_files(run.ui, run.cached))
             raise
         finally:
+            channel.finish(request.context, letterbox)
             results.release()  # also of what the server still stores for a prompt that was interrupted
         return PromptResult(outputs, ui, *nodes_of(runs))
 
