@@ -136,7 +136,12 @@ def compile_subworkflow(source: os.PathLike[str], catalog: Catalog) -> Plan:
 
 
 def content_digest(
-    path: Path, plan: Plan, catalog: Catalog, given: Mapping[str, Any], ask: Callable[[str, Mapping[str, Any]], Any]
+    path: Path,
+    plan: Plan,
+    catalog: Catalog,
+    given: Mapping[str, Any],
+    ask: Callable[[str, Mapping[str, Any]], Any],
+    read: Callable[[str, Mapping[str, Any]], Any] = lambda _class, _inputs: None,
 ) -> str | float:
     """Return what stays equal as long as a workflow that runs as one node gives the same for the same inputs.
 
@@ -150,6 +155,7 @@ def content_digest(
         catalog: the classes that it was compiled with.
         given: what the node's inputs hold, by port: links, or values.
         ask: asks a class by name, with inputs of which those linked are None; None where it has nothing to say.
+        read: returns what is in the files that a node reads, given its class and inputs; NaN where that is not known.
     """
     if path in _being_asked.get():
         return "runs itself, which is refused where it is expanded"
@@ -159,11 +165,11 @@ def content_digest(
     try:
         for body in expand_subworkflow(plan, catalog, values, "")["expand"].values():
             inputs = {name: None if isinstance(value, list) else value for name, value in body["inputs"].items()}
-            answer = ask(body["class_type"], inputs)
+            answer, files = ask(body["class_type"], inputs), read(body["class_type"], body["inputs"])
             if inspect.iscoroutine(answer):
                 answer.close()
                 return math.nan
-            digest.update(json.dumps(answer, sort_keys=True, allow_nan=False).encode())
+            digest.update(json.dumps([answer, files], sort_keys=True, allow_nan=False).encode())
     except Exception:  # noqa: BLE001 — whatever a class raises, or answers, counts as changed
         return math.nan
     finally:

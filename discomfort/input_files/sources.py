@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -164,6 +164,16 @@ def insert_sources(
             inputs = {**inputs, FILES_INPUT: wanted[node_id].prompt_input}
         changed[renamed.get(node_id, node_id)] = body if inputs is body["inputs"] else {**body, "inputs": inputs}
     return changed, renamed
+
+
+def expansion_with_sources(
+    made: Mapping[str, Any], read: Callable[[str, Mapping[str, Any]], Source | None]
+) -> dict[str, Any]:
+    """Return what a node expands to (`expand` and `result`) with sources inserted; `read` takes class and inputs."""
+    found = {node_id: read(body["class_type"], body["inputs"]) for node_id, body in made["expand"].items()}
+    sources = {node_id: source for node_id, source in found.items() if source is not None}
+    expand, renamed = insert_sources(made["expand"], sources)
+    return {**made, "expand": expand, "result": tuple(_relinked(value, renamed) for value in made["result"])}
 
 
 def _relinked(value: Any, renamed: Mapping[str, str]) -> Any:

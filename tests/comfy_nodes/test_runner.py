@@ -125,6 +125,55 @@ def object_info() -> dict[str, Any]:
     return {"input": Invert.INPUT_TYPES(), "output": ["IMAGE"], "output_name": ["IMAGE"], "output_is_list": [False]}
 
 
+class VAELoader:
+    __module__ = "nodes"
+    RETURN_TYPES = ("VAE",)
+    FUNCTION = "run"
+
+    def __init__(self) -> None:
+        self.loaded = None
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"vae_name": (["a.safetensors"],)}}
+
+
+@pytest.fixture
+def model(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model that the saved workflow loads."""
+    monkeypatch.setenv("DISCOMFORT_CACHE_DIR", str(tmp_path / "cache"))
+    paths: Any = sys.modules["folder_paths"]
+    paths.folder_names_and_paths = {"vae": ([str(tmp_path / "vae")], {".safetensors"})}
+    monkeypatch.setitem(sys.modules["nodes"].NODE_CLASS_MAPPINGS, "VAELoader", VAELoader)  # type: ignore[attr-defined]
+    loads = {"1": {"class_type": "VAELoader", "inputs": {"vae_name": "a.safetensors"}}}
+    out = {"2": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "vae", "tags": "", "input": ["1", 0]}}}
+    saved.write_text(json.dumps(loads | out), encoding="utf-8")
+    file = tmp_path / "vae" / "a.safetensors"
+    file.parent.mkdir()
+    file.write_bytes(b"first")
+    return file
+
+
+def test_the_content_of_a_model_decides_whether_it_changed(model: Path) -> None:
+    """ComfyUI's cache knows a model by its name, so what is in it is part of the expanded graph, too."""
+
+    def look() -> tuple[Any, Any, Any]:
+        made = DiscomfortTestRunner().expand("deep/invert", "9", Prompt())
+        ((node_id, body),) = made["expand"].items()
+        assert made["result"] == ([node_id, 0],)
+        return DiscomfortTestRunner.IS_CHANGED("deep/invert"), node_id, body["inputs"]["discomfort_files"]
+
+    first = look()
+    assert look() == first
+    model.write_bytes(b"other")
+    assert all(new != old for new, old in zip(look(), first, strict=True))
+    model.unlink()
+    missing = DiscomfortTestRunner.IS_CHANGED("deep/invert")
+    model.write_bytes(b"first")
+    assert look() == first
+    assert missing != first[0]
+
+
 def test_it_is_refused_before_anything_runs_where_a_port_lacks_something() -> None:
     assert validated(photo=["4", 1]) is True
     assert "needs 'photo' (IMAGE): connect it" in str(validated())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from discomfort_nodes.installed import ask_whether_changed, installed_catalog, workflow_file
 from discomfort_nodes.nodes.anytype import ANY
 from discomfort_nodes.registry import prompt_server
+from discomfort_nodes.routes.fingerprints import SERVER_FILES
 
 if TYPE_CHECKING:
     from discomfort.compiler.plan.model import Plan
@@ -93,11 +94,12 @@ class DiscomfortTestRunner:
     def IS_CHANGED(
         cls, workflow: str, unique_id: str | None = None, dynprompt: Any = None, **given: Any
     ) -> str | float:
-        """Answer with a digest of what the workflow's result depends on beside its ports."""
+        """Answer with a digest of what the workflow's result depends on beside its ports, its files included."""
         from discomfort.compiler.subworkflow import content_digest
 
+        read = SERVER_FILES.content
         path = workflow_file(workflow)
-        return content_digest(path, _compiled(workflow), installed_catalog(), given, ask_whether_changed)
+        return content_digest(path, _compiled(workflow), installed_catalog(), given, ask_whether_changed, read)
 
     def expand(self, workflow: str, unique_id: str, dynprompt: Any, **given: Any) -> dict[str, Any]:
         """Return the graph to run in this node's place.
@@ -107,13 +109,15 @@ class DiscomfortTestRunner:
         """
         try:
             from discomfort.compiler.subworkflow import expand_subworkflow, input_problems, refuse_recursion
+            from discomfort.input_files.sources import expansion_with_sources
 
             refuse_recursion(workflow, unique_id, dynprompt, workflow_file)
             plan = _compiled(workflow)
             problems = input_problems(plan, given, {})
             if problems:
                 raise ValueError("; ".join(problems))
-            return expand_subworkflow(plan, installed_catalog(), given, f"{unique_id}.")
+            made = expand_subworkflow(plan, installed_catalog(), given, f"{unique_id}.")
+            return expansion_with_sources(made, SERVER_FILES.for_prompt)
         except (ImportError, ValueError, OSError) as error:
             raise RuntimeError(_told(error)) from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 import threading
 from collections import OrderedDict
@@ -95,6 +96,16 @@ class ServerFiles:
         spec = {"class_type": class_type, "inputs": literals, "linked": linked}
         source = survey.source(spec)
         return None if source is None else self._with_prompt_input(survey, spec, source)
+
+    def content(self, class_type: str, inputs: Mapping[str, Any]) -> str | float | None:
+        """Return a digest of what is in the files that such a node reads; NaN where that is not known.
+
+        None for a node that reads none, and for one whose class says itself whether it changed.
+        """
+        source = self.for_prompt(class_type, inputs)
+        if source is None or (source.token is None and _asks(_class_of(class_type))):
+            return None
+        return math.nan if source.token is None else source.token
 
     def _told(self, survey: _Survey, spec: Spec) -> dict[str, Any] | None:
         source = survey.source(spec)

@@ -76,7 +76,8 @@ class PromptRequest:
     `outputs` to ComfyUI's types, where not every type can come back; `sequence` has nodes with effects in groups, each
     to be done before the next begins, for engines that do not keep the order of the prompt; `undecided` has nodes whose
     class cannot check its inputs yet, since an earlier prompt computes one of them; `validated`: `Engine.validate` has
-    just accepted exactly this prompt; `sources` is what the engine said of nodes that depend on more than their inputs.
+    just accepted exactly this prompt; in `written` an engine lists the files that a cancelled prompt wrote until then;
+    `sources` is what the engine said of nodes that depend on more than their inputs.
     """
 
     prompt: Prompt
@@ -91,6 +92,7 @@ class PromptRequest:
     undecided: frozenset[str] = frozenset()
     validated: bool = False
     sources: Mapping[str, Source] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,7 @@ class StepRunner:
         try:
             result = await self._submitter.submit(request, self._progress)
         except BaseException:
+            self._written += request.written
             self._soundness.give_up(run, work, self._submitter.engine)
             raise
         self._report.add(result)

@@ -245,6 +245,10 @@ class NothingNumber(NothingImage):
     RETURN_TYPES = ("INT",)
 
 
+class NothingText(NothingImage):
+    RETURN_TYPES = ("STRING",)
+
+
 class Wildcard(str):
     """How many packs write "any": equal to every type."""
 
@@ -495,6 +499,7 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         NothingImage,
         NothingMask,
         NothingNumber,
+        NothingText,
         OpenClip,
         Picky,
         PickyAboutTypes,

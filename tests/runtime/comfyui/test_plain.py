@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -23,7 +24,17 @@ from discomfort.runtime.engines.protocol import EngineError, NodeFailed, PromptR
 from discomfort.runtime.running.engine_thread import run_awaiting
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port
-from tests.runtime.comfyui.helpers import INVERSION, PATIENCE, addition, loader, node, observed, request_for, result_of
+from tests.runtime.comfyui.helpers import (
+    INVERSION,
+    PATIENCE,
+    addition,
+    loader,
+    node,
+    observed,
+    request_for,
+    result_of,
+    wait_until,
+)
 
 
 @pytest_asyncio.fixture
@@ -169,6 +180,32 @@ async def test_R6_text_that_is_not_a_number_names_its_port(plain_server: Managed
     async with await Discomfort.create(engine=plain_server.url) as discomfort:
         with pytest.raises(EngineError, match="what ComfyUI showed of output 'count' is not of the type INT"):
             await discomfort.run([nothing])
+
+
+async def test_R6_a_text_that_is_None_is_not_taken_for_the_word(plain_server: ManagedServer) -> None:
+    """PreviewAny shows None as the text "None": which of them it is nothing says, so neither is made up."""
+    nothing = {"1": node("NothingText"), "out": port("text", ["1", 0])}
+    async with await Discomfort.create(engine=plain_server.url) as discomfort:
+        with pytest.raises(
+            EngineError, match=r"output 'text' is None, or the text 'None'.*install the Discomfort nodes"
+        ):
+            await discomfort.run([nothing])
+
+
+async def test_a_cancelled_prompt_lists_what_it_wrote(
+    plain: ComfyUIEngine, plain_server: ManagedServer, context: WorkflowContext
+) -> None:
+    """For the error of another prompt of its program, which a server without our nodes has refused."""
+    image = {"1": node("EmptyImage", width=8, height=8, batch_size=1, color=3)}
+    saved = {"2": node("SaveImage", images=["1", 0], filename_prefix="cancelled")}
+    request = request_for(context, {**image, **saved, "3": node("Sleep", value=1, seconds=30.0)}, slept=["3", 0])
+    running = asyncio.create_task(plain.run(request))
+    folder = plain_server.config.folder("output")
+    await wait_until(lambda: folder.is_dir() and any(folder.glob("cancelled*")))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert request.written == [f"output/{next(folder.glob('cancelled*')).name}"]
 
 
 async def test_workflow_with_ports_runs(plain_server: ManagedServer) -> None:

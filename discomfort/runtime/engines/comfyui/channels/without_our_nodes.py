@@ -57,6 +57,7 @@ _PRIMITIVES: Mapping[type, str] = {
 }
 """The nodes of ComfyUI's own from which a scalar is linked where a literal may not stay as it is."""
 _PICTURES = ("IMAGE", "MASK")
+_NONE_OR_TEXT = "is None, or the text 'None': a ComfyUI server without our nodes shows both alike"
 _READ_TEXT: dict[str, Callable[[str], Any]] = {
     "STRING": str,
     "COMBO": str,
@@ -247,6 +248,8 @@ class PlainChannel:
         """
         try:
             if kind in _READ_TEXT:
+                if kind in ("STRING", "COMBO") and "None" in shown["text"]:
+                    raise EngineError(f"{name} {_NONE_OR_TEXT}; {PLAIN.hint}")
                 values = [_READ_TEXT[kind](str(text)) for text in shown["text"]]
                 return values[0] if len(values) == 1 else ValueList(values)
             files = [await self._download(image) for image in shown["images"]]

@@ -216,6 +216,9 @@ class Connection:
         except PromptRejected as error:
             error.add_written(name for run in runs for name in written_files(run.ui, run.cached))
             raise
+        except asyncio.CancelledError:
+            request.written.extend(name for run in runs for name in written_files(run.ui, run.cached))
+            raise
         finally:
             channel.finish(request.context, letterbox)
             results.release()  # also of what the server still stores for a prompt that was interrupted
@@ -369,7 +372,9 @@ class Connection:
 
         async def remove() -> None:
             await asyncio.wait({submission})
-            if not run.finished.done():
+            if self._validation is None and run.submitted:
+                await self._stop_rest(run)  # another prompt of the program may have been refused
+            elif not run.finished.done():
                 await take_off(self.transport, run.prompt_id)
 
         with contextlib.suppress(EngineError, asyncio.TimeoutError):
