@@ -144,7 +144,7 @@ def model(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DISCOMFORT_CACHE_DIR", str(tmp_path / "cache"))
     paths: Any = sys.modules["folder_paths"]
     paths.folder_names_and_paths = {"vae": ([str(tmp_path / "vae")], {".safetensors"})}
-    monkeypatch.setitem(sys.modules["nodes"].NODE_CLASS_MAPPINGS, "VAELoader", VAELoader)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules["nodes"].NODE_CLASS_MAPPINGS, "VAELoader", VAELoader)
     loads = {"1": {"class_type": "VAELoader", "inputs": {"vae_name": "a.safetensors"}}}
     out = {"2": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "vae", "tags": "", "input": ["1", 0]}}}
     saved.write_text(json.dumps(loads | out), encoding="utf-8")

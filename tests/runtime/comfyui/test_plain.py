@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -33,7 +32,6 @@ from tests.runtime.comfyui.helpers import (
     observed,
     request_for,
     result_of,
-    wait_until,
 )
 
 
@@ -190,22 +188,6 @@ async def test_R6_a_text_that_is_None_is_not_taken_for_the_word(plain_server: Ma
             EngineError, match=r"output 'text' is None, or the text 'None'.*install the Discomfort nodes"
         ):
             await discomfort.run([nothing])
-
-
-async def test_a_cancelled_prompt_lists_what_it_wrote(
-    plain: ComfyUIEngine, plain_server: ManagedServer, context: WorkflowContext
-) -> None:
-    """For the error of another prompt of its program, which a server without our nodes has refused."""
-    image = {"1": node("EmptyImage", width=8, height=8, batch_size=1, color=3)}
-    saved = {"2": node("SaveImage", images=["1", 0], filename_prefix="cancelled")}
-    request = request_for(context, {**image, **saved, "3": node("Sleep", value=1, seconds=30.0)}, slept=["3", 0])
-    running = asyncio.create_task(plain.run(request))
-    folder = plain_server.config.folder("output")
-    await wait_until(lambda: folder.is_dir() and any(folder.glob("cancelled*")))
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    assert request.written == [f"output/{next(folder.glob('cancelled*')).name}"]
 
 
 async def test_workflow_with_ports_runs(plain_server: ManagedServer) -> None:

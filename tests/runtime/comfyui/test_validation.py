@@ -22,9 +22,9 @@ from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
 from discomfort.runtime.engines.protocol import EngineError, PromptRejected, PromptRequest
-from discomfort.runtime.running.engine_thread import run_blocking
+from discomfort.runtime.running.engine_thread import run_awaiting, run_blocking
 from tests.runtime.comfyui.chains import node, port
-from tests.runtime.comfyui.helpers import PATIENCE, make_checkout, prove
+from tests.runtime.comfyui.helpers import PATIENCE, make_checkout, prove, request_for, wait_until
 from tests.runtime.comfyui.test_steps import split
 
 SAVES = {
@@ -218,6 +218,24 @@ def test_a_server_without_our_nodes_lists_what_the_rest_of_a_refused_prompt_wrot
         new = {f"output/{name}" for name in plain.written()} - seen
         assert set(caught.value.written) == new
         seen |= new
+
+
+async def test_a_prompt_that_is_stopped_lists_what_it_wrote(plain: Rig, context: WorkflowContext) -> None:
+    """For the error of another prompt of its program, which the server has refused."""
+    prompt = {
+        "1": node("EmptyImage", width=8, height=8, batch_size=1, color=next(_colors)),
+        "2": node("SaveImage", images=["1", 0], filename_prefix="first"),
+        "3": node("Sleep", value=8, seconds=30.0),
+        "4": node("EmptyImage", width=["3", 0], height=8, batch_size=1, color=3),
+        "5": node("SaveImage", images=["4", 0], filename_prefix="later"),
+    }
+    request = replace(request_for(context, prompt), sequence=[["2"], ["5"]])
+    running = asyncio.create_task(run_awaiting(plain.engine.run(request)))
+    await wait_until(lambda: "first_00001_.png" in plain.written())
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert request.written == ["output/first_00001_.png"]
 
 
 def test_one_output_node_costs_no_question(rig: Rig, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch) -> None:
