@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -69,11 +68,9 @@ async def test_R7_server_killed_during_a_prompt_is_lost_and_started_again(
     kept = (await engine.run(addition(context, 40))).outputs["total"].digest
     running = asyncio.create_task(engine.run(sleeping(context, 30)))
     await until_running(engine)
-    began = time.monotonic()
     process = kill(engine)
     with pytest.raises(EngineLost):
         await running
-    assert time.monotonic() - began < 5
     assert not is_alive(process)
     assert await result_of(engine, addition(context, 1)) == 2
     assert kept is not None
