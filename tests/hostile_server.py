@@ -184,6 +184,8 @@ def serving(answer: Answer | None = None, by_path: Callable[[bytes], Iterator[by
     def talk(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             asked = _request(connection)
+            if not _is_whole(asked):  # the client went away
+                return
             for part in by_path(asked) if by_path is not None else answer() if answer is not None else ():
                 if ended.is_set():
                     return
