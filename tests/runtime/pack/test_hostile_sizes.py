@@ -152,3 +152,9 @@ _VALUES = st.recursive(
 @given(_VALUES, st.integers(0, 8))
 def test_json_is_that_of_python(value: Any, indent: int) -> None:
     assert strings._as_json(value, indent) == json.dumps(value, indent=indent or None, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [], {"a": [1, (2, [3])]}, "x"])
+def test_wide_indentation_is_refused_only_where_the_text_would_be_long(value: Any) -> None:
+    expected = json.dumps(value, indent=10**6, ensure_ascii=False)
+    assert strings._as_json(value, 10**6) == expected

@@ -46,8 +46,15 @@ class ClassSources:
         return RULES.get(name, Rule(Effect.PURE)) if self.is_core else Rule(Effect.UNKNOWN)
 
     def code(self) -> str:
-        """Return text that another class, or other code, does not have; "" for ComfyUI's own: the name says it."""
-        return "" if self.is_core else class_code(_real(self.node_class))
+        """Return text that another class, or other code, does not have; "" for ComfyUI's own: the name says it.
+
+        Classes of the pack whose results depend on what is installed say on what, in `DEPENDS_ON`.
+        """
+        real = _real(self.node_class)
+        if not self.is_core:
+            return class_code(real)
+        depends_on = getattr(real, "DEPENDS_ON", None)
+        return "" if depends_on is None else str(depends_on())
 
     def identity(self) -> str:
         """Return text for keys that live as long as this process: of this very class, and of its code."""

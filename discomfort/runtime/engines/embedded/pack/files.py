@@ -22,7 +22,7 @@ from torch._tensor_str import printoptions
 
 from discomfort.runtime.engines.embedded.for_node_authors.folders import current_folders
 from discomfort.runtime.engines.embedded.pack import safetensors_file
-from discomfort.runtime.engines.embedded.pack.image_files import read_image
+from discomfort.runtime.engines.embedded.pack.image_files import decoder, read_image
 from discomfort.runtime.engines.embedded.pack.images.masks import as_batch
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
@@ -87,6 +87,7 @@ def _stamp(name: str) -> str:
     "LoadImage",
     options={"image": input_files},
     IS_CHANGED=lambda image: _stamp(image),
+    DEPENDS_ON=decoder,
     VALIDATE_INPUTS=lambda image: _is_there(image, "image"),
 )
 def load_image(image: str) -> tuple[Tensor, Tensor]:
@@ -97,6 +98,7 @@ def load_image(image: str) -> tuple[Tensor, Tensor]:
 @node(
     "LoadImageOutput",
     IS_CHANGED=lambda image: _stamp(image),
+    DEPENDS_ON=decoder,
     VALIDATE_INPUTS=lambda image: _is_there(image, "image"),
 )
 def load_image_output(image: str) -> tuple[Tensor, Tensor]:
@@ -108,6 +110,7 @@ def load_image_output(image: str) -> tuple[Tensor, Tensor]:
     "LoadImageMask",
     options={"image": input_files},
     IS_CHANGED=lambda image, channel: _stamp(image),
+    DEPENDS_ON=decoder,
     VALIDATE_INPUTS=lambda image: _is_there(image, "image"),
 )
 def load_image_mask(image: str, channel: str) -> tuple[Tensor]:

@@ -12,11 +12,13 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import PIL
 import torch
 from PIL import Image, ImageFile, ImageOps, ImageSequence
 from torch import Tensor
 
 from discomfort.images import check_pixels, opened_picture
+from discomfort.runtime.engines.embedded.pack.sizes import require_frames
 
 OPAQUE_MASK = (64, 64)
 """The size of the mask, all 0, of an image that cannot hold transparency."""
@@ -34,6 +36,11 @@ _BORDER = 16
 """Rows and columns that are mirrored beyond the far edges before such a conversion, and cut off after it."""
 _WHOLE = 32
 """A width that is a multiple of this needs no border."""
+
+_STACKED = 16
+"""Bytes that a pixel of the result takes: three colours and a mask."""
+_OPAQUE, _WITH_ALPHA = 24, 36
+"""Bytes that a pixel takes that FFmpeg has decoded: converted, and once more in the result."""
 
 _lenient = threading.Lock()
 
@@ -53,6 +60,13 @@ def read_image(path: Path) -> Pictures:
         return _read_with_ffmpeg(av, path)
     except _Undecodable:  # as ComfyUI does: animated WebP, files that were cut off
         return _read_with_pillow(path, like_ffmpeg=False)
+
+
+def decoder() -> str:
+    """Return what reads files, for the keys of results: another decoder, or version of it, gives other colours."""
+    av = _pyav()
+    pillow = f"Pillow {PIL.__version__}"
+    return pillow if av is None else f"PyAV {av.__version__}, {pillow}"
 
 
 @functools.cache
@@ -84,7 +98,7 @@ def _read_with_ffmpeg(av: Any, path: Path) -> Pictures:
             raise OSError(f"{path} holds no picture")
         check_pixels(stream.width, stream.height, str(path))
         try:
-            frames = list(container.decode(stream))
+            frames = list(_frames_with_room(container.decode(stream), path))
         except av.error.InvalidDataError as error:
             raise _Undecodable from error
     if not frames:
@@ -95,10 +109,23 @@ def _read_with_ffmpeg(av: Any, path: Path) -> Pictures:
     return _stacked([(torch.from_numpy(image), alpha) for image, alpha in pairs])
 
 
+def _frames_with_room(frames: Iterator[Any], path: Path) -> Iterator[Any]:
+    """Yield frames as long as there is room for what becomes of them."""
+    size = 0
+    for count, frame in enumerate(frames, 1):
+        size += frame.width * frame.height * (_WITH_ALPHA if _has_alpha_channel(frame) else _OPAQUE)
+        require_frames(count, size, str(path))
+        yield frame
+
+
+def _has_alpha_channel(frame: Any) -> bool:
+    return frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
+
+
 def _frame_arrays(av: Any, frame: Any, path: Path) -> tuple[Any, Tensor | None]:
     """Return one frame's colours [height, width, 3] and its mask, None where its pixel format has no alpha."""
     name = frame.format.name
-    has_alpha = any(component.is_alpha for component in frame.format.components) or name == "pal8"
+    has_alpha = _has_alpha_channel(frame)
     if name in _EIGHT_BITS:
         values = _converted(av, frame, "rgba" if has_alpha else "rgb24").astype(np.float32) / 255.0
     elif frame.width % _WHOLE == 0:
@@ -176,7 +203,12 @@ def _read_with_pillow(path: Path, like_ffmpeg: bool) -> Pictures:
 def _pillow_frames(path: Path, like_ffmpeg: bool) -> Pictures:
     with opened_picture(path, str(path)) as picture:
         transparent = _has_alpha(picture) or (like_ffmpeg and _has_alpha_for_ffmpeg(picture, path))
-        return _stacked([_frame_tensors(ImageOps.exif_transpose(frame), transparent) for frame in _frames(picture)])
+        found, size = list[tuple[Tensor, Tensor | None]](), 0
+        for count, frame in enumerate(_frames(picture), 1):
+            size += frame.width * frame.height * _STACKED
+            require_frames(count, size, str(path))
+            found.append(_frame_tensors(ImageOps.exif_transpose(frame), transparent))
+        return _stacked(found)
 
 
 def _frames(picture: Image.Image) -> Iterator[Image.Image]:

@@ -44,6 +44,20 @@ def require_tensor(shape: Shape, item: float, what: str) -> None:
         raise MemoryError(f"{what} would make [{shown}], which takes {needed} of memory; {left} are available")
 
 
+def require_frames(count: int, size: int, what: str) -> None:
+    """Refuse to read on in a file where there is no room for `size` bytes, which its first `count` frames take.
+
+    Raises:
+        MemoryError: more memory is needed than is available.
+    """
+    if size < _SMALL:
+        return
+    available = available_ram()
+    if size > available:
+        needed, left = (f"{number / 2**30:.1f} GiB" for number in (size, available))
+        raise MemoryError(f"{what}: its first {count} frames alone take {needed} of memory; {left} are available")
+
+
 def require_text(length: int) -> None:
     """Refuse texts of more than LARGEST_TEXT characters.
 

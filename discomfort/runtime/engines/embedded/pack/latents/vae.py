@@ -84,5 +84,7 @@ def vae_encode_for_inpaint(pixels: Tensor, vae: PixelSpaceVAE, mask: Tensor, gro
     if grow_mask_by > 0:
         kernel = torch.ones(1, 1, grow_mask_by, grow_mask_by)
         grown = functional.conv2d(mask.round(), kernel, padding=-(-(grow_mask_by - 1) // 2)).clamp(0, 1)
-    gray = (pixels[..., :3] - 0.5) * keep + 0.5
+    gray = pixels[..., :3] - 0.5
+    gray *= keep  # in place as in ComfyUI: in the type of the pixels, and an error where there are more masks
+    gray += 0.5
     return ({"samples": vae.encode(gray), "noise_mask": grown[..., :height, :width].round()},)

@@ -173,11 +173,27 @@ _DEEPEST = 1000
 """Levels of the deepest value that can be written: as deep as Python calls itself."""
 
 
+def _depth(value: Any) -> int:
+    """Return how many levels of lists and dicts a value has, _DEEPEST at most."""
+    level, depth = [value], 0
+    while depth < _DEEPEST:
+        inner = {
+            id(item): item
+            for part in level
+            if isinstance(part, (dict, list, tuple))
+            for item in (part.values() if isinstance(part, dict) else part)
+        }
+        if not inner:
+            break
+        level, depth = list(inner.values()), depth + 1
+    return depth
+
+
 def _as_json(value: Any, indent: int) -> str:
     """Return a value as JSON, one part after another, so that it is refused before it is too long."""
     if not indent:
         return json.dumps(value, ensure_ascii=False)
-    require_text(indent * _DEEPEST)
+    require_text(indent * _depth(value))
     parts, length = [], 0
     for part in json.JSONEncoder(indent=indent, ensure_ascii=False).iterencode(value):
         length += len(part)
