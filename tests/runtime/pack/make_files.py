@@ -41,6 +41,11 @@ def main() -> None:
     frames[0].save(HERE / "animated.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
     frames[0].save(HERE / "animated.gif", save_all=True, append_images=frames[1:], duration=100)
     rgb.convert("L").save(HERE / "gray.jpg", quality=95)
+    Image.fromarray(pixels(4, seed=10), "RGBA").save(HERE / "lossless.webp", lossless=True, exact=True)
+    Image.fromarray(pixels(3, seed=11)).save(HERE / "rgb.bmp")
+    Image.fromarray(pixels(4, seed=12), "CMYK").save(HERE / "cmyk.jpg", quality=95)
+    whole = (HERE / "rgb.png").read_bytes()
+    (HERE / "cut.png").write_bytes(whole[: len(whole) * 2 // 3])
     latent = fixtures.build()["latent2"]["samples"]
     save_file({"latent_tensor": latent, "latent_format_version_0": torch.tensor([])}, HERE / "plain.latent")
     save_file({"latent_tensor": latent}, HERE / "old.latent")

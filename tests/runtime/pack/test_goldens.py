@@ -22,7 +22,9 @@ from tests.runtime.pack.replay import replay
 TOLERANCE = 1e-5
 DECODER_TOLERANCE = 1.2 / 255
 """ComfyUI 0.33.0 reads these files with FFmpeg, which rounds colours on the way; Pillow reads what is stored."""
-DECODED_BY_FFMPEG = ("gray.png", "gray_alpha.png", "gray16.png", "bilevel.png", "animated.gif", "gray.jpg")
+DECODED_BY_FFMPEG = (
+    "gray.png", "gray_alpha.png", "gray16.png", "bilevel.png", "animated.gif", "gray.jpg", "lossless.webp",
+)  # fmt: skip
 
 RECORDED_WITH_PILLOW = 13
 RESAMPLED_OTHERWISE_BEFORE = ("ImageScale-23", "ResizeImageMaskNode-8", "ResizeImageMaskNode-18")

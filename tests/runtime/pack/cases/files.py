@@ -19,6 +19,10 @@ IMAGES = [
     "animated.gif",
     "gray.jpg",
     "folder/inside.png",
+    "lossless.webp",
+    "rgb.bmp",
+    "cmyk.jpg",
+    "cut.png",
 ]
 PREFIXES = [
     "ComfyUI",
@@ -51,6 +55,7 @@ CASES = {
         {"images": fixture("rgb"), "filename_prefix": "c", "$files": {"output/c_xyz_.png": "rgb.png"}},
         {"images": fixture("rgb"), "filename_prefix": "c", "$files": {"output/c_12.txt": "rgb.png"}},
         {"images": fixture("rgb", "tall"), "filename_prefix": "many"},
+        *({"images": fixture("rgb2"), "filename_prefix": prefix} for prefix in ("", ".", "a/./b", "%%width%%")),
     ],
     "PreviewImage": [{"images": fixture(name)} for name in ("rgb", "rgb3", "rgba")],
     "MaskPreview": [{"mask": fixture(name)} for name in ("mask", "mask2", "mask_flat")],
@@ -72,6 +77,10 @@ CASES = {
         {"text": "not json", "filename_prefix": "x", "format": "json"},
         {"text": "x", "filename_prefix": "x", "format": "txt", "$files": {"output/x_00002.txt": "rgb.png"}},
         {"text": "x", "filename_prefix": "x", "format": "txt", "$files": {"output/x_00002_.txt": "rgb.png"}},
+        *(
+            {"text": "x", "filename_prefix": prefix, "format": "txt"}
+            for prefix in ("", "%batch_num%", "%width%x%height%")
+        ),
     ],
     "PreviewAny": [
         {"source": fixture(name)}

@@ -1,6 +1,6 @@
 """Compare the pack with a real ComfyUI by hand: python -m tests.runtime.pack.fuzz --comfyui PATH --cases 200.
 
-`--only ImageBlend:17` runs one case again.
+`--only ImageBlend:17` runs one case again, `--record` those that are kept with what came of them (see `recorded`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engines.embedded.pack import NODE_CLASS_MAPPINGS
+from tests.runtime.pack.fuzz import recorded
 from tests.runtime.pack.fuzz.campaign import compare_class
 from tests.runtime.pack.fuzz.sides import Ours, real_comfyui
 
@@ -26,7 +27,12 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--only", help="a class, or a class and a seed: ImageBlend or ImageBlend:17")
     parser.add_argument("--shown", type=int, default=5, help="differences shown of each class")
+    parser.add_argument("--record", nargs="?", const="", help="keep these cases, too: ImageGrid:3,SaveText:7")
     options = parser.parse_args()
+    if options.record is not None:
+        with real_comfyui(options.comfyui, options.comfyui_python) as real:
+            print(f"{recorded.record(filter(None, options.record.split(',')), real)} cases recorded")
+        return 0
     only, _, seed = (options.only or "").partition(":")
     names = only.split(",") if only else sorted(NODE_CLASS_MAPPINGS)
     seeds = [int(seed)] if seed else list(range(options.first_seed, options.first_seed + options.cases))

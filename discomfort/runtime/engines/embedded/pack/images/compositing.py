@@ -81,8 +81,11 @@ def paste(
     else:
         weight = functional.interpolate(mask.reshape(-1, 1, *mask.shape[-2:]), size=(rows, columns), mode="bilinear")
         weight = repeat_to_batch(weight, source.shape[0])
-    seen = (slice(None), slice(None), slice(height - top + min(0, y)), slice(width - left + min(0, x)))
-    source, weight = source[seen], weight[seen]
+    rows, columns = height - top + min(0, y), width - left + min(0, x)
+    source, weight = source[..., :rows, :columns], weight[:, :, :rows, :columns]  # as ComfyUI, of video without mask too
+    if weight.ndim < source.ndim:
+        weight = weight.unsqueeze(2)
+    rows, columns = source.shape[-2:]
     result = destination.clone()
     below = result[..., top : top + rows, left : left + columns]
     result[..., top : top + rows, left : left + columns] = source * weight + below * (1 - weight)
@@ -103,8 +106,8 @@ def image_composite_masked(
 def join_image_with_alpha(image: Tensor, alpha: Tensor) -> tuple[Tensor]:
     """Add 1 - `alpha` (made as large as the image) as fourth channel."""
     batch = max(image.shape[0], alpha.shape[0])  # of a mask without batch its height, as in ComfyUI
-    opacity = 1.0 - resample(alpha.reshape(-1, 1, *alpha.shape[-2:]), image.shape[2], image.shape[1], "bilinear")
-    opacity = opacity.movedim(1, -1).to(image.dtype)
+    masks = alpha.reshape(-1, 1, *alpha.shape[-2:]).to(image.dtype)
+    opacity = 1.0 - resample(masks, image.shape[2], image.shape[1], "bilinear").movedim(1, -1)
     return (torch.cat([repeat_to_batch(image[..., :3], batch), repeat_to_batch(opacity, batch)], dim=-1),)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -78,14 +79,16 @@ def set_first_sigma(sigmas: Tensor, sigma: float) -> tuple[Tensor]:
     return (changed,)
 
 
+SPACINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    "linear": lambda even: even,
+    "cosine": lambda even: torch.sin(even * math.pi / 2),
+    "sine": lambda even: 1 - torch.cos(even * math.pi / 2),
+}
+
+
 def _spaced(steps: int, spacing: str) -> Tensor:
     """Return how far along each of `steps` new places between two sigmas is, 0 and 1 left out."""
-    even = torch.linspace(0, 1, steps + 1)[1:-1]
-    if spacing == "linear":
-        return even
-    if spacing == "cosine":
-        return torch.sin(even * math.pi / 2)
-    return 1 - torch.cos(even * math.pi / 2)
+    return SPACINGS[spacing](torch.linspace(0, 1, steps + 1)[1:-1])
 
 
 @node("ExtendIntermediateSigmas")
@@ -94,12 +97,13 @@ def extend_intermediate_sigmas(
 ) -> tuple[Tensor]:
     """Put further sigmas between neighbours that lie within the bounds, so that each step becomes `steps`."""
     highest = float("inf") if start_at_sigma < 0 else start_at_sigma
+    places = _spaced(steps, spacing)
     parts = []
     for index in range(len(sigmas) - 1):
         current, following = sigmas[index], sigmas[index + 1]
         parts.append(current.unsqueeze(0))
         if end_at_sigma <= current <= highest:
-            parts.append(current + (following - current) * _spaced(steps, spacing))
+            parts.append(current + (following - current) * places)
     return (torch.cat([*parts, sigmas[-1:]]).float(),)
 
 
