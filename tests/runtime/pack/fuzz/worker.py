@@ -43,6 +43,7 @@ class Executor:
         sys.path[:] = [str(checkout), *(entry for entry in sys.path if Path(entry or ".").resolve() != Path(here))]
         sys.argv = ["main.py", "--cpu", "--disable-all-custom-nodes", "--base-directory", str(base)]
         importlib.import_module("comfy.options").enable_args_parsing()
+        importlib.import_module("utils.install_util")  # before one of their folders gives another `utils`
         self.execution = importlib.import_module("execution")
         nodes = importlib.import_module("nodes")
         self.loop = asyncio.new_event_loop()

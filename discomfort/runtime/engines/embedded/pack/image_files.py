@@ -97,10 +97,13 @@ def _read_with_ffmpeg(av: Any, path: Path) -> Pictures:
         if stream is None:
             raise OSError(f"{path} holds no picture")
         check_pixels(stream.width, stream.height, str(path))
+        frames = []
         try:
-            frames = list(_frames_with_room(container.decode(stream), path))
+            for frame in _frames_with_room(container.decode(stream), path):
+                frames.append(frame)
         except av.error.InvalidDataError as error:
-            raise _Undecodable from error
+            if not frames:  # as ComfyUI: what was decoded before the damage is the result
+                raise _Undecodable from error
     if not frames:
         raise _Undecodable
     if any(frame.pts is None for frame in frames):

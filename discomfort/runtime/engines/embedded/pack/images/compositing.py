@@ -82,7 +82,10 @@ def paste(
         weight = functional.interpolate(mask.reshape(-1, 1, *mask.shape[-2:]), size=(rows, columns), mode="bilinear")
         weight = repeat_to_batch(weight, source.shape[0])
     rows, columns = height - top + min(0, y), width - left + min(0, x)
-    source, weight = source[..., :rows, :columns], weight[:, :, :rows, :columns]  # as ComfyUI, of video without mask too
+    source, weight = (
+        source[..., :rows, :columns],
+        weight[:, :, :rows, :columns],
+    )  # as ComfyUI, of video without mask too
     if weight.ndim < source.ndim:
         weight = weight.unsqueeze(2)
     rows, columns = source.shape[-2:]

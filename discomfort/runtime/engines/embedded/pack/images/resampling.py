@@ -66,15 +66,20 @@ def _neighbours(old: int, new: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def bislerp(samples: Tensor, width: int, height: int) -> Tensor:
     """Resample [batch, channel, height, width] like bilinear does, but turn channel vectors instead of mixing them."""
-    values = samples.float().movedim(1, -1)
-    for dimension, size in ((2, width), (1, height)):
+    values = samples.float()
+    for dimension, size in ((3, width), (2, height)):
         left, right, weight = _neighbours(values.shape[dimension], size)
         shape = [1, 1, 1, 1]
-        shape[dimension] = size
-        values = _slerp(
-            values.index_select(dimension, left), values.index_select(dimension, right), weight.reshape(shape)
-        )
-    return values.movedim(-1, 1).to(samples.dtype)
+        shape[dimension - 1] = size
+        ends = [_channels_last(values.index_select(dimension, index)) for index in (left, right)]
+        values = _slerp(ends[0], ends[1], weight.reshape(shape)).movedim(-1, 1)
+    return values.to(samples.dtype)
+
+
+def _channels_last(samples: Tensor) -> Tensor:
+    """Move channels to the end; one sample alone keeps its place in memory, as in ComfyUI, and so its sums' rounding."""
+    moved = samples.movedim(1, -1)
+    return moved if samples.shape[0] == 1 else moved.contiguous()
 
 
 def resample(samples: Tensor, width: int, height: int, method: str, crop: str = "disabled") -> Tensor:
@@ -89,6 +94,8 @@ def resample(samples: Tensor, width: int, height: int, method: str, crop: str = 
     """
     require_tensor((*samples.shape[:-2], height, width), 12, "resampling")
     if samples.ndim > 4:
+        if width == 0 or height == 0:
+            raise ValueError(f"frames of video cannot be made {width} by {height}")
         frames = samples.movedim(1, -3)
         flat = frames.reshape(-1, *frames.shape[-3:])
         resized = resample(flat, width, height, method, crop)
