@@ -77,7 +77,7 @@ def bislerp(samples: Tensor, width: int, height: int) -> Tensor:
 
 
 def _channels_last(samples: Tensor) -> Tensor:
-    """Move channels to the end; one sample alone keeps its place in memory, as in ComfyUI, and so its sums' rounding."""
+    """Move channels to the end; one sample alone stays as it is in memory, as in ComfyUI, for sums round as there."""
     moved = samples.movedim(1, -1)
     return moved if samples.shape[0] == 1 else moved.contiguous()
 

@@ -283,37 +283,47 @@ def rebatch_latents(latents: list[Latent], batch_size: list[int]) -> tuple[list[
         raise ValueError("RebatchLatents needs a batch size other than 0")
     if size < 0:
         return ([],)
-    return ([batch for run in _runs_of_one_size(latents) for batch in _batches(run, size)],)
-
-
-def _runs_of_one_size(latents: list[Latent]) -> list[Latent]:
-    """Join neighbours with the same height and width; all get a mask and a `batch_index`, by default their number."""
-    runs, done = list[list[Latent]](), 0
+    batches, rest, done = list[Latent](), None, 0
     for latent in latents:
-        samples = latent["samples"]
-        count = samples.shape[0]
-        indices = latent.get("batch_index") or list(range(done, done + count))
-        if not runs or runs[-1][0]["samples"].shape[-2:] != samples.shape[-2:]:
-            runs.append([])
-        runs[-1].append({"samples": samples, "noise_mask": _mask_for(latent), "batch_index": indices})
-        done += count
-    return [
-        {
-            "samples": torch.cat([latent["samples"] for latent in run]),
-            "noise_mask": torch.cat([latent["noise_mask"] for latent in run]),
-            "batch_index": [index for latent in run for index in latent["batch_index"]],
+        count = latent["samples"].shape[0]
+        entry = {
+            "samples": latent["samples"],
+            "noise_mask": _mask_for(latent),
+            "batch_index": latent.get("batch_index") or list(range(done, done + count)),
         }
-        for run in runs
-    ]
+        if rest is not None and rest["samples"].shape[-2:] == entry["samples"].shape[-2:]:
+            entry = _joined(rest, entry)
+        elif rest is not None:
+            batches += _batches(rest, size)
+        whole = entry["samples"].shape[0] // size * size
+        if entry["samples"].shape[0] == size:
+            whole = 0  # joined with the next one first, as in ComfyUI: which fails where their masks differ in size
+        batches += _batches({key: values[:whole] for key, values in entry.items()}, size)
+        rest = {key: values[whole:] for key, values in entry.items()} if whole < entry["samples"].shape[0] else None
+        done += count
+    return ([*batches, *([] if rest is None else _batches(rest, size))],)
+
+
+def _joined(first: Latent, second: Latent) -> Latent:
+    return {
+        "samples": torch.cat([first["samples"], second["samples"]]),
+        "noise_mask": torch.cat([first["noise_mask"], second["noise_mask"]]),
+        "batch_index": [*first["batch_index"], *second["batch_index"]],
+    }
 
 
 def _mask_for(latent: Latent) -> Tensor:
-    """Return a latent's mask, whatever its size, repeated to the batch; ones of 8 pixels a position without one."""
+    """Return a latent's mask, whatever its size, repeated to the batch; ones of 8 pixels a position without one.
+
+    As in ComfyUI too few masks [batch, height, width] count as the channels of one.
+    """
     samples: Tensor = latent["samples"]
     mask: Tensor | None = latent.get("noise_mask")
     if mask is None:
         return torch.ones(samples.shape[0], 1, samples.shape[2] * UNIT, samples.shape[3] * UNIT)
-    return mask if mask.shape[0] >= samples.shape[0] else repeat_to_batch(mask, samples.shape[0])
+    if mask.shape[0] >= samples.shape[0]:
+        return mask
+    return mask.repeat(-(-samples.shape[0] // mask.shape[0]), 1, 1, 1)[: samples.shape[0]]
 
 
 def _batches(run: Latent, size: int) -> list[Latent]:
