@@ -16,7 +16,7 @@ from discomfort.runtime.engine import NodeFailed
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.folders import Folders
 from discomfort.runtime.engines.embedded.pack import pictures, sizes
-from tests.runtime.pack.fixtures import gradient
+from tests.runtime.pack.fixtures import gradient, noise
 
 SIDE = 24
 FRAMES = 40
@@ -73,6 +73,16 @@ def test_an_animation_that_fits_is_read_whole(folders: Folders, monkeypatch: pyt
     monkeypatch.setattr(sizes, "_SMALL", 0)
     monkeypatch.setattr(sizes, "available_ram", lambda: 40 * FRAMES * SIDE**2)
     assert pictures.read_image(folders.input / "fits.gif")[0].shape == (FRAMES, SIDE, SIDE, 3)
+
+
+@pytest.mark.skipif(pictures._pyav() is None, reason="without PyAV such a file is an error")
+def test_frames_before_the_damage_of_an_animation_are_read(folders: Folders) -> None:
+    whole, cut = folders.input / "whole.png", folders.input / "cut.png"
+    frames = [Image.fromarray((noise(6, 10, 3, seed=seed).numpy() * 255).astype(np.uint8)) for seed in range(3)]
+    frames[0].save(whole, save_all=True, append_images=frames[1:])
+    content = whole.read_bytes()
+    cut.write_bytes(content[: content.index(b"fdAT") + 100])
+    assert torch.equal(pictures.read_image(cut)[0][0], pictures.read_image(whole)[0][0])
 
 
 @pytest.mark.skipif(pictures._pyav() is None, reason="needs both decoders")

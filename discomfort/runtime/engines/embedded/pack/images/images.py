@@ -135,6 +135,8 @@ def _to_pixels(width: int, height: int, options: dict[str, Any]) -> tuple[int, i
 
 def _to_match(width: int, height: int, options: dict[str, Any]) -> tuple[int, int]:
     match: Tensor = options["match"]
+    if match.ndim == 2:  # of a mask without a batch ComfyUI takes each row for a mask of its own
+        return (match.shape[1], 1)
     return (match.shape[2], match.shape[1])
 
 
