@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 import discomfort
-from discomfort.context import fingerprints
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engine import NodeFailed
+from discomfort.input_files import fingerprints
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.embedded.folders import Folders
-from discomfort.runtime.engines.embedded.pack import pictures, sizes
+from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders
+from discomfort.runtime.engines.embedded.pack import image_files, sizes
+from discomfort.runtime.engines.protocol import NodeFailed
 from tests.runtime.pack.fixtures import gradient, noise
 
 SIDE = 24
@@ -33,7 +33,7 @@ def folders(tmp_path: Path) -> Folders:
 @pytest.fixture(params=["installed", "Pillow"])
 def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "Pillow":
-        monkeypatch.setattr(pictures, "_pyav", lambda: None)
+        monkeypatch.setattr(image_files, "_pyav", lambda: None)
 
 
 def animation(path: Path, kind: str, **options: bool) -> None:
@@ -72,20 +72,20 @@ def test_an_animation_that_fits_is_read_whole(folders: Folders, monkeypatch: pyt
     animation(folders.input / "fits.gif", "GIF")
     monkeypatch.setattr(sizes, "_SMALL", 0)
     monkeypatch.setattr(sizes, "available_ram", lambda: 40 * FRAMES * SIDE**2)
-    assert pictures.read_image(folders.input / "fits.gif")[0].shape == (FRAMES, SIDE, SIDE, 3)
+    assert image_files.read_image(folders.input / "fits.gif")[0].shape == (FRAMES, SIDE, SIDE, 3)
 
 
-@pytest.mark.skipif(pictures._pyav() is None, reason="without PyAV such a file is an error")
+@pytest.mark.skipif(image_files._pyav() is None, reason="without PyAV such a file is an error")
 def test_frames_before_the_damage_of_an_animation_are_read(folders: Folders) -> None:
     whole, cut = folders.input / "whole.png", folders.input / "cut.png"
     frames = [Image.fromarray((noise(6, 10, 3, seed=seed).numpy() * 255).astype(np.uint8)) for seed in range(3)]
     frames[0].save(whole, save_all=True, append_images=frames[1:])
     content = whole.read_bytes()
     cut.write_bytes(content[: content.index(b"fdAT") + 100])
-    assert torch.equal(pictures.read_image(cut)[0][0], pictures.read_image(whole)[0][0])
+    assert torch.equal(image_files.read_image(cut)[0][0], image_files.read_image(whole)[0][0])
 
 
-@pytest.mark.skipif(pictures._pyav() is None, reason="needs both decoders")
+@pytest.mark.skipif(image_files._pyav() is None, reason="needs both decoders")
 def test_what_one_decoder_read_is_not_taken_for_what_another_reads(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,7 +94,7 @@ def test_what_one_decoder_read_is_not_taken_for_what_another_reads(
     picture.save(folders.input / "x.jpg", quality=60, subsampling=2)
     with WorkflowContext(max_ram_gb=0.01) as context:
         with_ffmpeg = loaded("x.jpg", context, folders)
-        monkeypatch.setattr(pictures, "_pyav", lambda: None)
+        monkeypatch.setattr(image_files, "_pyav", lambda: None)
         with_pillow = loaded("x.jpg", context, folders)
-    assert torch.equal(with_pillow, pictures.read_image(folders.input / "x.jpg")[0])
+    assert torch.equal(with_pillow, image_files.read_image(folders.input / "x.jpg")[0])
     assert not torch.equal(with_ffmpeg, with_pillow)
