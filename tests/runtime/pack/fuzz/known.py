@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import Any
 
 import torch
@@ -19,7 +20,16 @@ def reason_to_differ(case: Case, theirs: Outcome, mine: Outcome) -> str | None:
         return "a tile has at least one pixel"
     if case.class_type == "PreviewImage" and not differences(_unnamed(theirs), _unnamed(mine)):
         return "previews of each item of a list have random letters of their own, and are numbered from 1"
+    if case.class_type in ("SaveImage", "SaveLatent", "SaveText") and _overwrites(case):
+        only_files = not differences({**theirs, "ui": None, "files": {}}, {**mine, "ui": None, "files": {}})
+        return "earlier files are not overwritten where the prefix ends in a folder" if only_files else None
     return None
+
+
+def _overwrites(case: Case) -> bool:
+    """Return whether ComfyUI finds no earlier file: it compares names with the prefix as it was written."""
+    prefix = case.prompt["node"]["inputs"]["filename_prefix"]
+    return bool(prefix.rpartition("/")[2] != posixpath.normpath(prefix).rpartition("/")[2])
 
 
 def _unnamed(outcome: Outcome) -> Outcome:

@@ -18,24 +18,24 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
-from torch._tensor_str import printoptions
 
 from discomfort.runtime.engines.embedded.for_node_authors.folders import current_folders
 from discomfort.runtime.engines.embedded.pack import safetensors_file
 from discomfort.runtime.engines.embedded.pack.image_files import decoder, read_image
 from discomfort.runtime.engines.embedded.pack.images.masks import as_batch
 from discomfort.runtime.engines.embedded.pack.protocol import node
+from discomfort.runtime.engines.embedded.pack.tensor_text import tensors_shown_as_in_comfyui
 
 Metadata = Mapping[str, Any] | None
 UiFile = dict[str, str]
-
-SHOWN_EDGE = 6
-"""Values that the text of a large tensor shows at either end of each dimension, as in ComfyUI."""
 
 LONGEST_NAME = 4096
 """Characters of the longest path below a folder."""
 PICTURE_CHANNELS = (2, 3, 4)
 """How many channels of an IMAGE make a picture, as in ComfyUI: one alone does not."""
+
+TEXT_FORMATS = ("txt", "md", "csv", "json")
+"""The endings of the files that SaveText writes."""
 
 OLD_LATENT_SCALE = 1.0 / 0.18215
 """What latents saved without a format version are multiplied by: Stable Diffusion 1's scale factor."""
@@ -318,6 +318,8 @@ def save_text(
     text: str, filename_prefix: str, format: str, prompt: Metadata = None, extra_pnginfo: Metadata = None
 ) -> dict[str, Any]:
     """Write a text to the output folder; JSON is indented where it can be read."""
+    if format not in TEXT_FORMATS:
+        raise ValueError(f"texts are written as {', '.join(TEXT_FORMATS)}, not as {format!r}")
     target = destination(filename_prefix, "output", width=1, height=1)
     path, entry = target.file(0, "{name}_{counter:05}." + format)
     content = text
@@ -338,7 +340,7 @@ def _as_text(value: Any) -> str:
     try:
         return json.dumps(value, indent=4, ensure_ascii=False)
     except TypeError:
-        with printoptions(edgeitems=SHOWN_EDGE):
+        with tensors_shown_as_in_comfyui():
             return str(value)
 
 

@@ -205,7 +205,9 @@ def _read_with_pillow(path: Path, like_ffmpeg: bool) -> Pictures:
 
 def _pillow_frames(path: Path, like_ffmpeg: bool) -> Pictures:
     with opened_picture(path, str(path)) as picture:
-        transparent = _has_alpha(picture) or (like_ffmpeg and _has_alpha_for_ffmpeg(picture, path))
+        transparent = _has_alpha_band(picture)
+        if like_ffmpeg and not transparent:
+            transparent = "transparency" in picture.info or _has_alpha_for_ffmpeg(picture, path)
         found, size = list[tuple[Tensor, Tensor | None]](), 0
         for count, frame in enumerate(_frames(picture), 1):
             size += frame.width * frame.height * _STACKED
@@ -222,8 +224,8 @@ def _frames(picture: Image.Image) -> Iterator[Image.Image]:
         yield from ImageSequence.Iterator(picture)
 
 
-def _has_alpha(picture: Image.Image) -> bool:
-    return picture.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in picture.info
+def _has_alpha_band(picture: Image.Image) -> bool:
+    return picture.mode in ("LA", "PA", "RGBA", "RGBa", "La")
 
 
 def _has_alpha_for_ffmpeg(picture: Image.Image, path: Path) -> bool:

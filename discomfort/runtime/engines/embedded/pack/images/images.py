@@ -142,7 +142,7 @@ def _to_match(width: int, height: int, options: dict[str, Any]) -> tuple[int, in
 
 def _to_multiple(width: int, height: int, options: dict[str, Any]) -> tuple[int, int]:
     multiple = options["multiple"]
-    if multiple > min(width, height):
+    if not 0 < multiple <= min(width, height):
         return width, height
     return width // multiple * multiple, height // multiple * multiple
 
@@ -167,7 +167,7 @@ def resize_image_mask(input: Tensor, resize_type: dict[str, Any], scale_method: 
     is_image = input.ndim == 4
     height, width = input.shape[1:3] if is_image else input.shape[-2:]
     new_width, new_height = RESIZE_TYPES[kind](width, height, resize_type)
-    if (new_width, new_height) == (width, height):
+    if (new_width, new_height) == (width, height) and kind != "match size":  # which resamples in ComfyUI even then
         return (input,)
     if kind == "scale to multiple":
         return (_cover(input, new_width, new_height, scale_method),)

@@ -261,11 +261,10 @@ def repeat_latent_batch(samples: Latent, amount: int) -> tuple[Latent]:
     result = {**samples, "samples": old.repeat(amount, *[1] * (old.ndim - 1))}
     mask = samples.get("noise_mask")
     if mask is not None and mask.shape[0] > 1:
-        mask = repeat_to_batch(mask, max(old.shape[0], mask.shape[0]))
         result["noise_mask"] = mask.repeat(amount, *[1] * (mask.ndim - 1))
     if known := samples.get("batch_index"):
         stride = max(known) - min(known) + 1
-        result["batch_index"] = [index + turn * stride for turn in range(amount) for index in known]
+        result["batch_index"] = [index + turn * stride for turn in range(max(1, amount)) for index in known]
     return (result,)
 
 
