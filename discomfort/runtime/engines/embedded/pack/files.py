@@ -18,16 +18,19 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
+from torch._tensor_str import printoptions
 
 from discomfort.runtime.engines.embedded.for_node_authors.folders import current_folders
 from discomfort.runtime.engines.embedded.pack import safetensors_file
 from discomfort.runtime.engines.embedded.pack.image_files import decoder, read_image
 from discomfort.runtime.engines.embedded.pack.images.masks import as_batch
 from discomfort.runtime.engines.embedded.pack.protocol import node
-from discomfort.runtime.engines.embedded.pack.tensor_text import tensors_shown_as_in_comfyui
 
 Metadata = Mapping[str, Any] | None
 UiFile = dict[str, str]
+
+SHOWN_EDGE = 6
+"""Values that the text of a large tensor shows at either end of each dimension, as in ComfyUI."""
 
 LONGEST_NAME = 4096
 """Characters of the longest path below a folder."""
@@ -340,7 +343,7 @@ def _as_text(value: Any) -> str:
     try:
         return json.dumps(value, indent=4, ensure_ascii=False)
     except TypeError:
-        with tensors_shown_as_in_comfyui():
+        with printoptions(edgeitems=SHOWN_EDGE):
             return str(value)
 
 

@@ -63,6 +63,8 @@ def vae_decode_tiled(
     latent = samples["samples"]
     if tile_size < 1:
         raise ValueError(f"VAEDecodeTiled needs tiles of at least one pixel, not {tile_size}")
+    if latent.shape[1] == 1 and latent.ndim == 4:
+        latent = latent.expand(-1, 3, -1, -1)  # as in ComfyUI, where a tile with one channel is written into three
     if latent.shape[1] != 3:
         raise ValueError(f"VAEDecodeTiled takes latents with 3 channels; this one has {latent.shape[1]}")
     frames = latent.movedim(2, 1).flatten(0, 1) if latent.ndim == 5 else latent

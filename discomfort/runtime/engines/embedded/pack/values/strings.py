@@ -11,7 +11,6 @@ from typing import Any
 
 from discomfort.runtime.engines.embedded.pack.protocol import node
 from discomfort.runtime.engines.embedded.pack.sizes import LARGEST_TEXT, require_text
-from discomfort.runtime.engines.embedded.pack.tensor_text import tensors_shown_as_in_comfyui
 from discomfort.runtime.engines.embedded.pack.values import regular_expressions as patterns
 
 
@@ -149,8 +148,7 @@ def json_extract_string(json_string: str, key: str) -> tuple[str]:
 @node("StringFormat")
 def string_format(values: dict[str, Any], f_string: str) -> tuple[str]:
     """Fill `{a}`, `{b:.2f}` … as Python's `str.format` does."""
-    with tensors_shown_as_in_comfyui():
-        return (_Formatter().vformat(f_string, (), values),)
+    return (_Formatter().vformat(f_string, (), values),)
 
 
 class _Formatter(string.Formatter):
