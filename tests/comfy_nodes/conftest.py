@@ -99,7 +99,7 @@ def start(comfyui_path: Path, comfyui_python: str, tmp_path: Path) -> Iterator[S
             (tmp_path / "custom_nodes" / "discomfort").symlink_to(REPOSITORY, target_is_directory=True)
         elif how == "alone":
             (tmp_path / "custom_nodes" / "discomfort").symlink_to(REPOSITORY, target_is_directory=True)
-            hide = "import sys; sys.modules['discomfort.compiler'] = None; NODE_CLASS_MAPPINGS = {}\n"
+            hide = "import sys; sys.modules['discomfort.compiler.subworkflow'] = None; NODE_CLASS_MAPPINGS = {}\n"
             (tmp_path / "custom_nodes" / "hides_the_compiler.py").write_text(hide)
         else:
             paths = {"discomfort": {"base_path": str(REPOSITORY), "custom_nodes": "comfy_nodes/inject"}}

@@ -92,4 +92,4 @@ def test_nodes_without_the_compiler_say_what_is_missing(start: Start) -> None:
     server = start("alone")
     assert set(SHOWN) <= set(server.get("/object_info"))
     words = refused(server, {"runner": node("DiscomfortTestRunner", workflow="x.json")}, "runner")
-    assert "needs Discomfort's compiler, which cannot be imported here: import of discomfort.compiler halted" in words
+    assert "needs Discomfort's compiler, which cannot be imported here: import of discomfort.compiler." in words

@@ -23,7 +23,7 @@ from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.protocol import LOADER_CLASS, SAVER_CLASS, EngineError, PromptRequest
 from discomfort.runtime.running.engine_thread import within
-from discomfort_nodes.routes.engine import PROTOCOL
+from discomfort.server_access.protocol import PROTOCOL
 from tests.hostile_server import ENDLESS, ONCE, Answer, comfyui, frame, serving, whole
 
 PATIENCE = Patience(retry_seconds=0.3, check_seconds=0.2, answer_seconds=2.0, silence_seconds=2.0)
