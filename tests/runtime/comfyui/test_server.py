@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engines.comfyui.process import guard
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
 from discomfort.runtime.engines.protocol import EngineError
@@ -137,6 +138,28 @@ asyncio.run(main())
 """
 
 
+TALKS = """
+import sys, time
+line = b"x" * 1023 + b"\\n"
+for _ in range(40 << 10):
+    sys.stdout.buffer.write(line)
+print("the last line", flush=True)
+time.sleep(600)
+"""
+
+
+async def test_R11_only_the_end_of_a_long_log_is_kept(tmp_path: Path) -> None:
+    log = tmp_path / "log" / "server.log"
+    log.parent.mkdir()
+    command = [sys.executable, guard.__file__, "0.1", str(log), sys.executable, "-c", TALKS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        await wait_until(lambda: log.read_bytes()[-20:].endswith(b"the last line\n") and log.stat().st_size < 20 << 20)
+        assert log.read_bytes().count(b"\n") > 500
+        process.communicate(b".")
+
+
 @POSIX
 @pytest.mark.parametrize("killed", ["client", "guard"])
 async def test_R7_server_dies_with_whoever_keeps_it(checkout: Path, tmp_path: Path, killed: str) -> None:
@@ -148,17 +171,17 @@ async def test_R7_server_dies_with_whoever_keeps_it(checkout: Path, tmp_path: Pa
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path.cwd()) as client:
         assert client.stdout is not None
         *processes, log = client.stdout.readline().decode().split()
-        guard, server = map(int, processes)
+        keeper, server = map(int, processes)
         child = int(child_file.read_text())
         try:
-            os.kill(client.pid if killed == "client" else guard, signal.SIGKILL)
+            os.kill(client.pid if killed == "client" else keeper, signal.SIGKILL)
             await wait_until(lambda: not is_alive(server))
             if killed == "client":
                 await wait_until(lambda: not is_alive(child))
-                await wait_until(lambda: not is_alive(guard))
+                await wait_until(lambda: not is_alive(keeper))
                 assert not Path(log).parent.exists()
         finally:
             client.kill()
-            for process in (guard, server, child):
+            for process in (keeper, server, child):
                 if is_alive(process):
                     psutil.Process(process).kill()

@@ -6,8 +6,8 @@ The guard starts COMMAND in a process group of its own and writes its process id
 the whole group (SIGTERM, a grace period, SIGKILL) when its standard input ends or its parent is gone, which happen
 whatever way the program dies, SIGKILL included; or on SIGTERM. Should the guard itself be killed, Linux kills the
 server with it (parent-death signal). It exits with the server's exit status, and with 127 where COMMAND cannot be
-started. LOG_FILE's folder is the program's to remove; the guard does it where the program is gone: its input then ends
-without the byte that says farewell.
+started. Of LOG_FILE only the last part is kept once it has more than 16 MiB. LOG_FILE's folder is the program's to
+remove; the guard does it where the program is gone: its input then ends without the byte that says farewell.
 
 Only the standard library is used: the guard must start fast and anywhere.
 """
@@ -26,6 +26,8 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _POLL_SECONDS = 0.2
 _NOT_STARTED = 127  # as shells say it
+_MAX_LOG_BYTES = 16 * 2**20
+_KEPT_LOG_BYTES = 2**20
 
 
 def main(arguments: list[str]) -> int:
@@ -45,6 +47,7 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_stop_at_end_of_input, args=(stop, gone), daemon=True).start()
     threading.Thread(target=_stop_at_end_of_server, args=(server, stop), daemon=True).start()
     while not stop.wait(_POLL_SECONDS):
+        _shorten(log)
         if os.getppid() != parent:
             gone.set()
             stop.set()
@@ -79,6 +82,21 @@ def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
+
+
+def _shorten(log: Path) -> None:
+    """Keep only the end of a log that has grown large: a server writes to it for as long as it runs."""
+    try:
+        if log.stat().st_size <= _MAX_LOG_BYTES:
+            return
+        with log.open("r+b") as stream:
+            stream.seek(-_KEPT_LOG_BYTES, os.SEEK_END)
+            end = stream.read(_KEPT_LOG_BYTES)
+            stream.seek(0)
+            stream.truncate()  # the server appends: what it writes from here on comes behind the new end
+            stream.write(end)
+    except OSError:
+        return  # another program holds it open, on Windows: the next round tries again
 
 
 def _die_with_parent() -> None:
