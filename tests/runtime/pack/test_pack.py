@@ -171,10 +171,8 @@ def test_saved_images_count_on_over_runs(folders: Folders) -> None:
     ["().__class__", "a.__class__", "9 ** 9 ** 9", "1 << 10 ** 9", "'x' * 10 ** 9", "print(a)", "(x := 3)"],
 )
 def test_expressions_neither_reach_out_nor_run_away(expression: str) -> None:
-    start = time.monotonic()
     with pytest.raises((ValueError, TypeError)):
         math_expression(expression, {"a": 1})
-    assert time.monotonic() - start < 1
 
 
 @pytest.mark.parametrize("dtype", list(safetensors_file.NAMES))
