@@ -102,8 +102,9 @@ async def test_R7_ctrl_c_stops_the_double_that_the_client_started(checkout: Path
 def real_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedServer]:
     base = tmp_path_factory.mktemp("ctrl_c")
     write_nodes(base)
-    path, python = (str(request.config.getoption(name)) for name in ("--comfyui", "--comfyui-python"))
-    server = ManagedServer(real_config(Path(path).resolve(), python, base))
+    path = Path(str(request.config.getoption("--comfyui"))).resolve()
+    python = str(request.config.getoption("--comfyui-python") or sys.executable)
+    server = ManagedServer(real_config(path, python, base))
     asyncio.run(server.start())
     yield server
     asyncio.run(server.stop())
