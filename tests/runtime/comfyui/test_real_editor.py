@@ -30,7 +30,8 @@ pytestmark = [pytest.mark.comfyui, pytest.mark.timeout(550)]
 
 @pytest.fixture(scope="module")
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedServer]:
-    path, python = (str(request.config.getoption(name)) for name in ("--comfyui", "--comfyui-python"))
+    path = str(request.config.getoption("--comfyui"))
+    python = str(request.config.getoption("--comfyui-python") or sys.executable)
     made = ManagedServer(real_config(Path(path).resolve(), python, tmp_path_factory.mktemp("editor")))
     asyncio.run(made.start())
     body = json.dumps(SETTINGS).encode()  # no tutorial over the page
