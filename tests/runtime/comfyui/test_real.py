@@ -38,7 +38,7 @@ async def test_real_server_keeps_the_laws(
         assert len(outcomes) == 5
         with pytest.raises(PromptRejected, match=r"main\.json, node k!"):
             await engine.run(request_for(context, {"k": node("NoSuchClass")}, out=["k", 0]))
-        lost = {"l": node("DiscomfortContextLoader", digest="d1-unknown", value_type="IMAGE")}
+        lost = {"l": node("DiscomfortContextLoader", digest="d1-" + "0" * 32, value_type="IMAGE")}
         with pytest.raises(NodeFailed, match=r"main\.json, node l!"):
             await engine.run(request_for(context, lost, out=["l", 0]))
         assert engine.server is not None

@@ -28,7 +28,6 @@ from discomfort.runtime.binding.bind import BindError
 from discomfort.runtime.engines.comfyui.channels.with_our_nodes import NodesChannel
 from discomfort.runtime.engines.comfyui.channels.without_our_nodes import PlainChannel
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.process import server as server_module
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.protocol import EngineError, NodeFailed, PromptRejected
 from discomfort.session import Discomfort
@@ -78,11 +77,9 @@ def closed_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 def bare_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedServer]:
     """A server without our nodes."""
     base = tmp_path_factory.mktemp("bare")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server_module, "_INJECTED", base / "nothing")
-        (base / "nothing").mkdir()
-        write_nodes(base)
-        yield from running(ManagedServer(real_config(*given(request), base)))
+    (base / "nothing").mkdir()
+    write_nodes(base)
+    yield from running(ManagedServer(real_config(*given(request), base), custom_nodes=base / "nothing"))
 
 
 def given(request: pytest.FixtureRequest) -> tuple[Path, str]:

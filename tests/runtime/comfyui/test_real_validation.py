@@ -11,7 +11,6 @@ import pytest
 
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.engines.comfyui.process import server as server_module
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.protocol import PromptRejected, PromptRequest
 from discomfort.runtime.running.engine_thread import run_blocking
@@ -95,10 +94,12 @@ NODE_CLASS_MAPPINGS = {
 '''
 
 
-def running(request: pytest.FixtureRequest, base: Path) -> Iterator[tuple[ManagedServer, Path]]:
+def running(
+    request: pytest.FixtureRequest, base: Path, nodes: Path | None = None
+) -> Iterator[tuple[ManagedServer, Path]]:
     (base / "custom_nodes").mkdir(parents=True)
     (base / "custom_nodes" / "validation_nodes.py").write_text(NODES)
-    server = ManagedServer(real_config(*given(request), base))
+    server = ManagedServer(real_config(*given(request), base), nodes)
     asyncio.run(server.start())
     try:
         yield server, base
@@ -118,10 +119,8 @@ def without_nodes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[ManagedServer, Path]]:
     base = tmp_path_factory.mktemp("without")
-    with pytest.MonkeyPatch.context() as patch:
-        (base / "nothing").mkdir()
-        patch.setattr(server_module, "_INJECTED", base / "nothing")
-        yield from running(request, base)
+    (base / "nothing").mkdir()
+    yield from running(request, base, base / "nothing")
 
 
 def attached(started: tuple[ManagedServer, Path]) -> Iterator[Rig]:

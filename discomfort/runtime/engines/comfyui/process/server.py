@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.runtime.engines.comfyui.connection.answers import list_in, object_in, parsed_json, read_body, text_of
-from discomfort.runtime.engines.comfyui.process.injection import write_extra_paths
+from discomfort.runtime.engines.comfyui.process.injection import our_custom_nodes, write_extra_paths
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
 from discomfort.runtime.engines.protocol import EngineError
 from discomfort.runtime.running.engine_thread import in_thread
@@ -32,9 +32,13 @@ _PORT_TAKEN = ("address already in use", "only one usage of each socket address"
 
 
 class ManagedServer:
-    """One ComfyUI process; `start` again after it died starts another."""
+    """One ComfyUI process; `start` again after it died starts another.
 
-    def __init__(self, config: ServerConfig) -> None:
+    It gets the nodes in the folder `custom_nodes` beside those of its checkout: ours, unless another folder is given.
+    """
+
+    def __init__(self, config: ServerConfig, custom_nodes: Path | None = None) -> None:
+        self._custom_nodes = custom_nodes or our_custom_nodes()
         self.config = config.checked()
         self.token = secrets.token_urlsafe(32)
         self.port: int | None = None
@@ -146,7 +150,7 @@ class ManagedServer:
         self._process_id = int(line) if line.strip() else None
 
     def _arguments(self, folder: Path) -> list[str]:
-        injection = str(write_extra_paths(folder))
+        injection = str(write_extra_paths(folder, self._custom_nodes))
         ours = ["--port", str(self.port), "--disable-auto-launch", "--extra-model-paths-config", injection]
         return [*self.config.arguments, *ours]
 
