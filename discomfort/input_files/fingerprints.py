@@ -27,7 +27,7 @@ from pathlib import Path
 
 from discomfort.context.values.digest import CHUNK, hash_view, value_digest
 from discomfort.input_files.fingerprint_file import FingerprintFile
-from discomfort.settings.user_cache import cache_folder
+from discomfort.settings.folders import cache_folder
 
 logger = logging.getLogger("discomfort")
 

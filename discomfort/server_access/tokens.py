@@ -23,6 +23,8 @@ _SERVER_NAME = re.compile(r"[0-9]+-[0-9a-f]{32}")
 
 def token_directory() -> Path:
     """Return the folder of this user's token files; it need not exist."""
+    # By hand, not by platformdirs: server and client must find the same folder from two Pythons, one of which may lack
+    # that library, and its releases differ in where they look when XDG_RUNTIME_DIR is not set.
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     return Path(base) / f"discomfort-tokens-{user}"

@@ -9,13 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.errors import ConfigError
+from discomfort.settings.folders import settings_folder
 from discomfort.settings.jsonc import loads_jsonc
 
 
 def settings_file(name: str) -> Path | None:
-    """Return the user's settings file: in the current folder, else beside the package (the custom node's folder)."""
-    candidates = (Path.cwd() / name, Path(__file__).resolve().parents[2] / name)
-    return next((path for path in candidates if path.is_file()), None)
+    """Return the user's settings file: in the current folder, in the user's settings folder, or in a clone's folder.
+
+    A clone is what ComfyUI has in `custom_nodes`; a package that pip installed has no settings beside it.
+    """
+    folders = (Path.cwd(), settings_folder(), _clone_folder())
+    return next((folder / name for folder in folders if folder is not None and (folder / name).is_file()), None)
+
+
+def _clone_folder() -> Path | None:
+    """Return the folder of the repository that this package is part of, None for a package that pip installed."""
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "pyproject.toml").is_file() else None
 
 
 def is_usable(text: str) -> bool:

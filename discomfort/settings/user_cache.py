@@ -5,36 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
 
+from discomfort.settings.folders import cache_folder
+
 LARGEST = 1024 * 1024
 """Bytes of the largest file; what would grow beyond is written without its older entries."""
-
-
-def cache_folder() -> Path | None:
-    """Return the folder for what the user's programs may lose: DISCOMFORT_CACHE_DIR, else where the system has such.
-
-    None where the variable is set and empty, or where the user has no home. It need not exist.
-    """
-    given = os.environ.get("DISCOMFORT_CACHE_DIR")
-    if given is not None:
-        return Path(given) if given else None
-    try:
-        return _system_cache() / "discomfort"
-    except RuntimeError:  # no home
-        return None
-
-
-def _system_cache() -> Path:
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return chosen if chosen.is_absolute() else Path.home() / ".cache"
 
 
 class UserCache:

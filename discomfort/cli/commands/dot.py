@@ -59,16 +59,13 @@ def dot(
 
 def _draw_picture(text: str, target: Path) -> None:
     """Let Graphviz draw; without it, say how to get it and end with status 2."""
-    try:
-        import graphviz
-    except ImportError as error:
-        raise typer.BadParameter(
-            'pictures need the Python package graphviz: pip install "discomfort[draw]" (dot text needs nothing)'
-        ) from error
+    import graphviz
+
     try:
         picture = graphviz.Source(text).pipe(format=target.suffix.lower()[1:])
     except graphviz.ExecutableNotFound as error:
         raise typer.BadParameter(
-            "pictures need Graphviz itself: https://graphviz.org/download/ (dot text needs nothing)"
+            "pictures need the program Graphviz, which is not installed here: https://graphviz.org/download/ "
+            "(-o plan.dot needs nothing)"
         ) from error
     write_bytes(picture, target)

@@ -23,6 +23,7 @@ from discomfort.runtime.engines.protocol import EngineError
 from discomfort.runtime.running.engine_thread import in_thread
 from discomfort.server_access.hosts import HOSTS_VARIABLE
 from discomfort.server_access.tokens import TOKEN_VARIABLE
+from discomfort.settings.folders import cache_folder
 
 _GUARD = Path(__file__).with_name("guard.py")
 _FAREWELL = b"."
@@ -128,6 +129,7 @@ class ManagedServer:
             **os.environ,
             TOKEN_VARIABLE: self.token,
             HOSTS_VARIABLE: f"{os.environ.get(HOSTS_VARIABLE, '')} {self.config.host}",  # the name by which we reach it
+            "DISCOMFORT_CACHE_DIR": str(cache_folder() or ""),  # the server's Python may not find it by itself
             "PYTHONUNBUFFERED": "1",
             "PYTHONIOENCODING": "utf-8",
         }

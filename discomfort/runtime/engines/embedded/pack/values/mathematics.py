@@ -1,4 +1,4 @@
-"""Nodes that compute with numbers; expressions are walked as syntax trees, never handed to Python's own evaluation."""
+"""Nodes that compute with numbers. Expressions are evaluated by simpleeval, as in ComfyUI, within limits of our own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import simpleeval
 
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
@@ -37,16 +39,19 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sum": lambda *terms: sum(terms[0] if len(terms) == 1 and isinstance(terms[0], list) else terms),
     "tan": math.tan,
 }
-NUMBER_ATTRIBUTES = ("real", "imag", "numerator", "denominator")
-METHODS: dict[type, frozenset[str]] = {
-    int: frozenset({"as_integer_ratio", "bit_count", "bit_length", "conjugate", "is_integer"}),
-    float: frozenset({"as_integer_ratio", "conjugate", "hex", "is_integer"}),
+_NUMBER = frozenset({"as_integer_ratio", "conjugate", "imag", "is_integer", "real"})
+_WHOLE_NUMBER = _NUMBER | {"bit_count", "bit_length", "denominator", "numerator"}
+ATTRIBUTES: dict[type, frozenset[str]] = {
+    bool: _WHOLE_NUMBER,
+    int: _WHOLE_NUMBER,
+    float: _NUMBER | {"hex"},
+    complex: frozenset({"imag", "real"}),
     list: frozenset({"copy", "count", "index", "pop"}),
     tuple: frozenset({"count", "index"}),
     str: frozenset({"count", "endswith", "find", "index", "lower", "lstrip", "rfind", "rindex", "rstrip", "split"})
     | frozenset({"startswith", "strip", "upper", "isalnum", "isalpha", "isdecimal", "isdigit", "isnumeric"}),
 }
-"""The methods that expressions may call, by the class of the value: those whose results cannot outgrow it."""
+"""The attributes and methods that expressions may use, by class: those whose results cannot outgrow the value."""
 
 
 def _power(base: Any, exponent: Any) -> Any:
@@ -100,121 +105,40 @@ def _round(number: Any, digits: Any = None) -> Any:
     return round(number, digits)
 
 
-BINARY: dict[type, Callable[[Any, Any], Any]] = {
+OPERATORS: dict[type, Callable[..., Any]] = simpleeval.DEFAULT_OPERATORS | {
     ast.Add: _add,
-    ast.Sub: operator.sub,
     ast.Mult: _multiply,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
     ast.Mod: _modulo,
     ast.Pow: _power,
     ast.LShift: _shift(operator.lshift),
     ast.RShift: _shift(operator.rshift),
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-    ast.BitXor: operator.xor,
 }
-UNARY: dict[type, Callable[[Any], Any]] = {
-    ast.UAdd: operator.pos,
-    ast.USub: operator.neg,
-    ast.Not: operator.not_,
-    ast.Invert: operator.invert,
-}
-COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-    ast.In: lambda item, container: item in container,
-    ast.NotIn: lambda item, container: item not in container,
-}
+"""The library's operators; those whose results could take minutes and gigabytes have limits of ours."""
+
+_NOT_EVALUATED = (ast.JoinedStr, ast.FormattedValue)
+"""Parts of expressions that simpleeval knows and we refuse: texts in f-strings can grow without limit."""
 
 
-class Evaluator:
-    """Computes one expression over named numbers."""
+def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
+    """Return the value of an expression over named numbers.
 
-    def __init__(self, names: Mapping[str, Any]) -> None:
-        self.names = names
-
-    def evaluate(self, tree: ast.expr) -> Any:
-        """Return the value of a syntax tree. Raises ValueError for what expressions may not hold."""
-        method = getattr(self, f"_{type(tree).__name__.lower()}", None)
-        if method is None:
-            raise ValueError(f"expressions have no {type(tree).__name__}")
-        return method(tree)
-
-    def _constant(self, tree: ast.Constant) -> Any:
-        return tree.value
-
-    def _subscript(self, tree: ast.Subscript) -> Any:
-        return self.evaluate(tree.value)[self.evaluate(tree.slice)]
-
-    def _slice(self, tree: ast.Slice) -> Any:
-        return slice(*(None if part is None else self.evaluate(part) for part in (tree.lower, tree.upper, tree.step)))
-
-    def _name(self, tree: ast.Name) -> Any:
-        if tree.id in FUNCTIONS:
-            return FUNCTIONS[tree.id]
-        if tree.id not in self.names:
-            known = ", ".join(sorted(self.names)) or "none"
-            raise ValueError(f"{tree.id!r} is not defined; there are {known}")
-        return self.names[tree.id]
-
-    def _binop(self, tree: ast.BinOp) -> Any:
-        if type(tree.op) not in BINARY:
-            raise ValueError(f"expressions have no operator {type(tree.op).__name__}")
-        return BINARY[type(tree.op)](self.evaluate(tree.left), self.evaluate(tree.right))
-
-    def _unaryop(self, tree: ast.UnaryOp) -> Any:
-        return UNARY[type(tree.op)](self.evaluate(tree.operand))
-
-    def _boolop(self, tree: ast.BoolOp) -> Any:
-        stop_at = isinstance(tree.op, ast.Or)
-        value: Any = None
-        for operand in tree.values:
-            value = self.evaluate(operand)
-            if bool(value) is stop_at:
-                break
-        return value
-
-    def _compare(self, tree: ast.Compare) -> Any:
-        left = self.evaluate(tree.left)
-        for comparison, operand in zip(tree.ops, tree.comparators, strict=True):
-            right = self.evaluate(operand)
-            if not COMPARISONS[type(comparison)](left, right):
-                return False
-            left = right
-        return True
-
-    def _ifexp(self, tree: ast.IfExp) -> Any:
-        return self.evaluate(tree.body if self.evaluate(tree.test) else tree.orelse)
-
-    def _attribute(self, tree: ast.Attribute) -> Any:
-        if tree.attr not in NUMBER_ATTRIBUTES:
-            raise ValueError(f"numbers have no {tree.attr!r} in expressions")
-        return getattr(self.evaluate(tree.value), tree.attr)
-
-    def _call(self, tree: ast.Call) -> Any:
-        function = self._method(tree.func) if isinstance(tree.func, ast.Attribute) else self._function(tree.func)
-        named = {keyword.arg: self.evaluate(keyword.value) for keyword in tree.keywords if keyword.arg}
-        return function(*map(self.evaluate, tree.args), **named)
-
-    def _function(self, tree: ast.expr) -> Callable[..., Any]:
-        if not isinstance(tree, ast.Name) or tree.id not in FUNCTIONS:
-            raise ValueError(f"{ast.unparse(tree)!r} is no function; there are {', '.join(FUNCTIONS)}")
-        return FUNCTIONS[tree.id]
-
-    def _method(self, tree: ast.Attribute) -> Callable[..., Any]:
-        value = self.evaluate(tree.value)
-        for kind in type(value).__mro__:
-            if tree.attr in METHODS.get(kind, ()):
-                method: Callable[..., Any] = getattr(value, tree.attr)
-                return method
-        raise ValueError(f"{ast.unparse(tree)!r} is not a method that expressions may call")
+    Raises:
+        ValueError: the expression holds what expressions may not, or names something unknown.
+        SyntaxError: it is not Python.
+    """
+    tree = _first_expression(expression)
+    evaluator = simpleeval.SimpleEval(OPERATORS, FUNCTIONS, dict(names), ATTRIBUTES)
+    for kind in _NOT_EVALUATED:
+        del evaluator.nodes[kind]
+    try:
+        return evaluator.eval(expression, tree)
+    except simpleeval.NameNotDefined as error:
+        defined = ", ".join(sorted(names)) or "none"
+        raise ValueError(f"{error.name!r} is not defined; defined are {defined}") from error
+    except simpleeval.FunctionNotDefined as error:
+        raise ValueError(f"{error.func_name!r} is not a function; there are {', '.join(FUNCTIONS)}") from error
+    except simpleeval.InvalidExpression as error:
+        raise ValueError(f"{expression!r} cannot be evaluated: {error}") from error
 
 
 def _first_expression(text: str) -> ast.expr:
@@ -226,13 +150,13 @@ def _first_expression(text: str) -> ast.expr:
     statement = ast.parse(text.strip()).body[0]
     if isinstance(statement, ast.Expr | ast.Assign | ast.AugAssign):
         return statement.value
-    raise ValueError(f"{text!r} is no expression")
+    raise ValueError(f"{text!r} is not an expression")
 
 
 @node("ComfyMathExpression")
 def math_expression(expression: str, values: dict[str, Any]) -> tuple[float, int, bool]:
     """Compute an expression over `a`, `b` … and the list `values`; give the result as FLOAT, INT and BOOLEAN."""
-    result = Evaluator({**values, "values": list(values.values())}).evaluate(_first_expression(expression))
+    result = evaluate(expression, {**values, "values": list(values.values())})
     if not isinstance(result, int | float):
         raise ValueError(f"{expression!r} gives {type(result).__name__} {result!r}, not a number")
     try:
