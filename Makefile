@@ -9,7 +9,7 @@ CONSTRAINTS ?= constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint $(CONSTRAINTS)
 
-.PHONY: quickstart test lint type check fmt bench thorough golden lock clean
+.PHONY: quickstart test lint type check fmt bench thorough golden schemas lock clean
 
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,10 @@ fmt: $(VENV)/.dev
 
 golden: $(VENV)/.dev
 	$(BIN)/python -m pytest --update-golden tests
+
+# Writes the JSON schemas anew from their models.
+schemas: $(VENV)/.dev
+	$(BIN)/python -m pytest --update-golden tests/test_json_schemas.py -k files_are
 
 thorough: $(VENV)/.dev
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "slow or not slow"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from discomfort.context.values.value_list import ValueList
     from discomfort.errors import ConfigError, DiscomfortError
     from discomfort.ir.diagnostics import CompileError, Diagnostic
+    from discomfort.json_schemas import schema, schema_names
     from discomfort.plan import Plan, compile
     from discomfort.runtime.binding.bind import BindError
     from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
@@ -46,6 +47,8 @@ _HOMES = {
     "UnreadableValueError": "discomfort.context.errors",
     "ValueList": "discomfort.context.values.value_list",
     "compile": "discomfort.plan",
+    "schema": "discomfort.json_schemas",
+    "schema_names": "discomfort.json_schemas",
 }
 
 __all__ = [
@@ -69,6 +72,8 @@ __all__ = [
     "ValueList",
     "__version__",
     "compile",
+    "schema",
+    "schema_names",
 ]
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 import discomfort
 
-HEAVY = ("torch", "numpy", "networkx", "aiohttp", "PIL", "graphviz")
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "numpy", "networkx", "pydantic", "aiohttp", "PIL", "graphviz"}
+HEAVY |= {"simpleeval", "safetensors", "platformdirs", "xxhash", "cloudpickle"}
+COMMANDS = [[], *([name] for name in ("run", "prompt", "plan", "dot", "check", "ports", "stitch", "catalog"))]
+COMMANDS += [["catalog", "pull"], ["catalog", "list"]]
 
 
 def modules_after(code: str) -> set[str]:
     program = f"{code}\nimport sys\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     return set(done.stdout.split("\n")[-2].split())
 
 
@@ -23,7 +28,12 @@ def test_import_discomfort_imports_nothing_heavy() -> None:
     assert not modules_after("import discomfort").intersection(HEAVY)
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["prompt"], ["plan"], ["dot"], ["check"], ["ports"], ["stitch"]])
+def test_a_compilation_without_settings_files_needs_no_pydantic() -> None:
+    code = "import discomfort; discomfort.compile(['examples/quickstart/load_vae.json'])"
+    assert not modules_after(code).intersection(("pydantic", "networkx", "torch"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     code = (
         f"import sys; sys.argv = ['discomfort-graph', *{command!r}, '--help']\n"

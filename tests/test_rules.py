@@ -44,7 +44,10 @@ async def test_a_session_takes_rules(tmp_path: Path) -> None:
         (b"", r"rules\.json:1:1: not JSON"),
         (b"\xff\x00", r"rules\.json: not UTF-8"),
         (b"[]", r"rules\.json: expected a JSON object, found list"),
-        (b'{"VAE": "maybe", "IMAGE": 3}', r"rules\.json: .*'VAE': 'maybe', 'IMAGE': 3"),
+        (
+            b'{"VAE": "maybe", "IMAGE": 3}',
+            r"""rules\.json:\n  \$\.VAE: expected "val" or "ref", found 'maybe'\n  \$\.IMAGE: .*found 3""",
+        ),
     ],
 )
 def test_a_wrong_file_is_named_with_all_that_is_wrong(tmp_path: Path, content: bytes, message: str) -> None:

@@ -18,10 +18,12 @@ from discomfort.cli.commands.ports import ports
 from discomfort.cli.commands.prompt import prompt
 from discomfort.cli.commands.run import run
 from discomfort.cli.commands.stitch import stitch
+from discomfort.cli.groups import CommandGroup
 from discomfort.printable import printable
 
 app = typer.Typer(
     name="discomfort-graph",
+    cls=CommandGroup,
     help="Compile, check, draw and run ComfyUI workflows. FILE is a workflow (or - for standard input).",
     no_args_is_help=True,
     add_completion=False,

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from discomfort.errors import ConfigError
-from discomfort.settings.files import is_usable, read_settings, settings_file
+from discomfort.settings.files import read_settings, settings_file
 
 GIB = 1024**3
 DEFAULT_RAM_PERCENT = 50.0
 DEFAULT_MEMO_PERCENT = 10.0
 CONFIG_NAME = "workflow_context.json"
-_FIELDS = {
-    "MAX_RAM_PERCENT": "max_ram_percent",
-    "MAX_RAM_GB": "max_ram_gb",
-    "MAX_MEMO_GB": "max_memo_gb",
-    "CONTEXTS_DIR_NAME": "contexts_dir_name",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +60,12 @@ def load_config(path: str | os.PathLike[str] | None = None) -> ContextConfig:
     if source is None:
         return ContextConfig()
     settings = read_settings(source)
-    wrong = [*_unknown_keys(settings), *_wrong_values(settings)]
-    if wrong:
-        raise ConfigError(f"{source}: " + "\n  ".join(wrong))
-    given = {_FIELDS[key]: value for key, value in settings.items() if value is not None}
-    return ContextConfig(**given)
+    from discomfort.settings.checking import check_settings
+    from discomfort.settings.models import ContextFile
 
-
-def _unknown_keys(settings: Mapping[str, Any]) -> Iterator[str]:
-    for key in settings:
-        if key not in _FIELDS:
-            near = difflib.get_close_matches(key, _FIELDS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known keys are {', '.join(_FIELDS)}"
-            yield f"unknown key {key!r}{hint}"
-
-
-def _wrong_values(settings: Mapping[str, Any]) -> Iterator[str]:
-    for key, check in _CHECKS.items():
-        if settings.get(key) is not None:
-            try:
-                check(key, settings[key])
-            except ConfigError as error:
-                yield str(error)
+    file = check_settings(ContextFile, settings, source)
+    values = file.model_dump(exclude_none=True)
+    return ContextConfig(**{key.lower(): value for key, value in values.items()})
 
 
 def _number(name: str, value: object, low: float, high: float) -> float:
@@ -99,25 +74,5 @@ def _number(name: str, value: object, low: float, high: float) -> float:
     return float(value)
 
 
-def _percent(name: str, value: object) -> float:
-    return _number(name, value, 0, 100)
-
-
 def _gigabytes(name: str, value: object) -> float:
     return _number(name, value, 0, 1 << 30)
-
-
-def _directory_name(name: str, value: object) -> None:
-    if isinstance(value, str) and value and is_usable(value):
-        path = Path(value)
-        if path.is_absolute() or path.name == value != "..":
-            return
-    raise ConfigError(f"{name}: expected a plain name or an absolute path, found {value!r}")
-
-
-_CHECKS: Mapping[str, Callable[[str, object], object]] = {
-    "MAX_RAM_PERCENT": _percent,
-    "MAX_RAM_GB": _gigabytes,
-    "MAX_MEMO_GB": _gigabytes,
-    "CONTEXTS_DIR_NAME": _directory_name,
-}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 from discomfort.errors import ConfigError
 from discomfort.settings.files import read_settings, settings_file
@@ -84,11 +84,7 @@ def load_rules(source: PassByRules | Mapping[str, str] | str | os.PathLike[str] 
     entries, where = (read_settings(path), path) if isinstance(path, (str, os.PathLike)) else (path, "rules")
     if not isinstance(entries, Mapping):
         raise ConfigError(f'{where}: expected a file, or a mapping of types to "val" or "ref", found {entries!r}')
-    wrong = [
-        f"{name!r}: {rule!r}"
-        for name, rule in entries.items()
-        if not isinstance(name, str) or rule not in ("val", "ref")
-    ]
-    if wrong:
-        raise ConfigError(f'{where}: each rule maps a type to "val" or "ref", but found {", ".join(wrong)}')
-    return PassByRules({**PRESETS, **cast("Mapping[str, PassBy]", entries)})
+    from discomfort.settings.checking import check_settings
+    from discomfort.settings.models import PassByRulesFile
+
+    return PassByRules({**PRESETS, **check_settings(PassByRulesFile, entries, where).root})

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from discomfort.cli.download import download
+from discomfort.cli.groups import CommandGroup
 from discomfort.cli.options import AsJson, CatalogFile, open_catalog
 from discomfort.cli.output import write_bytes
 
 if TYPE_CHECKING:
     from discomfort.ir.catalog.catalog import Catalog
 
-catalog_app = typer.Typer(help="The node classes a ComfyUI knows.", no_args_is_help=True, rich_markup_mode=None)
+catalog_app = typer.Typer(
+    cls=CommandGroup, help="The node classes a ComfyUI knows.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 MOST_SHOWN = 100

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.gc_pause import paused_collector
 from discomfort.ir.graph import Graph, Input, Json, Node, NodeId, Origin, Param, Step, ancestors, restricted
 from discomfort.printable import printable_line
+
+if TYPE_CHECKING:
+    import networkx
 
 PassBy: TypeAlias = Literal["val", "ref"]
 OutputKind: TypeAlias = Literal["output", "passthru"]
@@ -175,6 +178,12 @@ class Plan:
 
         with paused_collector():
             return plan_from_json(cls, data)
+
+    def to_networkx(self) -> networkx.MultiDiGraph:
+        """Return the plan as a networkx graph; `discomfort.compiler.plan.networkx_form` lists its attributes."""
+        from discomfort.compiler.plan.networkx_form import to_networkx
+
+        return to_networkx(self)
 
     def explain(self) -> str:
         """Return the plan in words: what it needs, gives and does, and what was optimised away and why."""

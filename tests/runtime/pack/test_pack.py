@@ -32,16 +32,9 @@ from tests.runtime.pack.goldens import FILES
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "embedded-nodes.md"
 DTYPES = (
-    torch.float64,
-    torch.float32,
-    torch.float16,
-    torch.bfloat16,
-    torch.int64,
-    torch.int32,
-    torch.int16,
-    torch.int8,
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
 )
-DTYPES += (torch.uint8, torch.bool)
 FILE_LISTS = {"LoadImage": "image", "LoadImageMask": "image", "LoadLatent": "latent"}
 
 

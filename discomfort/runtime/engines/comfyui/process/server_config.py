@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import sys
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from discomfort.errors import ConfigError
 from discomfort.runtime.engines.protocol import EngineError
-from discomfort.settings.files import is_usable, read_settings
+from discomfort.settings.files import read_settings
+from discomfort.settings.server import reachable_host, split_command_line
 
 PATH_VARIABLE = "COMFYUI_PATH"
 CONFIG_FILE = "comfy_serverless.json"
-_HOST = re.compile(r"[^\s/?#@\x00-\x1f]{1,253}")
-MOST_ATTEMPTS = 65535
-"""There are no more ports to try."""
-LONGEST_PAUSE = 3600
-"""Seconds between two attempts."""
-
-_KEYS: dict[str, type | tuple[type, ...]] = {
-    "API_COMMAND_LINE": str,
-    "API_WORKING_DIRECTORY": str,
-    "API_URL": str,
-    "INITIAL_PORT": int,
-    "MAX_COMFY_START_ATTEMPTS": int,
-    "COMFY_START_ATTEMPTS_SLEEP": (int, float),
-    "COMFYUI_PATH": str,
-    "TEST_PAYLOAD_FILE": str,  # documented; the readiness check needs no payload, so its value is not used
-}
 
 
 class ServerConfigError(EngineError, ConfigError):
@@ -158,17 +140,19 @@ def read_config(path: Path) -> ServerConfig:
         ServerConfigError: the file cannot be read, is no JSON, or a value cannot be used; names all of them.
         EngineError: there is no ComfyUI where it says.
     """
+    from discomfort.settings.checking import check_settings
+    from discomfort.settings.models import ServerFile
+
     try:
-        data = read_settings(path)
+        file = check_settings(ServerFile, read_settings(path), path)
     except ConfigError as error:
         raise ServerConfigError(str(error)) from error
     except (OSError, ValueError) as error:
         raise ServerConfigError(f"{path}: {error}") from error
-    _check(path, data)
     folder = path.resolve().parent
-    checkout = data.get("COMFYUI_PATH") or os.environ.get(PATH_VARIABLE) or data.get("API_WORKING_DIRECTORY") or "./"
-    python, options, arguments = split_command_line(data.get("API_COMMAND_LINE", ""))
-    working = data.get("API_WORKING_DIRECTORY")
+    checkout = file.COMFYUI_PATH or os.environ.get(PATH_VARIABLE) or file.API_WORKING_DIRECTORY or "./"
+    python, options, arguments = split_command_line(file.API_COMMAND_LINE)
+    working = file.API_WORKING_DIRECTORY
     found = [base / _expanded(checkout) for base in (folder, Path.cwd())]
     defaults = ServerConfig(next((place for place in found if _is_file(place / "main.py")), found[0]))
     return replace(
@@ -177,75 +161,11 @@ def read_config(path: Path) -> ServerConfig:
         python_options=options,
         arguments=arguments,
         working_directory=folder / _expanded(working) if working else None,
-        host=_reachable(data.get("API_URL", defaults.host)),
-        first_port=data.get("INITIAL_PORT"),
-        start_attempts=data.get("MAX_COMFY_START_ATTEMPTS", defaults.start_attempts),
-        attempt_pause=float(data.get("COMFY_START_ATTEMPTS_SLEEP", defaults.attempt_pause)),
+        host=reachable_host(file.API_URL),
+        first_port=file.INITIAL_PORT,
+        start_attempts=file.MAX_COMFY_START_ATTEMPTS,
+        attempt_pause=file.COMFY_START_ATTEMPTS_SLEEP,
     ).checked()
-
-
-def split_command_line(line: str) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
-    """Return interpreter, its options, and `main.py` arguments of a line such as `python3 -s main.py --cpu`.
-
-    A bare `python` or `python3` means the interpreter that runs us (None), so that a virtual environment is kept.
-
-    Raises:
-        ValueError: a quotation is not closed.
-    """
-    words = shlex.split(line, posix=os.name == "posix")
-    script = next((index for index, word in enumerate(words) if word.endswith("main.py")), None)
-    if script is None:
-        return None, (), tuple(words)
-    interpreter = words[0] if script > 0 else None
-    bare = interpreter in (None, "python", "python3", "python.exe")
-    return (None if bare else interpreter), tuple(words[1:script]), tuple(words[script + 1 :])
-
-
-def _check(path: Path, data: Mapping[str, Any]) -> None:
-    wrong = [
-        f"{key}: found {_shown(value)}, expected {_word(_KEYS[key])}"
-        for key, value in data.items()
-        if key in _KEYS and (isinstance(value, bool) or not isinstance(value, _KEYS[key]))
-    ]
-    wrong += [f"{key}: unknown; known are {', '.join(_KEYS)}" for key in data if key not in _KEYS]
-    if not wrong:
-        wrong = list(_unusable(data))
-    if wrong:
-        raise ServerConfigError(f"{path}:\n  " + "\n  ".join(wrong))
-
-
-def _unusable(data: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the values of the right type with which no server can start."""
-    port, attempts = data.get("INITIAL_PORT", 1), data.get("MAX_COMFY_START_ATTEMPTS", 1)
-    if not 0 < port < 65536:
-        yield f"INITIAL_PORT: found {_shown(port)}, expected 1 to 65535"
-    if not 0 < attempts <= MOST_ATTEMPTS:
-        yield f"MAX_COMFY_START_ATTEMPTS: found {_shown(attempts)}, expected at least 1, at most {MOST_ATTEMPTS}"
-    pause = data.get("COMFY_START_ATTEMPTS_SLEEP", 0)
-    if not 0 <= pause <= LONGEST_PAUSE:
-        yield f"COMFY_START_ATTEMPTS_SLEEP: found {_shown(pause)}, expected 0 seconds or more, at most {LONGEST_PAUSE}"
-    unusable = [key for key, value in data.items() if isinstance(value, str) and not is_usable(value)]
-    if unusable:
-        for key in unusable:
-            yield f"{key}: found {_shown(data[key])}, which holds NUL or half a character: no program takes that"
-        return
-    if "API_URL" in data and not _is_host(_reachable(data["API_URL"])):
-        yield f"API_URL: found {_shown(data['API_URL'])}, expected a host name or address"
-    if re.fullmatch(r"[^:]*:[0-9]+", _reachable(data.get("API_URL", ""))):
-        yield f"API_URL: found {data['API_URL']!r}, expected a host alone; the port is INITIAL_PORT"
-    try:
-        split_command_line(data.get("API_COMMAND_LINE", ""))
-    except ValueError as error:
-        yield f"API_COMMAND_LINE: found {data['API_COMMAND_LINE']!r}: {error}"
-
-
-def _is_host(host: str) -> bool:
-    """Return whether an address can be looked up at all."""
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        return False
-    return _HOST.fullmatch(host) is not None
 
 
 def _expanded(path: str) -> Path:
@@ -266,13 +186,3 @@ def _is_file(path: Path) -> bool:
 def _shown(value: Any) -> str:
     shown = repr(value)
     return shown if len(shown) <= 80 else shown[:77] + "..."
-
-
-def _word(kind: Any) -> str:
-    return {str: "text", int: "a whole number"}.get(kind, "a number")
-
-
-def _reachable(host: str) -> str:
-    """Return where a server that listens on `host` is reached from this machine."""
-    bare = host.split("://", 1)[-1].rstrip("/")
-    return "127.0.0.1" if bare in ("0.0.0.0", "::", "") else bare
