@@ -22,12 +22,6 @@ from discomfort_nodes.tickets import TICKETS, Ticket, watch_arrivals
 KEY = r"[0-9a-f]{32}"
 """The form of a context's key."""
 
-LETTERBOX = r"[0-9a-f.]{0,64}"
-"""The form of the name by which a client's run is known to its context."""
-
-UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-"""The form of a prompt's id, as ComfyUI wants it."""
-
 MAX_VALUE_BYTES = 16 * 2**30
 """How large a value in wire format may be."""
 
@@ -67,9 +61,11 @@ async def info(asked: Asked) -> Answer:
 @guarded_route("POST", "/discomfort/attach")
 async def attach(asked: Asked) -> Answer:
     """Attach a context: `{"key": …, "client": id, "handle": …}`; handle null: a new one in this process."""
-    key, client, handle = asked.text("key", KEY), asked.text("client"), asked.mapping("handle")
+    from discomfort_nodes.routes.bodies import AttachBody
+
+    body = asked.read(AttachBody)
     try:
-        await asyncio.to_thread(REGISTRY.attach, key, client, handle)
+        await asyncio.to_thread(REGISTRY.attach, body.key, body.client, body.handle)
     except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, ImportError) as error:
         raise Refused(409, f"{type(error).__name__}: {error}") from error
     _sweep.later()
@@ -79,7 +75,9 @@ async def attach(asked: Asked) -> Answer:
 @guarded_route("POST", "/discomfort/detach")
 async def detach(asked: Asked) -> Answer:
     """Release a context: `{"key": …}`."""
-    key = asked.text("key", KEY)
+    from discomfort_nodes.routes.bodies import DetachBody
+
+    key = asked.read(DetachBody).key
     TICKETS.revoke(key)
     await asyncio.to_thread(REGISTRY.detach, key)
     return {"attached": False}
@@ -93,15 +91,14 @@ async def register(asked: Asked) -> Answer:
     "letterbox": where the context keeps what it stores, "ended": the letterboxes of runs that have ended}`. What a run
     reads and stores is kept until the client says that it has ended.
     """
-    key, digests = asked.text("key", KEY), asked.texts("digests", DIGEST, limit=2**18)
-    names = asked.texts("names", r"(?s:.{0,4096})", limit=2**16)
+    from discomfort_nodes.routes.bodies import TicketBody
+
+    body = asked.read(TicketBody)
+    ticket = Ticket(body.key, body.prompt, frozenset(body.digests), frozenset(body.names), body.letterbox)
     try:
-        REGISTRY.context(key)  # raises where it is not attached, also for a prompt that reads nothing
-        prompt, letterbox = asked.text("prompt", r"[0-9a-f]{64}"), asked.text("letterbox", LETTERBOX)
-        ended = asked.texts("ended", LETTERBOX, limit=2**16) if "ended" in asked.data else ()
-        ticket = Ticket(key, prompt, frozenset(digests), frozenset(names), letterbox)
-        TICKETS.register(asked.text("prompt_id", UUID), ticket)
-        missing = REGISTRY.begin(key, letterbox, digests, ended)
+        REGISTRY.context(body.key)  # raises where it is not attached, also for a prompt that reads nothing
+        TICKETS.register(body.prompt_id, ticket)
+        missing = REGISTRY.begin(body.key, body.letterbox, body.digests, body.ended)
     except LookupError as error:
         raise Refused(404, str(error)) from error
     except ValueError as error:

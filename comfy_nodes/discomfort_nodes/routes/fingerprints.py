@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from discomfort_nodes.installed import installed_catalog
-from discomfort_nodes.routes.guard import Answer, Asked, Refused, guarded_route
+from discomfort_nodes.routes.guard import Answer, Asked, guarded_route
 
 if TYPE_CHECKING:
     from discomfort.ir.keys import Source
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 5.0
 """After this long the answer is that files are still being read: proxies between client and server give up waiting."""
 KEPT_SECONDS = 60.0
-MAX_NODES = 10_000
 MAX_DISTRUSTED = 4096
 
 Spec = Mapping[str, Any]
@@ -46,13 +45,14 @@ async def fingerprints(asked: Asked) -> Answer:
     """
     from aiohttp import web
 
-    name = asked.text("id", r"[0-9a-f]{32}")
+    from discomfort_nodes.routes.bodies import FingerprintsBody
+
+    body = asked.read(FingerprintsBody)
+    name = body.id
     question = _questions.get(name)
     if question is None:
-        try:
-            nodes, doubts = _checked(asked.data)
-        except (ValueError, TypeError, LookupError) as error:
-            raise Refused(400, f"not a question about files: {error!r}") from error
+        nodes = [node.model_dump() for node in body.nodes]
+        doubts = [doubt.model_dump() for doubt in body.doubts]
         loop = asyncio.get_running_loop()
         question = _questions[name] = loop.run_in_executor(_pool, SERVER_FILES.answer, nodes, doubts)
         loop.call_later(KEPT_SECONDS, _forget, name)
@@ -217,23 +217,6 @@ def _asks(node_class: Any) -> bool:
 
 def _program_ends() -> bool:
     return not threading.main_thread().is_alive()
-
-
-def _checked(asked: Any) -> tuple[list[Spec], list[Mapping[str, Any]]]:
-    """Return nodes and doubts of a question.
-
-    Raises:
-        ValueError, TypeError, LookupError: it is not one.
-    """
-    nodes, doubts = list(asked["nodes"]), list(asked.get("doubts") or ())
-    if len(nodes) + len(doubts) > MAX_NODES:
-        raise ValueError(f"more than {MAX_NODES} nodes")
-    for spec in [*nodes, *(doubt["node"] for doubt in doubts)]:
-        if not isinstance(spec["inputs"], dict) or not isinstance(spec["linked"], list):
-            raise TypeError("the inputs of a node are an object, those that are linked a list")
-    for doubt in doubts:
-        int(str(doubt["prompt_input"]).partition("#")[2] or 0)
-    return nodes, doubts
 
 
 SERVER_FILES = ServerFiles()

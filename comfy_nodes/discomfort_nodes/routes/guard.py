@@ -4,12 +4,12 @@ A new route is one decorated function in a module that `comfy_nodes/discomfort_n
 
     @guarded_route("POST", "/discomfort/lengths")
     async def lengths(asked: Asked) -> Answer:
-        return {"lengths": [len(name) for name in asked.texts("names", r"[a-z]{1,64}", limit=1000)]}
+        return {"lengths": [len(name) for name in asked.read(LengthsBody).names]}
 
 `guarded_route` lets in only clients that prove to know the server's token (see `proofs.py`), `open_route` everybody.
-Both refuse a `Host` or `Origin` that is not this server's (see `hosts.py`). A handler gets the body as a JSON object
-whose members it checks when it reads them, answers with a dict, and raises `Refused` for whatever is wrong with the
-request. On the client's side, `Transport.post_json(path, …)` proves what has to be proved.
+Both refuse a `Host` or `Origin` that is not this server's (see `hosts.py`). A handler reads the body, a JSON object, as
+a pydantic model of `bodies.py`, answers with a dict, and raises `Refused` for whatever is wrong with the request.
+On the client's side, `Transport.post_json(path, …)` proves what has to be proved.
 """
 
 from __future__ import annotations
@@ -20,21 +20,28 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from discomfort.server_access.hosts import AllowedHosts
 from discomfort.server_access.proofs import PROOF_HEADER, ProofError, Verifier, body_digest
+from discomfort.settings.checking import path_of
 
 if TYPE_CHECKING:
     from aiohttp.web import Request, StreamResponse
+    from pydantic import BaseModel
 
     from discomfort.server_access.tokens import ServerToken
+
+    Model = TypeVar("Model", bound=BaseModel)
 
 Answer: TypeAlias = "Mapping[str, Any] | list[Any] | StreamResponse"
 Handler: TypeAlias = "Callable[[Asked], Awaitable[Answer]]"
 
 MAX_BODY_BYTES = 2**20
 """How large the JSON of a request may be, unless its route says otherwise."""
+
+MOST_FINDINGS = 10
+"""How many things that are wrong with a body are named."""
 
 _LARGE = 2**20  # bytes; digests of smaller bodies are made at once
 
@@ -51,9 +58,9 @@ class Refused(Exception):
 
 
 class Asked:
-    """One request to a route of ours: its JSON object, whose members are checked when they are read.
+    """One request to a route of ours, with its JSON object.
 
-    `data` is that object, and `raw` the text that it was read from.
+    `data` is that object as it came, and `raw` the text that it was read from.
     """
 
     def __init__(self, request: Request, guard: Guard, stated: str) -> None:
@@ -79,35 +86,21 @@ class Asked:
             raise Refused(400, "the body is not the one that the proof was made for")
         return body
 
-    def text(self, name: str, pattern: str = r"(?s:.{0,4096})") -> str:
-        """Return a member that is text and matches `pattern` as a whole.
+    def read(self, model: type[Model]) -> Model:
+        """Return the body as a model of `bodies.py`.
 
         Raises:
-            Refused: it is not.
+            Refused: it is not one; names all that is wrong, with its path in the body.
         """
-        return _text(name, self.data.get(name), pattern)
+        from pydantic import ValidationError
 
-    def texts(self, name: str, pattern: str, limit: int) -> list[str]:
-        """Return a member that is a list of at most `limit` texts, each of which matches `pattern`.
-
-        Raises:
-            Refused: it is not.
-        """
-        given = self.data.get(name)
-        if not isinstance(given, list) or len(given) > limit:
-            raise Refused(400, f"{name}: expected a list of at most {limit} texts")
-        return [_text(f"{name}[{index}]", item, pattern) for index, item in enumerate(given)]
-
-    def mapping(self, name: str) -> dict[str, Any] | None:
-        """Return a member that is an object, or null.
-
-        Raises:
-            Refused: it is something else.
-        """
-        given = self.data.get(name)
-        if given is None or isinstance(given, dict):
-            return given
-        raise Refused(400, f"{name}: expected an object or null")
+        try:
+            return model.model_validate(self.data)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)
+        wrong = [f"{path_of(*detail['loc'])}: {detail['msg']}" for detail in details[:MOST_FINDINGS]]
+        more = f"; and {len(details) - len(wrong)} more" if len(details) > len(wrong) else ""
+        raise Refused(400, f"the body cannot be used: {'; '.join(wrong)}{more}")
 
     def part(self, name: str, pattern: str) -> str:
         """Return a part of the path.

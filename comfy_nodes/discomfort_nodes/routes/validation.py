@@ -34,6 +34,9 @@ async def validate(asked: Asked) -> Answer:
     """Answer what `POST /prompt` would refuse of the same body: `{"error": … or null, "node_errors": {…}}`."""
     from aiohttp import web
 
+    from discomfort_nodes.routes.bodies import ValidateBody
+
+    asked.read(ValidateBody)
     try:
         _, error, _, node_errors = await _answer(asked)
     except Exception as error:
