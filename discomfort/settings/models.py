@@ -97,7 +97,7 @@ class ServerFile(BaseModel):
         None,
         ge=1,
         le=65535,
-        description="a whole number from 1 to 65535: the port that is tried first",
+        description="a whole number from 1 to 65535: the port that is tried first; null: any free port",
     )
     MAX_COMFY_START_ATTEMPTS: int = Field(
         10, ge=1, le=MOST_ATTEMPTS, description=f"a whole number from 1 to {MOST_ATTEMPTS}: how many ports are tried"
