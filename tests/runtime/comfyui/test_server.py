@@ -15,6 +15,7 @@ import pytest
 
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engines.comfyui.process import guard
+from discomfort.runtime.engines.comfyui.process import server as server_module
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
 from discomfort.runtime.engines.protocol import EngineError
@@ -34,6 +35,21 @@ async def test_server_starts_runs_and_leaves_nothing(managed: StartEngine, conte
     await engine.close()
     assert not is_alive(process)
     assert not log.exists()
+
+
+@pytest.mark.parametrize("chosen", ["cache", ""], ids=["a folder", "none"])
+async def test_a_server_remembers_files_where_its_client_does(
+    chosen: str, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the server's Python lacks platformdirs, which finds the folder."""
+    folder = str(tmp_path / chosen) if chosen else ""
+    monkeypatch.setattr(server_module, "cache_folder", lambda: Path(folder) if folder else None)
+    server = ManagedServer(ServerConfig(checkout, start_timeout=30.0))
+    await server.start()
+    try:
+        assert psutil.Process(server.process_id).environ()["DISCOMFORT_CACHE_DIR"] == folder
+    finally:
+        await server.stop()
 
 
 async def test_two_servers_run_side_by_side(managed: StartEngine, context: WorkflowContext) -> None:
