@@ -21,10 +21,10 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.programs import chain
-from discomfort.compiler import compile
 from discomfort.ir.api_prompt import emit_prompt
 from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.ir.graph import Graph, Literal, Node, Param
+from discomfort.plan import compile
 
 
 def closed(graph: Graph) -> Graph:

@@ -1,19 +1,25 @@
-"""Plans that can run: the compiler's plan with `run`, `arun` and `sweep`."""
+"""Plans: the compiler's data with the methods that explain, write, compare and run it."""
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from discomfort import compiler
 from discomfort.compiler.call_checks import list_sources
-from discomfort.compiler.plan import model as compiled
+from discomfort.compiler.plan.explain import explain
+from discomfort.compiler.plan.json_form import dumps, plan_from_json, plan_to_json
+from discomfort.compiler.plan.model import PlanData
 from discomfort.ir.diagnostics import did_you_mean
+from discomfort.ir.gc_pause import paused_collector
 
 if TYPE_CHECKING:
+    import networkx
+
     from discomfort.compiler import CompileOptions, Rules, Source
     from discomfort.context.context import WorkflowContext
     from discomfort.context.snapshot import Snapshot
@@ -27,7 +33,7 @@ logger = logging.getLogger("discomfort")
 
 
 @dataclass(frozen=True, repr=False)
-class Plan(compiled.Plan):
+class Plan(PlanData):
     """An optimised program, ready to run on a context.
 
     Example:
@@ -52,6 +58,37 @@ class Plan(compiled.Plan):
             return stitch_documents([load_workflow(source, catalog) for source in self.sources]).document()
         except compiler.CompileError:
             return None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON-able data; equal input gives equal data, on every machine."""
+        with paused_collector():
+            return plan_to_json(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """Return the plan that `to_json` wrote.
+
+        Raises:
+            ValueError: the data is no plan, one of another version, or one that cannot run (links to nodes that are
+                not there, cycles, parameters that are no inputs): says what is wrong with it.
+        """
+        with paused_collector():
+            return plan_from_json(cls, data)
+
+    def to_networkx(self) -> networkx.MultiDiGraph:
+        """Return the plan as a networkx graph; `discomfort.compiler.plan.networkx_form` lists its attributes."""
+        from discomfort.compiler.plan.networkx_form import to_networkx
+
+        return to_networkx(self)
+
+    def explain(self) -> str:
+        """Return the plan in words: what it needs, gives and does, and what was optimised away and why."""
+        return explain(self)
+
+    def diff(self, other: Plan) -> str:
+        """Return what changes from this plan to `other`: a unified diff of their JSON, empty where they are equal."""
+        before, after = dumps(self.to_json()), dumps(other.to_json())
+        return "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), "before", "after", n=2))
 
     def run(
         self,
@@ -210,8 +247,7 @@ def compile(
         TypeError: an argument is not what it should be.
     """
     sources = list_sources(workflows)
-    plan = compiler.compile(sources, catalog=catalog, outputs=outputs, order=order, rules=rules, options=options)
-    return Plan(**{name: getattr(plan, name) for name in plan.__dataclass_fields__}, sources=sources)
+    return compiler.compile_sources(partial(Plan, sources=sources), sources, catalog, outputs, order, rules, options)
 
 
 def check_run(context: object, inputs: object, iterations: object, effects: object) -> None:

@@ -9,8 +9,8 @@ import typer
 
 if TYPE_CHECKING:
     from discomfort.compiler import CompileOptions
-    from discomfort.compiler.plan.model import Plan
     from discomfort.ir.catalog.catalog import Catalog
+    from discomfort.plan import Plan
     from discomfort.settings.pass_by import PassByRules
 
 Files: TypeAlias = Annotated[
@@ -70,8 +70,8 @@ def compile_files(
 ) -> Plan:
     """Return the plan of `files`; what is wrong is printed, and errors end the command with status 1."""
     from discomfort.cli.report import report
-    from discomfort.compiler import compile
     from discomfort.ir.diagnostics import CompileError
+    from discomfort.plan import compile
 
     try:
         return compile(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -14,7 +14,7 @@ from discomfort.compiler.passes import PASSES, Hook, Pass, run_passes, under_rul
 from discomfort.compiler.passes.observers import observers
 from discomfort.compiler.passes.verify import require_sound
 from discomfort.compiler.plan.assemble import assemble
-from discomfort.compiler.plan.model import Plan
+from discomfort.compiler.plan.model import PlanData, PlanType
 from discomfort.compiler.program.stitch import Program, link_written_values, order_units, stitch
 from discomfort.compiler.program.type_check import Checker, without_repeats
 from discomfort.compiler.program.workflows import Unit, load_units, place_in_program, used_classes
@@ -49,8 +49,8 @@ def compile(
     order: Literal["list", "auto"] = "list",
     rules: Rules = None,
     options: CompileOptions | None = None,
-) -> Plan:
-    """Compile workflows into one plan.
+) -> PlanData:
+    """Compile workflows into the data of one plan; `discomfort.compile` gives the plan that shows and runs itself.
 
     Args:
         workflows: paths, parsed JSON, JSON text, or the content of a media file that embeds a workflow.
@@ -65,7 +65,19 @@ def compile(
         ConfigError, OSError: the rules are wrong, or their file cannot be read.
         TypeError: an argument is not what it should be.
     """
-    sources = list_sources(workflows)
+    return compile_sources(PlanData, list_sources(workflows), catalog, outputs, order, rules, options)
+
+
+def compile_sources(
+    make: Callable[..., PlanType],
+    sources: Sequence[Source],
+    catalog: Catalog | None,
+    outputs: Sequence[str] | None,
+    order: Literal["list", "auto"],
+    rules: Rules,
+    options: CompileOptions | None,
+) -> PlanType:
+    """Compile as `compile` does, into what `make` makes of the fields of a `PlanData`."""
     check_arguments(catalog, outputs, order)
     chosen = options or CompileOptions()
     known = catalog if catalog is not None else default_catalog()
@@ -87,9 +99,9 @@ def compile(
         graph = run_passes(program.graph, effects, passes, observers(chosen.hook, known))
         require_sound(graph)
         findings += step_findings(graph, place_in_program(units))
-        plan = assemble(graph, program, units, known, travel, findings)
+        plan = assemble(make, graph, program, units, known, travel, findings)
         stop_on_errors(findings)
-        return replace(plan, diagnostics=tuple(without_repeats(findings)))
+        return plan
 
 
 def ask_for(

@@ -20,7 +20,7 @@ from discomfort.ir.graph import Input, Link, Literal, Node, Param
 from discomfort.ir.types.language import Signatures, accepts
 
 if TYPE_CHECKING:
-    from discomfort.compiler.plan.model import Plan
+    from discomfort.compiler.plan.model import PlanData
     from discomfort.ir.catalog.catalog import Catalog, InputSpec
 
 SUFFIXES = (".json", ".png", ".webp", ".jpg", ".jpeg")
@@ -109,7 +109,7 @@ def list_workflows(folders: Sequence[Path]) -> list[str]:
     return sorted(found)
 
 
-def compile_subworkflow(source: os.PathLike[str], catalog: Catalog) -> Plan:
+def compile_subworkflow(source: os.PathLike[str], catalog: Catalog) -> PlanData:
     """Return the plan of a workflow that is to run as one node.
 
     Raises:
@@ -137,7 +137,7 @@ def compile_subworkflow(source: os.PathLike[str], catalog: Catalog) -> Plan:
 
 def content_digest(
     path: Path,
-    plan: Plan,
+    plan: PlanData,
     catalog: Catalog,
     given: Mapping[str, Any],
     ask: Callable[[str, Mapping[str, Any]], Any],
@@ -177,7 +177,7 @@ def content_digest(
     return digest.hexdigest()
 
 
-def describe_ports(plan: Plan) -> dict[str, list[dict[str, Any]]]:
+def describe_ports(plan: PlanData) -> dict[str, list[dict[str, Any]]]:
     """Return the ports of a workflow as an editor shows them: `inputs` and `outputs`, each with name and type."""
     return {
         "inputs": [{"name": port.name, "type": port.type, "required": port.required} for port in plan.inputs.values()],
@@ -185,7 +185,7 @@ def describe_ports(plan: Plan) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def input_problems(plan: Plan, given: Mapping[str, Any], received: Mapping[str, str]) -> list[str]:
+def input_problems(plan: PlanData, given: Mapping[str, Any], received: Mapping[str, str]) -> list[str]:
     """Return what is wrong with the inputs of a node that runs `plan`.
 
     Args:
@@ -205,7 +205,7 @@ def input_problems(plan: Plan, given: Mapping[str, Any], received: Mapping[str, 
     return problems
 
 
-def expand_subworkflow(plan: Plan, catalog: Catalog, given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def expand_subworkflow(plan: PlanData, catalog: Catalog, given: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return what a node gives in place of a result: the graph to run, and what its outputs are.
 
     Node ids depend on the workflow and on `prefix` alone, so that what ran before is found in the cache again.

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from discomfort.cli.main import app
-from discomfort.compiler.plan.model import Plan
+from discomfort.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = [str(ROOT / "examples" / "quickstart" / name) for name in ("load_vae.json", "main_workflow.json")]

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler import CompileError, CompileOptions, compile
+from discomfort.compiler import CompileError, CompileOptions
 from discomfort.compiler.plan.json_form import dumps
-from discomfort.compiler.plan.model import Plan
 from discomfort.ir.catalog.catalog import Catalog, InputSpec, default_catalog
 from discomfort.ir.codes import CODES
 from discomfort.ir.graph import Link, Literal, NodeId, Param
 from discomfort.ir.recipe import Recipe, slice_recipe
 from discomfort.ir.types.literal_rules import literal_problem
+from discomfort.plan import Plan, compile
 
 Prompt = dict[str, Any]
 
@@ -218,7 +218,7 @@ def test_plan_json_round_trip_and_select_by_tag() -> None:
 
 def test_L6_the_same_bytes_under_three_hash_seeds() -> None:
     script = (
-        "import json,sys; from discomfort.compiler import compile;"
+        "import json,sys; from discomfort.plan import compile;"
         "from discomfort.compiler.plan.json_form import dumps;"
         "sys.stdout.write(dumps(compile(json.loads(sys.argv[1])).to_json()))"
     )

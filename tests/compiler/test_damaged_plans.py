@@ -15,10 +15,9 @@ from discomfort.compiler import CompileOptions
 from discomfort.compiler.partition.partition_pass import Partition
 from discomfort.compiler.passes import PASSES
 from discomfort.compiler.plan.json_form import dumps
-from discomfort.compiler.plan.model import Plan
 from discomfort.ir.graph import Literal
 from discomfort.ir.recipe import Recipe
-from discomfort.plan import compile
+from discomfort.plan import Plan, compile
 from tests.fuzz.fuzz_plans import golden_plans, try_plan
 from tests.fuzz.mutation import mutated
 from tests.runtime.comfyui.chains import inverted, node, port

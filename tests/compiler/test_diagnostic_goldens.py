@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler import CompileError, CompileOptions, compile
+from discomfort.compiler import CompileError, CompileOptions
 from discomfort.compiler.frontend import FrontendOptions, load_workflow
 from discomfort.ir.catalog.catalog import Catalog, default_catalog
 from discomfort.ir.diagnostics import Diagnostic, render
+from discomfort.plan import compile
 from discomfort.tools import WorkflowTools
 
 FOLDER = Path(__file__).parents[1] / "golden" / "diagnostics"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler import CompileError, CompileOptions, compile
+from discomfort.compiler import CompileError, CompileOptions
 from discomfort.compiler.passes import PASSES, run_passes
 from discomfort.compiler.passes.dedup import Dedup
 from discomfort.compiler.passes.fold import Fold
@@ -17,6 +17,7 @@ from discomfort.compiler.passes.verify import verify
 from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.graph import Graph, Link, Literal, Node, NodeId, Origin, Step
+from discomfort.plan import compile
 
 
 def node(name: str, class_type: str = "ImageInvert", **inputs: Any) -> Node:

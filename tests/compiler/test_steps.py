@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler import compile
-from discomfort.compiler.plan.model import Plan
+from discomfort.plan import Plan, compile
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "explain"
 

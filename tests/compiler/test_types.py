@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler import CompileError, compile
+from discomfort.compiler import CompileError
 from discomfort.ir.catalog.catalog import Catalog, default_catalog
+from discomfort.plan import compile
 
 Prompt = dict[str, Any]
 

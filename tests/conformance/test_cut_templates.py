@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler import CompileError, CompileOptions, compile
+from discomfort.compiler import CompileError, CompileOptions
 from discomfort.compiler.frontend import load_workflow
-from discomfort.compiler.plan.model import Plan
 from discomfort.ir.api_prompt import emit_prompt
 from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.ir.graph import Graph
 from discomfort.ir.keys import structural_keys
+from discomfort.plan import Plan, compile
 from tests.conformance import templates
 from tests.conformance.cutting import cut, stages
 

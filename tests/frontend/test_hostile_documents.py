@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler import compile
 from discomfort.compiler.frontend import load_workflow
 from discomfort.editor_documents.join import stitch
 from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.ir.diagnostics import CompileError
 from discomfort.ir.graph import Link, NodeId
 from discomfort.ir.untrusted_json.nesting import DEEPEST, loads_any_number, text_is_too_deep
+from discomfort.plan import compile
 from tests.fuzz.fuzz_plans import try_document
 from tests.fuzz.mutation import golden_documents, mutated, nested
 from tests.runtime.programs import reads, workflow, writes

@@ -17,14 +17,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from discomfort.compiler import CompileError, CompileOptions, compile
+from discomfort.compiler import CompileError, CompileOptions
 from discomfort.compiler.frontend import load_workflow
 from discomfort.compiler.plan.draw import draw
-from discomfort.compiler.plan.model import Plan
 from discomfort.ir.api_prompt import emit_prompt
 from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.ir.diagnostics import render
 from discomfort.ir.graph import Graph
+from discomfort.plan import Plan, compile
 from discomfort.tools import WorkflowTools
 
 ROOT = Path(__file__).parents[2]

@@ -14,15 +14,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from discomfort.compiler import compile
 from discomfort.compiler.frontend import load_workflow
 from discomfort.compiler.plan.draw import draw
 from discomfort.compiler.plan.json_form import dumps
-from discomfort.compiler.plan.model import Plan
 from discomfort.editor_documents.join import discover_ports, is_valid_document, stitch
 from discomfort.ir.api_prompt import emit_prompt
 from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.ir.diagnostics import CompileError
+from discomfort.plan import Plan, compile
 from tests.fuzz.mutation import golden_documents, mutated
 
 

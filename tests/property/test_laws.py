@@ -13,13 +13,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discomfort import compiler
 from discomfort.compiler import CompileOptions
-from discomfort.compiler.plan.model import Plan
 from discomfort.context.context import WorkflowContext
 from discomfort.ir.catalog.catalog import Catalog
 from discomfort.ir.graph import ancestors, topological_order
-from discomfort.plan import compile
+from discomfort.plan import Plan, compile
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 
 NAMES = ("a", "b", "c")
@@ -104,20 +102,20 @@ def test_L4_optimised_equals_naive(program: list[Workflow]) -> None:
 
 @given(programs)
 def test_L5_minimal_no_node_without_an_output_behind_it(program: list[Workflow]) -> None:
-    graph = compiler.compile(program, catalog=catalog()).graph
+    graph = compile(program, catalog=catalog()).graph
     assert ancestors(graph, graph.roots()) == set(graph.nodes)
 
 
 @given(programs)
 def test_L4_after_all_passes_links_resolve_and_producers_come_first(program: list[Workflow]) -> None:
-    graph = compiler.compile(program, catalog=catalog()).graph
+    graph = compile(program, catalog=catalog()).graph
     assert [*graph.nodes] == topological_order(graph)
     assert all(link.node in graph.nodes for node in graph.nodes.values() for _, link in node.links())
 
 
 @given(programs)
 def test_plans_survive_json(program: list[Workflow]) -> None:
-    plan = compiler.compile(program, catalog=catalog())
+    plan = compile(program, catalog=catalog())
     again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
     assert again == plan
     assert plan.diff(again) == ""
@@ -125,7 +123,7 @@ def test_plans_survive_json(program: list[Workflow]) -> None:
 
 DETERMINISM = """
 import json, sys
-from discomfort.compiler import compile
+from discomfort.plan import compile
 files = sys.argv[1:]
 print(json.dumps(compile(files).to_json()))
 """
@@ -151,4 +149,4 @@ def test_L7_a_deep_chain_compiles() -> None:
         chain[str(number)] = {"class_type": "Sum", "inputs": {"a": [str(number - 1), 0], "b": 1}}
     inputs = {"unique_id": "a", "tags": "", "input": ["20000", 0]}
     chain["20001"] = {"class_type": "DiscomfortPort", "inputs": inputs}
-    assert len(compiler.compile([chain], catalog=catalog()).graph.nodes) == 20_000
+    assert len(compile([chain], catalog=catalog()).graph.nodes) == 20_000

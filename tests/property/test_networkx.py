@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discomfort.compiler.passes.prune import remove_dead_nodes
-from discomfort.compiler.plan.model import Plan
 from discomfort.ir.graph import (
     CycleError,
     Graph,
@@ -23,7 +22,7 @@ from discomfort.ir.graph import (
     topological_order,
 )
 from discomfort.ir.order import producers_first
-from discomfort.plan import compile
+from discomfort.plan import Plan, compile
 from tests.property.test_laws import catalog, programs
 
 

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discomfort import compiler
 from discomfort.compiler import CompileOptions
 from discomfort.compiler.frontend import load_workflow
 from discomfort.compiler.passes import PASSES, Pass, run_passes
@@ -59,7 +58,7 @@ def run(*plans: list[Workflow], passes: tuple[Pass, ...] = PASSES) -> tuple[dict
 def stitched_graph(program: list[Workflow]) -> Graph:
     """Return the graph of a program before the passes."""
     seen: dict[str, Graph] = {}
-    compiler.compile(program, catalog=catalog(), options=CompileOptions(hook=seen.__setitem__))
+    compile(program, catalog=catalog(), options=CompileOptions(hook=seen.__setitem__))
     return seen["stitch"]
 
 
@@ -96,7 +95,7 @@ def test_L2_joined_documents_mean_what_their_list_means(program: list[Workflow])
 
 def meaning(documents: list[dict[str, Any]]) -> tuple[Any, ...]:
     """Return what a program gives, could give, needs and does, whatever its nodes are called."""
-    plan = compiler.compile(documents, catalog=catalog())
+    plan = compile(documents, catalog=catalog())
     keys = structural_keys(plan.graph, plan.graph.nodes)
     given, could_give = (
         {name: _identity(port.source, keys) for name, port in table.items()} for table in (plan.outputs, plan.taps)
@@ -156,7 +155,7 @@ def test_L4_what_is_dumped_can_be_read_back(program: list[Workflow]) -> None:
 @given(programs)
 def test_L5_plans_are_minimal(program: list[Workflow]) -> None:
     """Without any one of its nodes, an output or an effect of a plan has lost an ancestor."""
-    graph = compiler.compile(program, catalog=catalog()).graph
+    graph = compile(program, catalog=catalog()).graph
     needed = set(graph.roots())
     for node in reversed(list(graph.nodes.values())):
         assert node.id in needed
@@ -165,7 +164,7 @@ def test_L5_plans_are_minimal(program: list[Workflow]) -> None:
 
 @given(programs)
 def test_L5_recipes_hold_exactly_the_ancestors(program: list[Workflow]) -> None:
-    graph = compiler.compile(program, catalog=catalog()).graph
+    graph = compile(program, catalog=catalog()).graph
     keys = structural_keys(graph, graph.nodes)
     for value in graph.outputs.values():
         if not isinstance(value, Link):
@@ -181,7 +180,7 @@ def test_L5_recipes_hold_exactly_the_ancestors(program: list[Workflow]) -> None:
 
 @given(programs)
 def test_L6_typed_plans_survive_json_byte_for_byte(program: list[Workflow]) -> None:
-    plan = compiler.compile(program, catalog=catalog())
+    plan = compile(program, catalog=catalog())
     text = dumps(plan.to_json())
     again = type(plan).from_json(json.loads(text))
     assert again == plan
@@ -190,7 +189,7 @@ def test_L6_typed_plans_survive_json_byte_for_byte(program: list[Workflow]) -> N
 
 COMPILE_ALL = """
 import json, sys
-from discomfort.compiler import compile
+from discomfort.plan import compile
 from discomfort.ir.catalog.catalog import Catalog
 from discomfort.compiler.plan.json_form import dumps
 given = json.load(sys.stdin)
@@ -216,4 +215,4 @@ def test_L6_random_programs_give_the_same_bytes_under_three_hash_seeds(batch: li
         for seed in ("0", "1", "2")
     }
     assert len(printed) == 1
-    assert printed.pop() == "".join(dumps(compiler.compile(p, catalog=catalog()).to_json()) for p in batch).encode()
+    assert printed.pop() == "".join(dumps(compile(p, catalog=catalog()).to_json()) for p in batch).encode()

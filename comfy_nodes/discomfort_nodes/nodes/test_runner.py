@@ -12,7 +12,7 @@ from discomfort_nodes.registry import prompt_server
 from discomfort_nodes.routes.fingerprints import SERVER_FILES
 
 if TYPE_CHECKING:
-    from discomfort.compiler.plan.model import Plan
+    from discomfort.compiler.plan.model import PlanData
 
 CLASS_NAME = "DiscomfortTestRunner"
 MAX_OUTPUTS = 32  # as RUNNER_OUTPUTS of discomfort.ir.catalog.catalog, which this module can do without
@@ -129,7 +129,7 @@ def watch_prompts() -> None:
         add_handler(PortInputs.remember)
 
 
-def _compiled(workflow: str) -> Plan:
+def _compiled(workflow: str) -> PlanData:
     from discomfort.compiler.subworkflow import compile_subworkflow
 
     return compile_subworkflow(workflow_file(workflow), installed_catalog())

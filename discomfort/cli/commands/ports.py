@@ -12,7 +12,7 @@ from discomfort.cli.options import AsJson, CatalogFile, Files, RulesFile, open_c
 from discomfort.cli.report import report
 
 if TYPE_CHECKING:
-    from discomfort.compiler.plan.model import Plan
+    from discomfort.compiler.plan.model import PlanData
 
 
 def ports(files: Files, catalog: CatalogFile = None, rules: RulesFile = None, as_json: AsJson = False) -> None:
@@ -44,7 +44,7 @@ def ports(files: Files, catalog: CatalogFile = None, rules: RulesFile = None, as
             sys.stdout.write(f"  {row['mode']:8} {row['unique_id']}: {row['type']}, {row['pass_by']}{tags}\n")
 
 
-def list_ports(plan: Plan) -> list[dict[str, Any]]:
+def list_ports(plan: PlanData) -> list[dict[str, Any]]:
     """Return the ports of a plan of one workflow: INPUTs, then OUTPUTs, then PASSTHRUs."""
     tables = (("INPUT", plan.inputs), ("OUTPUT", plan.outputs), ("PASSTHRU", plan.taps))
     return [

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.plan.model import (
     Constraint,
-    Plan,
     PlanInput,
     PlanOutput,
+    PlanType,
     PlanWorkflow,
     PortPlace,
 )
 from discomfort.compiler.program.ports import PlaceOf, Port
+from discomfort.compiler.program.type_check import without_repeats
 from discomfort.compiler.program.workflows import place_in
 from discomfort.ir.catalog.catalog import Catalog, InputSpec
 from discomfort.ir.diagnostics import Diagnostic, Place, Severity
@@ -29,14 +30,18 @@ if TYPE_CHECKING:
 
 
 def assemble(
+    make: Callable[..., PlanType],
     graph: Graph,
     program: Program,
     units: Sequence[Unit],
     catalog: Catalog,
     rules: PassByRules,
     findings: list[Diagnostic],
-) -> Plan:
-    """Return the plan of an optimised graph, whose nodes lie with producers first."""
+) -> PlanType:
+    """Return the plan of an optimised graph, whose nodes lie with producers first.
+
+    `make` is `PlanData` or a class of it; what is found here joins `findings`, which the plan holds.
+    """
     signatures = Signatures(catalog)
     order = list(graph.nodes)
     where = {unit.name: place_in(unit.workflow) for unit in units}
@@ -51,13 +56,14 @@ def assemble(
         message = "nothing is computed: no port gives a result and no node has an effect"
         hint = "connect a DiscomfortPort to what you want, or a node such as SaveImage"
         findings.append(Diagnostic("DF401", Severity.WARNING, Place(file=units[0].workflow.source), message, hint))
-    return Plan(
+    return make(
         workflows=tuple(PlanWorkflow(unit.name, unit.workflow.source, unit.digest()) for unit in units),
         graph=graph,
         inputs=inputs,
         outputs=outputs,
         bindings=program.bindings,
         taps=taps,
+        diagnostics=tuple(without_repeats(findings)),
         rules=dict(rules.rules),
         catalog_digest=catalog.digest,
     )

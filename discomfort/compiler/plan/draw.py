@@ -16,7 +16,7 @@ from discomfort.printable import printable_line
 from discomfort.settings.pass_by import PassByRules
 
 if TYPE_CHECKING:
-    from discomfort.compiler.plan.model import Plan, PlanInput, PlanOutput
+    from discomfort.compiler.plan.model import PlanData, PlanInput, PlanOutput
     from discomfort.ir.catalog.catalog import Catalog
 
 VALUE_COLOUR = "#5f6b7a"
@@ -32,7 +32,7 @@ _PORT_SHAPES = {"INPUT": "cds", "OUTPUT": "cds", "PASSTHRU": "hexagon"}
 _PORT_FILLS = {"val": "#dff3e3", "ref": "#fde6cf"}
 
 
-def draw(plan: Plan, catalog: Catalog, before: Graph | None = None) -> str:
+def draw(plan: PlanData, catalog: Catalog, before: Graph | None = None) -> str:
     """Return dot text. `before` is the stitched graph before the passes: what they took away is drawn in grey."""
     drawing = _Drawing(plan, catalog)
     lines = [
@@ -49,7 +49,7 @@ def draw(plan: Plan, catalog: Catalog, before: Graph | None = None) -> str:
 class _Drawing:
     """The parts of one drawing, as lines of dot."""
 
-    def __init__(self, plan: Plan, catalog: Catalog) -> None:
+    def __init__(self, plan: PlanData, catalog: Catalog) -> None:
         self._plan = plan
         self._graph = plan.graph
         self._catalog = catalog

@@ -15,14 +15,14 @@ from discomfort.ir.graph import Graph, Link, Literal, NodeId, Step, ancestors, t
 from discomfort.printable import printable_line
 
 if TYPE_CHECKING:
-    from discomfort.compiler.plan.model import Plan, PlanInput, PlanOutput
+    from discomfort.compiler.plan.model import PlanData, PlanInput, PlanOutput
 
 
 SHOWN_PROMPTS = 12
 """How many prompts are told one by one."""
 
 
-def explain(plan: Plan) -> str:
+def explain(plan: PlanData) -> str:
     """Return the plan as a page of text."""
     parts = [
         ["workflows: " + ", ".join(workflow.name for workflow in plan.workflows)],
@@ -70,13 +70,13 @@ def _output_line(port: PlanOutput) -> str:
     return f"  {port.name}: {port.type}, {how}, {origin}"
 
 
-def _effect_lines(plan: Plan) -> Iterator[str]:
+def _effect_lines(plan: PlanData) -> Iterator[str]:
     for node_id in plan.effects:
         node = plan.graph.nodes[node_id]
         yield f"  {node.class_type} ({node_id})"
 
 
-def _file_lines(plan: Plan) -> Iterator[str]:
+def _file_lines(plan: PlanData) -> Iterator[str]:
     """Yield the nodes whose results depend on files, and when such results are used again."""
     files = {
         node.id: RULES[kind].files for node in plan.graph.nodes.values() if (kind := node.class_type or "") in RULES
@@ -89,7 +89,7 @@ def _file_lines(plan: Plan) -> Iterator[str]:
         yield "  does not say what its files hold, so that results are computed in every run there"
 
 
-def _binding_lines(plan: Plan) -> Iterator[str]:
+def _binding_lines(plan: PlanData) -> Iterator[str]:
     for binding in plan.bindings:
         source = {
             "context": "the context",
@@ -100,7 +100,7 @@ def _binding_lines(plan: Plan) -> Iterator[str]:
         yield f"  {binding.reader} reads {binding.name} from {source}"
 
 
-def _note_lines(plan: Plan) -> Iterator[str]:
+def _note_lines(plan: PlanData) -> Iterator[str]:
     counted = Counter((note.kind, note.why) for note in plan.graph.notes for _ in note.nodes)
     for (kind, why), count in counted.items():
         nodes = [node for note in plan.graph.notes if (note.kind, note.why) == (kind, why) for node in note.nodes]
@@ -108,7 +108,7 @@ def _note_lines(plan: Plan) -> Iterator[str]:
         yield f"  {count} {kind}: {why} ({shown})"
 
 
-def _step_lines(plan: Plan) -> Iterator[str]:
+def _step_lines(plan: PlanData) -> Iterator[str]:
     """Say what runs on each kind of engine when nothing is known yet; recipes that are spliced in come on top."""
     results = {name: port.source for name, port in plan.outputs.items() if port.pass_by == "val"}
     graph = replace(plan.graph, outputs=results, steps=plan.steps)

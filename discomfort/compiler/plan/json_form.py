@@ -8,12 +8,10 @@ from typing import Any
 
 from discomfort.compiler.plan.model import (
     PLAN_VERSION,
-    Binding,
-    BindingKind,
     Constraint,
     OutputKind,
     PassBy,
-    Plan,
+    PlanData,
     PlanInput,
     PlanOutput,
     PlanType,
@@ -21,6 +19,7 @@ from discomfort.compiler.plan.model import (
     PortPlace,
 )
 from discomfort.compiler.plan.soundness import require_sound_plan
+from discomfort.compiler.program.binding import Binding, BindingKind
 from discomfort.ir.diagnostics import Diagnostic, Place, Severity
 from discomfort.ir.graph import Graph, Link, NodeId, Note, Origin, Step
 from discomfort.ir.graph_json import (
@@ -50,7 +49,7 @@ _OUTPUTS: tuple[OutputKind, ...] = ("output", "passthru")
 _BINDINGS: tuple[BindingKind, ...] = ("output", "passthru", "context", "carried")
 
 
-def plan_to_json(plan: Plan) -> dict[str, Any]:
+def plan_to_json(plan: PlanData) -> dict[str, Any]:
     """Return a plan as JSON-able data."""
     graph = plan.graph
     return {

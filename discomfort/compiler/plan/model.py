@@ -1,27 +1,24 @@
-"""What `compile` returns: an immutable, deterministic description of a run, with its JSON.
+"""What a compiled program is: an immutable, deterministic description of a run.
 
 A plan is data. It names what a run needs (`inputs`), what it gives (`outputs`) and does (`effects`), and holds the
-optimised graph in which a consumer of an input holds `Param(name)`. The session layer adds the methods that run it.
+optimised graph in which a consumer of an input holds `Param(name)`. `discomfort.plan.Plan` is this data with the
+methods that explain, write, compare and run it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
+from discomfort.compiler.program.binding import Binding
 from discomfort.ir.diagnostics import Diagnostic, Place
-from discomfort.ir.gc_pause import paused_collector
 from discomfort.ir.graph import Graph, Input, Json, Node, NodeId, Origin, Param, Step, ancestors, restricted
 from discomfort.printable import printable_line
 
-if TYPE_CHECKING:
-    import networkx
-
 PassBy: TypeAlias = Literal["val", "ref"]
 OutputKind: TypeAlias = Literal["output", "passthru"]
-BindingKind: TypeAlias = Literal["output", "passthru", "context", "carried"]
-PlanType = TypeVar("PlanType", bound="Plan")
+PlanType = TypeVar("PlanType", bound="PlanData")
 
 PLAN_VERSION = 1
 
@@ -89,22 +86,8 @@ class PlanOutput:
     ports: tuple[PortPlace, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """Which definition reached a use: workflow `reader` reads `name` from workflow `writer`, or from outside (None).
-
-    `kind` is "output" or "passthru" (the port that defines it), "context" (from outside), or "carried" (from outside
-    at first, from the previous iteration after that).
-    """
-
-    name: str
-    reader: str
-    writer: str | None
-    kind: BindingKind
-
-
 @dataclass(frozen=True)
-class Plan:
+class PlanData:
     """An optimised program, ready to be bound to a context.
 
     Node ids stay traceable: `main/12:3` is node 3 in subgraph node 12 of `main.json`.
@@ -158,47 +141,6 @@ class Plan:
         )
 
     __str__ = __repr__
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the plan as JSON-able data; equal input gives equal data, on every machine."""
-        from discomfort.compiler.plan.json_form import plan_to_json
-
-        with paused_collector():
-            return plan_to_json(self)
-
-    @classmethod
-    def from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
-        """Return the plan that `to_json` wrote.
-
-        Raises:
-            ValueError: the data is no plan, one of another version, or one that cannot run (links to nodes that are
-                not there, cycles, parameters that are no inputs): says what is wrong with it.
-        """
-        from discomfort.compiler.plan.json_form import plan_from_json
-
-        with paused_collector():
-            return plan_from_json(cls, data)
-
-    def to_networkx(self) -> networkx.MultiDiGraph:
-        """Return the plan as a networkx graph; `discomfort.compiler.plan.networkx_form` lists its attributes."""
-        from discomfort.compiler.plan.networkx_form import to_networkx
-
-        return to_networkx(self)
-
-    def explain(self) -> str:
-        """Return the plan in words: what it needs, gives and does, and what was optimised away and why."""
-        from discomfort.compiler.plan.explain import explain
-
-        return explain(self)
-
-    def diff(self, other: Plan) -> str:
-        """Return what changes from this plan to `other`: a unified diff of their JSON, empty where they are equal."""
-        import difflib
-
-        from discomfort.compiler.plan.json_form import dumps
-
-        before, after = dumps(self.to_json()), dumps(other.to_json())
-        return "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), "before", "after", n=2))
 
     def select(self: PlanType, *, tags: str | Iterable[str]) -> PlanType:
         """Return the plan of only those outputs that carry one of `tags`; effects stay.

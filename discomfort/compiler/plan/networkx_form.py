@@ -9,10 +9,10 @@ from discomfort.ir.graph import Input, Link, Literal, Param
 if TYPE_CHECKING:
     import networkx
 
-    from discomfort.compiler.plan.model import Plan
+    from discomfort.compiler.plan.model import PlanData
 
 
-def to_networkx(plan: Plan) -> networkx.MultiDiGraph:
+def to_networkx(plan: PlanData) -> networkx.MultiDiGraph:
     """Return a graph whose nodes are the plan's nodes and ports, and whose edges lead from producer to consumer.
 
     A node's `kind` is "node", "input" or "output". Nodes also have `class_type`, `title`, `workflow`, `node` (the id in

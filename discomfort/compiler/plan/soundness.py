@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from discomfort.compiler.plan.model import Plan
+from discomfort.compiler.plan.model import PlanData
 from discomfort.ir.graph import NodeId, Param
 from discomfort.ir.soundness import graph_problems, require_no_problems
 
 
-def require_sound_plan(plan: Plan) -> None:
+def require_sound_plan(plan: PlanData) -> None:
     """Check that a plan can be explained, drawn and run.
 
     Raises:
@@ -18,7 +18,7 @@ def require_sound_plan(plan: Plan) -> None:
     require_no_problems("this plan is damaged", [*graph_problems(plan.graph), *_parameter_problems(plan)])
 
 
-def _parameter_problems(plan: Plan) -> Iterator[str]:
+def _parameter_problems(plan: PlanData) -> Iterator[str]:
     """Yield parameters that the plan does not declare, and uses of those it declares that are not there."""
     nodes = plan.graph.nodes
     used: dict[str, set[tuple[NodeId, str]]] = {name: set() for name in plan.inputs}

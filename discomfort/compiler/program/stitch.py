@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from discomfort.compiler.plan.model import Binding
+from discomfort.compiler.program.binding import Binding
 from discomfort.compiler.program.ports import Mode, Port
 from discomfort.compiler.program.workflows import Unit
 from discomfort.ir.diagnostics import Diagnostic, Place, Severity

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from discomfort.compiler.partition.partition_pass import Partition
 from discomfort.compiler.partition.steps import step_findings
 from discomfort.compiler.passes.order import order_nodes
-from discomfort.compiler.plan.model import Plan, PlanInput, PlanOutput
+from discomfort.compiler.plan.model import PlanData, PlanInput, PlanOutput
 from discomfort.compiler.program.ports import PlaceOf
 from discomfort.context.errors import UnreadableValueError
 from discomfort.context.values.value_list import ValueList
@@ -43,7 +43,7 @@ class BindError(DiscomfortError, ValueError):
 
 
 def bind(
-    plan: Plan,
+    plan: PlanData,
     snapshot: Snapshot,
     catalog: Catalog,
     *,
@@ -113,7 +113,7 @@ def _steps(
 class _Binder:
     """Resolves the parameters of one plan and puts their values into its graph."""
 
-    def __init__(self, plan: Plan, snapshot: Snapshot, catalog: Catalog, digest_of: Callable[[Any], str]) -> None:
+    def __init__(self, plan: PlanData, snapshot: Snapshot, catalog: Catalog, digest_of: Callable[[Any], str]) -> None:
         self._plan = plan
         self._snapshot = snapshot
         self._catalog = catalog

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from discomfort.compiler.plan.model import Plan
+from discomfort.compiler.plan.model import PlanData
 from discomfort.context.values.opaque import OpaqueValue, opaque_reason, server_value
 from discomfort.ir.catalog.effects import LOADER_CLASS
 from discomfort.ir.diagnostics import Diagnostic, Place, Severity
@@ -47,7 +47,7 @@ class RebuildingCrossing:
 
 
 def checked_crossing(
-    plan: Plan,
+    plan: PlanData,
     run: BoundRun,
     left: Sequence[Work],
     crossing: Crossing | None,
@@ -86,7 +86,7 @@ def checked_crossing(
 class _Check:
     """Looks at each value that crosses once."""
 
-    def __init__(self, plan: Plan, run: BoundRun, crossing: Crossing, context: WorkflowContext) -> None:
+    def __init__(self, plan: PlanData, run: BoundRun, crossing: Crossing, context: WorkflowContext) -> None:
         self._plan = plan
         self._run = run
         self._crossing = crossing

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from discomfort.compiler.partition.partition_pass import Partition
-from discomfort.compiler.plan.model import Plan
+from discomfort.compiler.plan.model import PlanData
 from discomfort.context.index.holds import Holds
 from discomfort.context.private_copy import private_copy
 from discomfort.ir.catalog.effects import EffectTable
@@ -64,7 +64,7 @@ class Executor:
 
     async def run(
         self,
-        plan: Plan,
+        plan: PlanData,
         snapshot: Snapshot,
         *,
         iterations: int = 1,
@@ -148,7 +148,7 @@ class _OneRun:
     def __init__(
         self,
         executor: Executor,
-        plan: Plan,
+        plan: PlanData,
         snapshot: Snapshot,
         use_ram: bool,
         progress: RunProgress,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from discomfort.compiler.plan.model import Plan
+from discomfort.compiler.plan.model import PlanData
 from discomfort.errors import DiscomfortError
 from discomfort.runtime.running.executor import EffectsMode, Executor
 from discomfort.runtime.running.progress import RunProgress
@@ -36,7 +36,7 @@ class SweepPoint:
 
 async def sweep(
     executor: Executor,
-    plan: Plan,
+    plan: PlanData,
     snapshot: Snapshot,
     parameters: Mapping[str, Sequence[Any]],
     effects: EffectsMode,
