@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from discomfort.compiler.frontend.api_prompt import is_prompt, read_prompt
@@ -17,21 +18,31 @@ from discomfort.compiler.frontend.lower import Lowering
 from discomfort.compiler.frontend.saved.document import read_workflow
 from discomfort.compiler.frontend.saved.instances import make_ids_unique
 from discomfort.compiler.frontend.widgets.class_widgets import Layouts
+from discomfort.compiler.frontend.workflow import FrontendOptions, Workflow
 from discomfort.ir.catalog.catalog import Catalog
 from discomfort.ir.gc_pause import paused_collector
 from discomfort.ir.graph import Graph
 from discomfort.ir.untrusted_json.nesting import TOO_LONG, place_of_long_number, problem_of_objects
 
-if TYPE_CHECKING:
-    from discomfort.compiler.frontend import FrontendOptions, Workflow
-
 _LAYOUTS: WeakKeyDictionary[Catalog, Layouts] = WeakKeyDictionary()
 
 
-def load(source: object, catalog: Catalog, options: FrontendOptions, name: str | None) -> Workflow:
-    """Return the lowered workflow; see `load_workflow`."""
-    from discomfort.compiler.frontend import Workflow
+def load_workflow(
+    source: str | bytes | os.PathLike[str] | Mapping[str, Any],
+    catalog: Catalog,
+    options: FrontendOptions | None = None,
+    name: str | None = None,
+) -> Workflow:
+    """Return the workflow in `source`, lowered; bad content gives error diagnostics and an empty graph.
 
+    Args:
+        source: a path, JSON text, the parsed JSON, the content of a file, or "-" for standard input. Files may be JSON
+            or images, videos and sounds in which ComfyUI embedded a workflow or a prompt.
+        catalog: the node classes of the ComfyUI that the workflow is for.
+        options: seed and clock.
+        name: the workflow's name instead of the file's stem.
+    """
+    chosen = options or FrontendOptions()
     opened, findings = open_source(source, name)
     with paused_collector():
         document = _document(opened.content, findings)
@@ -50,7 +61,7 @@ def load(source: object, catalog: Catalog, options: FrontendOptions, name: str |
             saved = read_workflow(document, findings)
             make_ids_unique(saved, findings)
             layouts = groups_to_subgraphs(saved, layouts, findings)
-            lowering = Lowering(saved, opened.name, layouts, findings, options.seed, options.clock)
+            lowering = Lowering(saved, opened.name, layouts, findings, chosen.seed, chosen.clock)
             graph, paths = lowering.graph(), lowering.paths
         return Workflow(opened.name, opened.label, graph, document, findings.result(), "ui", paths)
 

@@ -7,13 +7,13 @@ from datetime import datetime
 from types import NoneType
 from typing import Any
 
+from discomfort.compiler.frontend.file_names import SAVERS, Names
 from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.hosts.promoted import NOTHING, Promoted
 from discomfort.compiler.frontend.links.resolve import Resolver
 from discomfort.compiler.frontend.saved.document import BYPASSED, MUTED, SavedInput, SavedNode, SavedWorkflow
 from discomfort.compiler.frontend.saved.editor_only_nodes import GROUP_MARKS, VIRTUAL
 from discomfort.compiler.frontend.saved.instances import Scope, unfold
-from discomfort.compiler.frontend.text.file_names import SAVERS, Names
 from discomfort.compiler.frontend.text.prompt_text import MOST_CHOICES, dynamic_prompt
 from discomfort.compiler.frontend.widgets.class_widgets import UNDEFINED, Layouts, Widget
 from discomfort.compiler.frontend.widgets.literals import curve_literal, literal, unknown_literal
