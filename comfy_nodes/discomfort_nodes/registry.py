@@ -153,7 +153,7 @@ class Registry:
         Raises:
             LookupError: no context is attached as `key`, or it does not hold the value.
         """
-        from discomfort.context.values.encode import describe_value
+        from discomfort.context.values.encoded import describe_value
         from discomfort.context.values.opaque import ServerValue
 
         context = self.context(key)

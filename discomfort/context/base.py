@@ -13,16 +13,16 @@ from typing import Any
 
 from discomfort.context.errors import ContextClosedError, UnknownKeyError
 from discomfort.context.home import ownership as runs
-from discomfort.context.home.members import Member
 from discomfort.context.index.holders import holder_name
 from discomfort.context.index.index import Index
 from discomfort.context.index.journal import Record
+from discomfort.context.index.members import Member
 from discomfort.context.index.records import Name
-from discomfort.context.live_refs import Origins
+from discomfort.context.refs.live_refs import Origins
+from discomfort.context.refs.recipes import Recipe
 from discomfort.context.tiers.ram_segments import Segments
 from discomfort.context.tiers.store import Store
 from discomfort.context.transaction import Gate, current
-from discomfort.context.values.recipes import Recipe
 
 Resolver = Callable[[str, Recipe], Any]
 

@@ -6,14 +6,15 @@ from typing import Any
 
 from discomfort.context.base import OpenContext, Resolver
 from discomfort.context.errors import CorruptValueError, UnknownKeyError, UnreadableValueError, UnresolvableRefError
-from discomfort.context.index.holds import Holds
+from discomfort.context.holds import Holds
 from discomfort.context.index.journal import Record
 from discomfort.context.index.records import MISSING, Name, hold_record, name_gone_record, name_record
+from discomfort.context.refs.recipes import Recipe, recipe_value, referenced_digests
 from discomfort.context.tiers.store import INLINE_BYTES
 from discomfort.context.transaction import ACTIVE, current
 from discomfort.context.values import decode as decoding
-from discomfort.context.values import encode as codec
-from discomfort.context.values.recipes import Recipe, recipe_value, referenced_digests
+from discomfort.context.values.encode import encode, encode_atom
+from discomfort.context.values.encoded import Encoded, to_inline
 
 _ATOMS = (str, int, float, bool, type(None))
 _ATTEMPTS = 64
@@ -38,7 +39,7 @@ class NamedValues(OpenContext):
             OSError: neither RAM nor disk has room; earlier values are intact.
         """
         if use_ram and pass_by == "val" and type(unique_id) is str and ACTIVE.get() is None:
-            text = codec.encode_atom(data)
+            text = encode_atom(data)
             if text is not None and len(text) < INLINE_BYTES and self._index.read().inline_bytes < self._inline_limit:
                 dropped = self._index.commit_value(unique_id, decoding.TEXT + text.encode(), data)
                 if dropped:
@@ -61,9 +62,9 @@ class NamedValues(OpenContext):
             self._save_value(unique_id, data, use_ram)
 
     def _save_value(self, unique_id: str, data: Any, use_ram: bool) -> None:
-        encoded = codec.encode(data)
+        encoded = encode(data)
         if use_ram and encoded.nbytes <= INLINE_BYTES:
-            payload = codec.to_inline(encoded)
+            payload = to_inline(encoded)
             if self._store.fits_index(self._index.read(), len(payload)):
                 transaction = current(self)
                 if transaction is not None:
@@ -74,11 +75,11 @@ class NamedValues(OpenContext):
         self._name_blob(unique_id, encoded, use_ram, "val", ())
 
     def _save_recipe(self, unique_id: str, recipe: Recipe) -> None:
-        encoded = codec.encode(recipe, allow_pickle=False)
+        encoded = encode(recipe, allow_pickle=False)
         self._name_blob(unique_id, encoded, True, "ref", referenced_digests(encoded.structure))
 
     def _name_blob(
-        self, unique_id: str, encoded: codec.Encoded, use_ram: bool, pass_by: str, mentioned: tuple[str, ...]
+        self, unique_id: str, encoded: Encoded, use_ram: bool, pass_by: str, mentioned: tuple[str, ...]
     ) -> None:
         """Give a name to a value, which keeps those of the digests it mentions that are here when it is stored."""
         refs: tuple[str, ...] = ()

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from discomfort.context.index.holds import Holds
+from discomfort.context.holds import Holds
 from discomfort.context.index.records import MISSING, Name
+from discomfort.context.refs.recipes import Recipe, referenced_digests
 from discomfort.context.tiers.store import INLINE_BYTES
 from discomfort.context.transaction import current
-from discomfort.context.values import encode as codec
-from discomfort.context.values.recipes import Recipe, referenced_digests
+from discomfort.context.values.encode import encode
+from discomfort.context.values.encoded import inline_encoded, to_inline
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
@@ -88,7 +89,7 @@ class Snapshot:
             return name.digest
         if unique_id not in self._digests:
             assert name.payload is not None
-            self._digests[unique_id], _ = self._holds.put_encoded(codec.inline_encoded(name.payload))
+            self._digests[unique_id], _ = self._holds.put_encoded(inline_encoded(name.payload))
         return self._digests[unique_id]
 
     def save(self, unique_id: str, data: Any, use_ram: bool = True) -> None:
@@ -103,10 +104,10 @@ class Snapshot:
         if origin is not None:
             self.save_recipe(unique_id, origin)
             return
-        encoded = codec.encode(data)
+        encoded = encode(data)
         store = self.context._store
         if use_ram and encoded.nbytes <= INLINE_BYTES:
-            payload = codec.to_inline(encoded)
+            payload = to_inline(encoded)
             if store.fits_index(self.context._index.read(), len(payload)):
                 self._set(unique_id, Name(payload, MISSING, "val", None, ()))
                 return
@@ -125,7 +126,7 @@ class Snapshot:
 
     def save_recipe(self, unique_id: str, recipe: Recipe) -> None:
         """Save a recipe here, with the values that it captures."""
-        encoded = codec.encode(recipe, allow_pickle=False)
+        encoded = encode(recipe, allow_pickle=False)
         digest, captured = self._holds.put_encoded(encoded, mentioned=referenced_digests(encoded.structure))
         self._set(unique_id, Name(None, MISSING, "ref", digest, (digest, *captured)))
 

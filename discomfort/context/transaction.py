@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from discomfort.context.errors import ContextError
 from discomfort.context.home.os_support import ProcessLock
@@ -29,7 +29,8 @@ from discomfort.context.index.records import (
 )
 
 if TYPE_CHECKING:
-    from discomfort.context.base import OpenContext
+    from discomfort.context.index.index import Index
+    from discomfort.context.index.members import Member
     from discomfort.context.index.state import State
 
 
@@ -59,6 +60,18 @@ class Gate:
         self._lock.close()
 
 
+class Transactional(Protocol):
+    """What a transaction needs of its context; asked for anew each time, since a forked process replaces the parts."""
+
+    _gate: Gate
+    _index: Index
+    _member: Member
+
+    def _new_holder(self) -> str: ...
+
+    def _commit(self, records: Iterable[Record]) -> None: ...
+
+
 ACTIVE: ContextVar[Transaction | None] = ContextVar("discomfort_transaction", default=None)
 
 
@@ -71,7 +84,7 @@ class Transaction:
         holder: keeps the values that are stored already until the commit gives them names.
     """
 
-    def __init__(self, context: OpenContext) -> None:
+    def __init__(self, context: Transactional) -> None:
         self.context = context
         self.names: dict[str, Name | None] = {}
         self.memos: dict[str, Memo | None] = {}
@@ -142,7 +155,7 @@ class Transaction:
         return [holder_gone_record(self.holder)] if self.holder in state.holders.holds else []
 
 
-def current(context: OpenContext) -> Transaction | None:
+def current(context: Transactional) -> Transaction | None:
     """The open transaction of a context in this task or thread."""
     transaction = ACTIVE.get()
     while transaction is not None and transaction.context is not context:

@@ -21,12 +21,13 @@ from discomfort.context.index.records import (
     put_record,
 )
 from discomfort.context.named_values import NamedValues
+from discomfort.context.refs.recipes import memo_of
 from discomfort.context.summary import Description
 from discomfort.context.transaction import Transaction, current
-from discomfort.context.values import encode as codec
 from discomfort.context.values.decode import SERVER
+from discomfort.context.values.encode import encode
+from discomfort.context.values.encoded import inline_encoded
 from discomfort.context.values.opaque import ServerValue, opaque_value, server_value
-from discomfort.context.values.recipes import memo_of
 
 
 class ContentValues(NamedValues):
@@ -45,7 +46,7 @@ class ContentValues(NamedValues):
         if name.digest is not None:
             return name.digest, name
         assert name.payload is not None
-        encoded = codec.inline_encoded(name.payload)
+        encoded = inline_encoded(name.payload)
         if current(self) is not None:
             self._name_blob(unique_id, encoded, True, "val", ())
         else:
@@ -70,7 +71,7 @@ class ContentValues(NamedValues):
         Raises:
             UnknownKeyError: nobody waits for what comes into this letterbox (any more).
         """
-        return self._store.put(codec.encode(value), use_ram, lambda digest: self._put_records(digest, letterbox))
+        return self._store.put(encode(value), use_ram, lambda digest: self._put_records(digest, letterbox))
 
     def hold_value(self, digest: str, *, letterbox: str | None = None) -> bool:
         """Keep a value that is here as `put_value` would; False where it is not here (any more)."""

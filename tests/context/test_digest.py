@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from discomfort.context.values import digest as digest_module
 from discomfort.context.values import xxh3
 from discomfort.context.values.digest import CHUNK, hash_view
-from discomfort.context.values.encode import encode, leaf_digests
+from discomfort.context.values.encode import encode
+from discomfort.context.values.encoded import leaf_digests
 
 xxhash = pytest.importorskip("xxhash")
 

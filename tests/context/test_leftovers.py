@@ -14,8 +14,8 @@ import torch
 
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import ContextClosedError, ContextError
-from discomfort.context.home import housekeeping
-from discomfort.context.index.holds import Holds
+from discomfort.context.holds import Holds
+from discomfort.context.tiers import housekeeping
 from tests.context.conftest import Launch
 
 MIB = 1 << 20
@@ -81,7 +81,7 @@ def attach(context: WorkflowContext) -> None:
 
 
 def store_something(context: WorkflowContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("discomfort.context.home.housekeeping.time.monotonic", lambda: 1e12)
+    monkeypatch.setattr("discomfort.context.tiers.housekeeping.time.monotonic", lambda: 1e12)
     context.save("something", tensor(1, 0.01))
     context.delete("something")
 

@@ -13,7 +13,7 @@ import torch
 
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import EncodingError, UnreadableValueError, WireError
-from discomfort.context.values import encode as codec
+from discomfort.context.values.encode import encode
 from discomfort.context.values.opaque import OpaqueValue, ServerValue
 from discomfort.context.values.wire import decode_wire, encode_wire
 from tests.context.foreign import installed
@@ -152,7 +152,7 @@ def test_no_network_brings_or_takes_them(context: WorkflowContext) -> None:
     with pytest.raises(EncodingError):
         encode_wire(ServerValue("d1", "x", "key"))
     with installed() as module:
-        thing = codec.encode(module.Thing("seven", torch.zeros(2))).to_bytes()
-    for forged in (thing, codec.encode(ServerValue("d1", "x", "key")).to_bytes()):
+        thing = encode(module.Thing("seven", torch.zeros(2))).to_bytes()
+    for forged in (thing, encode(ServerValue("d1", "x", "key")).to_bytes()):
         with pytest.raises(WireError, match="not taken from a network"):
             decode_wire(forged)

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import EncodingError
 from discomfort.context.values.decode import blob_digest, decode, from_inline, inline_digest
-from discomfort.context.values.encode import encode, leaf_digests, to_inline
+from discomfort.context.values.encode import encode
+from discomfort.context.values.encoded import leaf_digests, to_inline
 
 # torch names these but has no operation on them, not even a copy
 UNUSABLE = re.compile(r"torch\.(q|bits|u?int[1-7]$)")

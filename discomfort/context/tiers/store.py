@@ -13,19 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.context.errors import ContextError, CorruptValueError, UnknownKeyError, folder_deleted
-from discomfort.context.home.housekeeping import Housekeeping
-from discomfort.context.home.members import Member
 from discomfort.context.home.os_support import BINARY, copy_file, free_bytes, is_full, reserve
 from discomfort.context.index.index import Index
 from discomfort.context.index.journal import Record
+from discomfort.context.index.members import Member
 from discomfort.context.index.records import Blob, blob_record, memo_gone_record, moved, used
 from discomfort.context.index.state import State
+from discomfort.context.tiers.housekeeping import Housekeeping
 from discomfort.context.tiers.ram_segments import Segment, Segments
 from discomfort.context.tiers.reader import BlobReader, signature_of
 from discomfort.context.tiers.writer import Sink, fill
 from discomfort.context.values import decode as decoding
-from discomfort.context.values import encode as codec
-from discomfort.context.values.encode import Encoded
+from discomfort.context.values.encoded import Encoded, leaf_digests, take_apart, to_inline
 
 INLINE_BYTES = 2048
 _SPILL_SHARE = 32
@@ -107,8 +106,8 @@ class Store(BlobReader):
         offsets = encoded.offsets(len(header))
         size = offsets[-1]
         if use_ram and self.fits_index(self._index.read(), size):
-            digest = encoded.digest(codec.leaf_digests(encoded))
-            payload = codec.to_inline(encoded)
+            digest = encoded.digest(leaf_digests(encoded))
+            payload = to_inline(encoded)
             blob = Blob(digest, "index", 0, len(payload), encoded.text, encoded.info(), (), True, payload)
             return self._publish(blob, extra)
         stored = self._put_in_ram(encoded, header, offsets, extra) if use_ram else None
@@ -244,7 +243,7 @@ class Store(BlobReader):
         if segment is None:
             return None
         try:
-            encoded = codec.take_apart(mapped)
+            encoded = take_apart(mapped)
             header = encoded.header()
             digest = self._fill_segment(segment, encoded, header, encoded.offsets(len(header)))
             if digest is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from discomfort.context.home.os_support import write_all
 from discomfort.context.values.digest import CHUNK, chunks_at_once, hash_chunks, split_work
-from discomfort.context.values.encode import Encoded
+from discomfort.context.values.encoded import Encoded
 from discomfort.context.values.tensors import Leaf
 
 

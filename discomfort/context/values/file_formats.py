@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from discomfort.context.errors import CorruptValueError, EncodingError
 from discomfort.context.values import tensors as lv
-from discomfort.context.values.encode import describe_value
+from discomfort.context.values.encoded import describe_value
 
 _ONLY = "value"  # the name of a tensor exported by itself
 _MARK = {"discomfort": "tensor"}

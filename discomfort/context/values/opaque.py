@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from discomfort.context.errors import UnreadableValueError
-
-if TYPE_CHECKING:
-    from discomfort.context.values.encode import Encoded
+from discomfort.context.values.decode import SERVER, TEXT
+from discomfort.context.values.encoded import Encoded, inline_encoded, take_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +88,7 @@ class OpaqueValue:
 
     def __deepcopy__(self, _memo: object) -> OpaqueValue:
         """Return a copy with bytes of its own, for use after the context is gone."""
-        from discomfort.context.values import encode as codec
-
-        return OpaqueValue(self._error, codec.take_apart(self._encoded.to_bytes()))
+        return OpaqueValue(self._error, take_apart(self._encoded.to_bytes()))
 
 
 def opaque_reason(value: OpaqueValue) -> tuple[str, str]:
@@ -101,8 +98,6 @@ def opaque_reason(value: OpaqueValue) -> tuple[str, str]:
 
 def server_value(value: OpaqueValue) -> ServerValue | None:
     """Return where an opaque value lies, None where its bytes are here."""
-    from discomfort.context.values.decode import SERVER
-
     if value._encoded.info()[0] != SERVER:
         return None
     tag = json.loads(value._encoded.structure)
@@ -111,10 +106,7 @@ def server_value(value: OpaqueValue) -> ServerValue | None:
 
 def opaque_value(error: UnreadableValueError, place: str) -> OpaqueValue:
     """Return what stands in for a value that could not be read; `place` says whose value it is, for its errors."""
-    from discomfort.context.values import decode as decoding
-    from discomfort.context.values import encode as codec
-
     stored = error.stored
     assert stored is not None, "decoding notes what it could not decode"
-    encoded = codec.inline_encoded(stored) if stored[:1] == decoding.TEXT else codec.take_apart(stored)
+    encoded = inline_encoded(stored) if stored[:1] == TEXT else take_apart(stored)
     return OpaqueValue(UnreadableValueError(error.type, error.reason, place), encoded)

@@ -11,8 +11,8 @@ from typing import Any
 
 from discomfort.context.errors import ContextError, WireError
 from discomfort.context.values import decode as decoding
-from discomfort.context.values import encode as codec
 from discomfort.context.values import tensors as lv
+from discomfort.context.values.encode import encode
 
 _TAGS = frozenset({"tuple", "values", "dict", "int", "complex", "scalar", "tensor", "array", "bytes", "bytearray"})
 _MAX_DEPTH = 256
@@ -24,13 +24,13 @@ def encode_wire(value: Any) -> bytes:
     Raises:
         EncodingError: it holds something that only pickle could carry; a TypeError.
     """
-    return codec.encode(value, allow_pickle=False).to_bytes()
+    return encode(value, allow_pickle=False).to_bytes()
 
 
 def wire_problem(value: Any) -> str | None:
     """Why `encode_wire` refuses a value, None where it does not; its tensors are not copied."""
     try:
-        codec.encode(value, allow_pickle=False)
+        encode(value, allow_pickle=False)
     except TypeError as error:
         return str(error)
     return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from discomfort.compiler.partition.partition_pass import Partition
 from discomfort.compiler.plan.model import PlanData
-from discomfort.context.index.holds import Holds
+from discomfort.context.holds import Holds
 from discomfort.context.private_copy import private_copy
 from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.recipe import Recipe

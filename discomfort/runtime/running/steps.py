@@ -20,7 +20,7 @@ from discomfort.runtime.running.written_files import written_files
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
-    from discomfort.context.index.holds import Holds
+    from discomfort.context.holds import Holds
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from discomfort.context.context import WorkflowContext
-from discomfort.context.index.holds import Holds
+from discomfort.context.holds import Holds
 from discomfort.ir.catalog.catalog import OWN_CLASSES, Catalog
 from discomfort.ir.catalog.checked import parse_catalog, with_input_lists
 from discomfort.ir.catalog.effects import PORT_CLASS

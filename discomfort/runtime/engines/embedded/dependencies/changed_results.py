@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from discomfort.context.changes import Watch, has_changed, watch_outputs
 from discomfort.context.private_copy import private_copy
 from discomfort.input_files.fingerprints import FingerprintStopped, Stop
 from discomfort.ir.keys import Source
+from discomfort.runtime.engines.embedded.dependencies.changes import Watch, has_changed, watch_outputs
 from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
 from discomfort.runtime.engines.embedded.execution.cache import NodeResult, ResultCache
 from discomfort.runtime.engines.embedded.execution.call_node import Answer

@@ -9,9 +9,9 @@ from typing import Any
 
 from xxhash import xxh3_128_hexdigest
 
-from discomfort.context.changes import Watch, has_changed
 from discomfort.context.home.os_support import available_ram
 from discomfort.ir.keys import literal_token
+from discomfort.runtime.engines.embedded.dependencies.changes import Watch, has_changed
 from discomfort.runtime.engines.embedded.execution.prompt_graph import PromptNode
 from discomfort.runtime.engines.embedded.execution.result_sizes import Piece, pieces_of
 

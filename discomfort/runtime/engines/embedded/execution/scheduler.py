@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from types import CoroutineType
 from typing import Any, NoReturn
 
-from discomfort.context.changes import watch_outputs
 from discomfort.ir.gc_pause import paused_collector
 from discomfort.ir.graph import CycleError
 from discomfort.runtime.engines.embedded.classes.definition import parameters_of
@@ -23,6 +22,7 @@ from discomfort.runtime.engines.embedded.dependencies.changed_results import (
     Reading,
     Soundness,
 )
+from discomfort.runtime.engines.embedded.dependencies.changes import watch_outputs
 from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
 from discomfort.runtime.engines.embedded.execution import call_node as invoke
 from discomfort.runtime.engines.embedded.execution.cache import NodeResult, ResultCache, change_token, result_key

@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from discomfort.context.home.members import Member, living
 from discomfort.context.index.index import Index
+from discomfort.context.index.members import Member, living
 from discomfort.context.index.records import Blob
 from discomfort.context.index.state import State
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from discomfort.context.index.journal import Record
 from discomfort.context.index.records import hold_record, holder_gone_record, holder_record, put_record
-from discomfort.context.values import encode as codec
-from discomfort.context.values.encode import Encoded
+from discomfort.context.values.encode import encode
+from discomfort.context.values.encoded import Encoded
 
 if TYPE_CHECKING:
     from discomfort.context.base import OpenContext
@@ -34,7 +34,7 @@ class Holds:
         Raises:
             EncodingError, OSError: as `WorkflowContext.save`.
         """
-        return self.put_encoded(codec.encode(value), use_ram)[0]
+        return self.put_encoded(encode(value), use_ram)[0]
 
     def put_encoded(
         self, encoded: Encoded, use_ram: bool = True, mentioned: Iterable[str] = ()

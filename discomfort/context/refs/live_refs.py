@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from discomfort.context.errors import EncodingError
-from discomfort.context.values.recipes import Recipe
+from discomfort.context.refs.recipes import Recipe
 from discomfort.context.values.value_list import ValueList
 
 logger = logging.getLogger("discomfort")
