@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from discomfort.input_files.file_inputs import ClassInputs
 from discomfort.input_files.fingerprints import Fingerprint, Fingerprints, Stop, fingerprints_of_user
-from discomfort.ir.catalog.file_inputs import ClassInputs
 from discomfort.ir.graph import Input
 from discomfort.ir.keys import Source
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from discomfort.input_files.file_inputs import FileReaders
 from discomfort.ir.catalog.catalog import Catalog
 from discomfort.ir.catalog.effects import LOADER_CLASS, RULES, Effect, EffectTable, Rule
-from discomfort.ir.catalog.file_inputs import FileReaders
 from discomfort.ir.graph import Graph, Link, Literal, Node, NodeId, Origin, Param
 from discomfort.ir.keys import Source, literal_token, node_keys, output_key, structural_keys
 

@@ -170,8 +170,8 @@ class _Survey:
         return self._sources[key]
 
     def _read(self, spec: Spec) -> Source | None:
+        from discomfort.input_files.file_inputs import ClassInputs
         from discomfort.ir.catalog.effects import is_core
-        from discomfort.ir.catalog.file_inputs import ClassInputs
         from discomfort.ir.graph import Link, Literal, NodeId
         from discomfort.ir.keys import Source
 

@@ -15,8 +15,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from discomfort.input_files.file_inputs import FileReaders
 from discomfort.input_files.sources import insert_sources
-from discomfort.ir.catalog.file_inputs import FileReaders
 from discomfort.ir.graph import Literal, Node, NodeId
 from discomfort.ir.keys import Source
 from discomfort.runtime.engines.comfyui.connection.answers import list_in, object_in, shown, text_of, unexpected

@@ -6,11 +6,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from discomfort.input_files.file_inputs import ClassInputs
 from discomfort.input_files.fingerprints import Fingerprints, Stop
 from discomfort.input_files.sources import FileSources, Finder
 from discomfort.ir.catalog.catalog import NodeClass
 from discomfort.ir.catalog.effects import RULES, Effect, Rule, is_core
-from discomfort.ir.catalog.file_inputs import ClassInputs
 from discomfort.ir.graph import Input, Link, Literal, NodeId
 from discomfort.ir.keys import Source
 from discomfort.runtime.engines.embedded.classes.class_code import class_code, registration
