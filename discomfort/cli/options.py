@@ -33,7 +33,8 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for 
 
 def open_catalog(path: Path | None) -> Catalog:
     """Return the catalog in a file, the bundled one without a file; a file that is none ends the command with 2."""
-    from discomfort.ir.catalog.catalog import default_catalog, read_catalog
+    from discomfort.ir.catalog.catalog import default_catalog
+    from discomfort.ir.catalog.read import read_catalog
 
     if path is None:
         return default_catalog()

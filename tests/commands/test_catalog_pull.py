@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from discomfort.cli import download
 from discomfort.cli.main import app
-from discomfort.ir.catalog.catalog import read_catalog
+from discomfort.ir.catalog.read import read_catalog
 from tests.hostile_server import ENDLESS, GOOD, ONCE, chunked, serving, whole
 
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from discomfort.cli.main import app
-from discomfort.ir.catalog.catalog import read_catalog
+from discomfort.ir.catalog.read import read_catalog
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "examples" / "quickstart"

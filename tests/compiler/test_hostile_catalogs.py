@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from discomfort.compiler import CompileError
 from discomfort.compiler.plan.draw import draw
 from discomfort.ir.catalog import checked as checking
-from discomfort.ir.catalog.catalog import Catalog, default_catalog, read_catalog
+from discomfort.ir.catalog.catalog import Catalog, default_catalog
 from discomfort.ir.catalog.checked import LiveCatalog, parse_catalog
 from discomfort.ir.catalog.effects import Effect
 from discomfort.ir.catalog.entries import EFFECTS, entry_problem
+from discomfort.ir.catalog.read import read_catalog
 from discomfort.ir.diagnostics import Severity
 from discomfort.plan import compile
 

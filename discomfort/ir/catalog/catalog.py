@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -169,27 +168,6 @@ def default_catalog() -> Catalog:
 def own_catalog() -> Catalog:
     """Return the node classes that Discomfort brings."""
     return Catalog(OWN_CLASSES)
-
-
-def read_catalog(source: str | os.PathLike[str] | Mapping[str, Any]) -> Catalog:
-    """Return the catalog in `source` with our own node classes where it lacks them.
-
-    Entries that cannot be used are left out; `Catalog.unusable` says which and why.
-
-    Args:
-        source: a snapshot or a saved `/object_info` answer (JSON, gzip or not), or the answer itself.
-
-    Raises:
-        ValueError: the source is not a mapping of node classes, or not a single entry of it can be used.
-        OSError: the file cannot be read.
-    """
-    from discomfort.ir.catalog.checked import LARGEST_CATALOG, checked_catalog, parse_catalog
-
-    if isinstance(source, Mapping):
-        return own_catalog().merged(checked_catalog(source, "<dict>"))
-    with Path(source).open("rb") as file:
-        content = file.read(LARGEST_CATALOG + 1)
-    return own_catalog().merged(parse_catalog(content, str(source)))
 
 
 def structure(info: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from discomfort.ir.catalog.catalog import default_catalog, read_catalog
+from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.catalog.read import read_catalog
 from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders, current_folders, use_folders
 from discomfort.runtime.engines.embedded.pack import (
     NODE_CLASS_MAPPINGS,
