@@ -18,8 +18,8 @@ import torch
 
 import discomfort
 from benchmarks.comfyui_bare import BareClient
+from discomfort.runtime.engine_thread import run_awaiting
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.running.engine_thread import run_awaiting
 from tests.runtime.comfyui.real import real_config
 
 pytestmark = [

@@ -19,11 +19,11 @@ from typing import Any
 
 from benchmarks.chain_nodes import ChainV1, chain
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.inprocess import InProcessEngine
 from discomfort.runtime.engines.protocol import Engine, EngineError, PromptRequest
-from discomfort.runtime.running.engine_thread import run_blocking
 
 LENGTHS = {100: 40, 1_000: 8, 10_000: 2}
 """How often a chain of each length runs."""

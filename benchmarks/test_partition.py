@@ -24,9 +24,9 @@ from discomfort.context.context import WorkflowContext
 from discomfort.ir.api_prompt import emit_prompt
 from discomfort.ir.graph import Link
 from discomfort.plan import compile
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.protocol import SAVER_CLASS, PromptRequest
-from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.comfyui.chains import Workflow, inverted, node, port
 
 CHECKOUT = os.environ.get("COMFYUI_PATH", "")

@@ -122,7 +122,7 @@ class Plan(PlanData):
             EngineError: a node failed (`NodeFailed`), or the engine did.
             TypeError, ValueError: an argument is not what it should be.
         """
-        from discomfort.runtime.running.engine_thread import run_blocking
+        from discomfort.runtime.engine_thread import run_blocking
 
         return run_blocking(self._run(context, inputs, iterations, use_ram, effects, engine, on_progress))
 
@@ -138,7 +138,7 @@ class Plan(PlanData):
         on_progress: OnProgress | None = None,
     ) -> dict[str, Any]:
         """Run the plan without blocking the event loop; otherwise as `run`."""
-        from discomfort.runtime.running.engine_thread import run_awaiting
+        from discomfort.runtime.engine_thread import run_awaiting
 
         return await run_awaiting(self._run(context, inputs, iterations, use_ram, effects, engine, on_progress))
 
@@ -168,8 +168,8 @@ class Plan(PlanData):
             SweepError: a point failed; `done` holds the points before it.
             TypeError, ValueError: an argument is not what it should be.
         """
+        from discomfort.runtime.engine_thread import run_blocking
         from discomfort.runtime.running.engine_registry import executor_for
-        from discomfort.runtime.running.engine_thread import run_blocking
         from discomfort.runtime.running.progress import RunProgress
         from discomfort.runtime.running.sweep import sweep
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine_thread import run_awaiting
 from discomfort.runtime.engines.protocol import Engine, EngineError
 from discomfort.runtime.engines.select import make_engine, select_engine
 from discomfort.runtime.running.engine_registry import catalog_to_compile_with, executor_for
-from discomfort.runtime.running.engine_thread import run_awaiting
 from discomfort.runtime.running.executor import EffectsMode
 from discomfort.tools import WorkflowTools
 

@@ -14,11 +14,11 @@ from discomfort.context.context import WorkflowContext
 from discomfort.ir.diagnostics import Place
 from discomfort.plan import Plan, compile
 from discomfort.runtime.binding.bind import BindError
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.channels.with_our_nodes import WIRE
 from discomfort.runtime.engines.comfyui.channels.without_our_nodes import PLAIN
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.protocol import Crossing, Listener, PromptRequest, PromptResult, Splitting
-from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.programs import reads, workflow, writes
 
 LATENT = {"samples": torch.zeros(1, 4, 8, 8)}

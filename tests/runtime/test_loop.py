@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from discomfort.runtime.running import engine_thread as loop
-from discomfort.runtime.running.engine_thread import CLEAN_UP, engine_loop, run_awaiting, run_blocking, within
+from discomfort.runtime import engine_thread as loop
+from discomfort.runtime.engine_thread import CLEAN_UP, engine_loop, run_awaiting, run_blocking, within
 
 
 async def which_loop() -> asyncio.AbstractEventLoop:

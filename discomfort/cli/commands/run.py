@@ -52,9 +52,9 @@ def run(
     from discomfort.context.context import WorkflowContext
     from discomfort.ir.diagnostics import DiscomfortError
     from discomfort.plan import compile
+    from discomfort.runtime.engine_thread import run_blocking
     from discomfort.runtime.engines.select import select_engine
     from discomfort.runtime.running.engine_registry import catalog_to_compile_with
-    from discomfort.runtime.running.engine_thread import run_blocking
 
     require_folder(output)
     values, chosen = read_inputs(inputs or []), open_rules(rules)

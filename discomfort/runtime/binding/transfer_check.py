@@ -15,7 +15,7 @@ from discomfort.ir.graph import Link, Literal, Node, NodeId
 from discomfort.ir.types.language import Typing, needs_link
 from discomfort.runtime.binding.bind import BindError
 from discomfort.runtime.binding.prompts import BoundRun, Work
-from discomfort.runtime.binding.value_check import describe
+from discomfort.runtime.describe_value import describe_value
 from discomfort.runtime.engines.protocol import Crossing
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class _Check:
                 self._plan.place_of_port(port) if port else self._plan.place_of(self._run.graph.nodes[node_id], None)
             )
             kind = f" ({port.type})" if port and name not in self._run.refs else ""
-            yield self._finding(place, f"{self._run.role(name)}{kind} holds {describe(value)}: {problem}")
+            yield self._finding(place, f"{self._run.role(name)}{kind} holds {describe_value(value)}: {problem}")
 
     def remembered(self, left: Sequence[Work], digests: Mapping[Link, str]) -> Iterator[Diagnostic]:
         """Yield the values that are known from before and cannot be brought to the engine that needs them."""
@@ -137,7 +137,9 @@ class _Check:
             value = self._context.value_or_opaque(digests[link])
             problem = self._value_problem(value, link in linked)
             if problem:
-                yield self._finding(self._place(link), f"the value remembered of it is {describe(value)}: {problem}")
+                yield self._finding(
+                    self._place(link), f"the value remembered of it is {describe_value(value)}: {problem}"
+                )
 
     def outputs(self, left: Sequence[Work]) -> Iterator[Diagnostic]:
         """Yield the outputs that cannot be brought back."""

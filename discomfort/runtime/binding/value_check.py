@@ -12,10 +12,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from discomfort.context.values.opaque import OpaqueValue, opaque_reason
 from discomfort.context.values.value_list import ValueList
 from discomfort.ir.diagnostics import Diagnostic, Severity, did_you_mean
 from discomfort.ir.untrusted_json.nesting import is_too_long
+from discomfort.runtime.describe_value import describe_value
 
 if TYPE_CHECKING:
     from discomfort.compiler.plan.model import Constraint, PlanInput
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from discomfort.ir.graph import Graph
 
 LARGEST_FLOAT = sys.float_info.max
-
-LONGEST_SHOWN = 4096
-"""Bits of the longest int that is shown by its digits; Python itself refuses to write much longer ones."""
 
 
 def check_value(value: Any, port: PlanInput, place: Place, graph: Graph, catalog: Catalog) -> list[Diagnostic]:
@@ -42,10 +39,10 @@ def check_value(value: Any, port: PlanInput, place: Place, graph: Graph, catalog
     constraints = [*port.constraints, *([] if port.constraints else [_bare(port)])]
     for constraint in constraints:
         for problem, hint in _problems(value, constraint):
-            message = f"input {port.name!r} is {describe(value)}; {problem}"
+            message = f"input {port.name!r} is {describe_value(value)}; {problem}"
             found.setdefault(message, Diagnostic("DF502", Severity.ERROR, place, message, hint))
     for problem, hint in _unknown_options(value, port, graph, catalog):
-        message = f"input {port.name!r} is {describe(value)}; {problem}"
+        message = f"input {port.name!r} is {describe_value(value)}; {problem}"
         found.setdefault(message, Diagnostic("DF503", Severity.ERROR, place, message, hint))
     return list(found.values())
 
@@ -79,24 +76,6 @@ def convert(value: Any, wanted: str) -> Any:
     if wanted == "FLOAT" and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_FLOAT:
         return float(value)
     return value
-
-
-def describe(value: Any) -> str:
-    """Return a few words that tell a value's type, and its shape or text."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        return f"a {str(value.dtype).removeprefix('torch.')} tensor {list(value.shape)}"
-    if isinstance(value, int) and value.bit_length() > LONGEST_SHOWN:
-        return f"an int of {value.bit_length()} bits"
-    if value is None:
-        return "None"
-    if type(value) is OpaqueValue:
-        return f"a value stored as {opaque_reason(value)[0]}"
-    if isinstance(value, (bool, int, float, str)):
-        text = repr(value)
-        return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _bare(port: PlanInput) -> Constraint:
@@ -217,7 +196,7 @@ def _unknown_options(value: Any, port: PlanInput, graph: Graph, catalog: Catalog
             continue
         assert node_class is not None
         hint = did_you_mean(
-            value if isinstance(value, str) else describe(value), [str(choice) for choice in spec.choices]
+            value if isinstance(value, str) else describe_value(value), [str(choice) for choice in spec.choices]
         )
         yield f"{node_class.name}.{input_name} takes one of {_listed(spec.choices)}", hint
 

@@ -12,8 +12,8 @@ import os
 import threading
 from pathlib import Path
 
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.protocol import Engine, EngineError
-from discomfort.runtime.running.engine_thread import run_blocking
 
 VARIABLE = "DISCOMFORT_ENGINE"
 

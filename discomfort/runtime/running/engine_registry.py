@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from discomfort.ir.catalog.catalog import Catalog, default_catalog
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.protocol import Engine, EngineError
 from discomfort.runtime.engines.select import select_engine
-from discomfort.runtime.running.engine_thread import run_blocking
 from discomfort.runtime.running.executor import Executor
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from discomfort.ir.graph import Link
 from discomfort.ir.types.language import Typing
 from discomfort.runtime.binding.pending_values import pending_values
 from discomfort.runtime.binding.prompts import BoundPrompt, BoundRun, Work, make_prompt, remaining_work
+from discomfort.runtime.engine_thread import all_or_none
 from discomfort.runtime.engines.protocol import Delivered, Engine, PromptRejected, PromptRequest, PromptResult
-from discomfort.runtime.running.engine_thread import all_or_none
+from discomfort.runtime.engines.written_files import written_files
 from discomfort.runtime.running.progress import RunProgress
 from discomfort.runtime.running.sources import Soundness
-from discomfort.runtime.running.written_files import written_files
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext

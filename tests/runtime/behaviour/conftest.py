@@ -20,13 +20,13 @@ import pytest
 
 import discomfort
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.inprocess import InProcessEngine, checkout
 from discomfort.runtime.engines.protocol import Engine, PromptResult
-from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.behaviour.standin import make_standin
 
 HERE = Path(__file__).parent

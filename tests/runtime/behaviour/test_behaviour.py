@@ -13,6 +13,7 @@ import torch
 
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.binding.bind import BindError
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.protocol import (
     SAVER_CLASS,
     EngineError,
@@ -22,7 +23,6 @@ from discomfort.runtime.engines.protocol import (
     PromptRequest,
     PromptResult,
 )
-from discomfort.runtime.running.engine_thread import run_blocking
 from discomfort.runtime.running.progress import ProgressUpdate
 from tests.runtime.behaviour.conftest import Rig
 from tests.runtime.programs import reads, workflow, writes

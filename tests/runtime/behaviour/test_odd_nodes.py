@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.protocol import NodeFailed, PromptRejected, PromptRequest
-from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.behaviour.conftest import Rig
 from tests.runtime.behaviour.test_same_results import Prompt, node, run
 

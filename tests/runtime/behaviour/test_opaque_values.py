@@ -13,7 +13,7 @@ import torch
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import UnreadableValueError
 from discomfort.context.values.opaque import OpaqueValue
-from discomfort.runtime.running.engine_thread import run_blocking
+from discomfort.runtime.engine_thread import run_blocking
 from tests.runtime.behaviour.conftest import Rig
 from tests.runtime.programs import reads, workflow, writes
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.protocol import SAVER_CLASS, EngineError, NodeFailed, PromptRejected, PromptRequest
-from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.behaviour.conftest import Rig
 from tests.runtime.behaviour.test_behaviour import equal
 

@@ -23,8 +23,8 @@ from safetensors.torch import save_file
 
 import discomfort
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.protocol import Engine, PromptRequest, PromptResult
-from discomfort.runtime.running.engine_thread import run_blocking
 
 SHAPES = Path(__file__).with_name("sd15_shapes.json.gz")
 VAE_PART = "first_stage_model."

@@ -123,7 +123,7 @@ from discomfort.context.context import WorkflowContext
 from discomfort.plan import compile
 from discomfort.runtime.engines.protocol import EngineError, EngineLost, NodeFailed
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.running.engine_thread import run_blocking
+from discomfort.runtime.engine_thread import run_blocking
 from tests.runtime.comfyui.chains import node, port
 
 engine = ComfyUIEngine.managed(sys.argv[1])
@@ -187,7 +187,7 @@ async def test_engine_in_use_survives_the_end_of_a_context(attached: ComfyUIEngi
 
 PROGRAM = """
 import discomfort
-from discomfort.runtime.running.engine_thread import run_blocking
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.select import select_engine
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import node

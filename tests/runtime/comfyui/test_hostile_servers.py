@@ -17,12 +17,12 @@ from discomfort.context.values.wire import encode_wire
 from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.graph import Literal, Node, NodeId, Origin
+from discomfort.runtime.engine_thread import within
 from discomfort.runtime.engines.comfyui.connection import answers as limits
 from discomfort.runtime.engines.comfyui.connection import transport
 from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.protocol import LOADER_CLASS, SAVER_CLASS, EngineError, PromptRequest
-from discomfort.runtime.running.engine_thread import within
 from discomfort.server_access.protocol import PROTOCOL
 from tests.hostile_server import ENDLESS, ONCE, Answer, comfyui, frame, serving, whole
 

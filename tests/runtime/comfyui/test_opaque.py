@@ -15,12 +15,12 @@ from discomfort.context.values import decode as decoding
 from discomfort.context.values.opaque import OpaqueValue
 from discomfort.plan import Plan, compile
 from discomfort.runtime.binding.bind import BindError
+from discomfort.runtime.engine_thread import run_awaiting
 from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.protocol import LOADER_CLASS, Engine, EngineError, NodeFailed
-from discomfort.runtime.running.engine_thread import run_awaiting
 from discomfort.session import Discomfort
 from discomfort_nodes.registry import HELD_VALUES
 from tests.context.foreign import installed

@@ -17,10 +17,10 @@ from discomfort.context.context import WorkflowContext
 from discomfort.context.values.value_list import ValueList
 from discomfort.plan import compile
 from discomfort.runtime.binding.bind import BindError
+from discomfort.runtime.engine_thread import run_awaiting
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.protocol import EngineError, NodeFailed, PromptRejected
-from discomfort.runtime.running.engine_thread import run_awaiting
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import (

@@ -16,9 +16,9 @@ import torch
 
 from discomfort.context.context import WorkflowContext
 from discomfort.plan import compile
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
-from discomfort.runtime.running.engine_thread import run_blocking
 from tests.conformance.harness.page import FrontendMissing, browse
 from tests.conformance.harness.server import SETTINGS
 from tests.runtime.comfyui.helpers import INVERSION

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
-from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.comfyui.files_scenario import Scenario, prepare
 from tests.runtime.comfyui.real import real_config
 

@@ -13,8 +13,8 @@ from PIL import Image
 from discomfort.context.context import WorkflowContext
 from discomfort.context.values.value_list import ValueList
 from discomfort.plan import compile
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
-from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.comfyui.chains import Workflow, count_prompts, expected, inverted, node, port
 
 pytestmark = pytest.mark.comfyui

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.protocol import PromptRejected, PromptRequest
-from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.comfyui.chains import node
 from tests.runtime.comfyui.real import real_config
 from tests.runtime.comfyui.test_real_attach import given

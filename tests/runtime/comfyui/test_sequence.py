@@ -10,10 +10,10 @@ from discomfort.context.context import WorkflowContext
 from discomfort.ir.graph import Link, Literal, Node, NodeId, Origin
 from discomfort.plan import compile
 from discomfort.runtime.binding.effect_order import effect_groups
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.protocol import NodeFailed, PromptRequest
-from discomfort.runtime.running.engine_thread import run_blocking
 from discomfort.runtime.running.progress import ProgressUpdate
 from tests.runtime.comfyui.chains import node, port
 from tests.runtime.comfyui.helpers import PATIENCE, observed

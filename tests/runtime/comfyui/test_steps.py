@@ -14,10 +14,10 @@ from discomfort.compiler.passes import PASSES
 from discomfort.context.context import WorkflowContext
 from discomfort.context.values.value_list import ValueList
 from discomfort.plan import Plan, compile
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.protocol import Listener, NodeFailed, PromptRequest, PromptResult
-from discomfort.runtime.running.engine_thread import run_blocking
 from discomfort.runtime.running.progress import ProgressUpdate
 from tests.runtime.comfyui.chains import count_prompts, expected, inverted, node, port
 from tests.runtime.comfyui.helpers import PATIENCE

@@ -18,11 +18,11 @@ import pytest
 
 from discomfort.context.context import WorkflowContext
 from discomfort.plan import Plan, compile
+from discomfort.runtime.engine_thread import run_awaiting, run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
 from discomfort.runtime.engines.protocol import EngineError, PromptRejected, PromptRequest
-from discomfort.runtime.running.engine_thread import run_awaiting, run_blocking
 from tests.runtime.comfyui.chains import node, port
 from tests.runtime.comfyui.helpers import PATIENCE, make_checkout, prove, request_for, wait_until
 from tests.runtime.comfyui.test_steps import split

@@ -10,11 +10,11 @@ import pytest
 import pytest_asyncio
 
 from discomfort.runtime.binding.bind import BindError
+from discomfort.runtime.engine_thread import run_awaiting
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.worker import Worker
 from discomfort.runtime.engines.protocol import EngineError, NodeFailed
-from discomfort.runtime.running.engine_thread import run_awaiting
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port
 from tests.runtime.comfyui.helpers import PATIENCE, StartEngine, is_alive, node

@@ -23,12 +23,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.pack.values import regular_expression_process as pattern_process
 from discomfort.runtime.engines.embedded.pack.values import regular_expressions as patterns
 from discomfort.runtime.engines.embedded.pack.values import strings
 from discomfort.runtime.engines.protocol import NodeFailed, PromptRequest
-from discomfort.runtime.running.engine_thread import run_blocking
 
 EVIL = "(a+)+$"
 TEXT = "a" * 64 + "b"

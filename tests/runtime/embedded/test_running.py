@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.embedded.for_node_authors.node_api import report_progress
 from discomfort.runtime.engines.protocol import (
     LOADER_CLASS,
@@ -23,7 +24,6 @@ from discomfort.runtime.engines.protocol import (
     NodeStarted,
     OutOfMemory,
 )
-from discomfort.runtime.running.engine_thread import run_blocking
 from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, Prompt, prompt, show
 
 

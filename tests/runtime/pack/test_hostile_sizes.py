@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discomfort.context.context import WorkflowContext
+from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.pack import NODE_CLASS_MAPPINGS, files, sizes
 from discomfort.runtime.engines.embedded.pack.latents.sigmas import manual_sigmas
 from discomfort.runtime.engines.embedded.pack.values import strings
 from discomfort.runtime.engines.embedded.pack.values.mathematics import math_expression
 from discomfort.runtime.engines.protocol import NodeFailed, PromptRequest
-from discomfort.runtime.running.engine_thread import run_blocking
 
 ROOT = Path(__file__).parents[3]
 

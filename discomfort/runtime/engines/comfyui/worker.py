@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from discomfort.ir.diagnostics import CompileError, has_errors
+from discomfort.runtime.engine_thread import run_awaiting
 from discomfort.runtime.engines.protocol import EngineError
-from discomfort.runtime.running.engine_thread import run_awaiting
 
 if TYPE_CHECKING:
     from discomfort.ir.catalog.catalog import Catalog

@@ -22,7 +22,7 @@ from discomfort.ir.diagnostics import Diagnostic, Place, Severity
 from discomfort.ir.graph import Input, Literal
 from discomfort.ir.types.language import Signatures, needs_link
 from discomfort.ir.types.literal_rules import literal_problem
-from discomfort.runtime.binding.value_check import describe
+from discomfort.runtime.describe_value import describe_value
 from discomfort.runtime.engines.comfyui.channels.png import is_picture, picture_of, png_files
 from discomfort.runtime.engines.comfyui.connection.answers import shown as in_line
 from discomfort.runtime.engines.comfyui.connection.effect_turns import Targets
@@ -212,7 +212,7 @@ class PlainChannel:
         value = await asyncio.to_thread(request.context.get_value, digest)
         problem = PLAIN.value_problem(value, False, catalog)
         if problem:
-            message = f"the value for it is {describe(value)}: {problem}"
+            message = f"the value for it is {describe_value(value)}: {problem}"
             work.findings.append(_finding(_where(request, node_id, "value"), message))
         elif isinstance(value, _SCALARS):
             work.scalars[node_id] = value
@@ -323,7 +323,7 @@ def _relink(work: _Translation, request: PromptRequest, catalog: Catalog) -> Non
                 linked = _needs_link(node, name, signatures)
                 problem = primitive_problem(scalar, catalog) if linked else None
                 if problem:
-                    message = f"the value for it is {describe(scalar)}: {problem}"
+                    message = f"the value for it is {describe_value(scalar)}: {problem}"
                     work.findings.append(_finding(_where(request, node_id, name), message))
                 node["inputs"][name] = _primitive(work.prompt, value[0], scalar) if linked and not problem else scalar
 

@@ -18,6 +18,7 @@ from discomfort.context.holds import Holds
 from discomfort.ir.catalog.catalog import OWN_CLASSES, Catalog
 from discomfort.ir.catalog.checked import parse_catalog, with_input_lists
 from discomfort.ir.catalog.effects import PORT_CLASS
+from discomfort.runtime.engine_thread import within
 from discomfort.runtime.engines.comfyui.channels.with_our_nodes import Channel, NodesChannel
 from discomfort.runtime.engines.comfyui.channels.without_our_nodes import PlainChannel
 from discomfort.runtime.engines.comfyui.connection.answers import REMEDY, object_in, shown, text_of
@@ -47,8 +48,7 @@ from discomfort.runtime.engines.protocol import (
     PromptRequest,
     PromptResult,
 )
-from discomfort.runtime.running.engine_thread import within
-from discomfort.runtime.running.written_files import written_files
+from discomfort.runtime.engines.written_files import written_files
 
 if TYPE_CHECKING:
     from discomfort.ir.catalog.effects import EffectTable

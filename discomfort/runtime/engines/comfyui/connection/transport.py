@@ -13,11 +13,11 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from discomfort.runtime.engine_thread import within
 from discomfort.runtime.engines.comfyui.connection import answers
 from discomfort.runtime.engines.comfyui.connection.answers import object_in, parsed_json, read_body, shown
 from discomfort.runtime.engines.comfyui.connection.credentials import Credentials
 from discomfort.runtime.engines.protocol import EngineError, EngineLost
-from discomfort.runtime.running.engine_thread import within
 from discomfort.server_access.proofs import PROOF_HEADER, Prover, body_digest, is_nonce
 
 if TYPE_CHECKING:

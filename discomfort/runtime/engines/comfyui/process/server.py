@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from discomfort.runtime.engine_thread import in_thread
 from discomfort.runtime.engines.comfyui.connection.answers import list_in, object_in, parsed_json, read_body, text_of
 from discomfort.runtime.engines.comfyui.process.injection import our_custom_nodes, write_extra_paths
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
 from discomfort.runtime.engines.protocol import EngineError
-from discomfort.runtime.running.engine_thread import in_thread
 from discomfort.server_access.hosts import HOSTS_VARIABLE
 from discomfort.server_access.tokens import TOKEN_VARIABLE
 from discomfort.settings.folders import cache_folder

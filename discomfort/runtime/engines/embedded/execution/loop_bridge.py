@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
+from discomfort.runtime.engine_thread import cancel_all
 from discomfort.runtime.engines.embedded.for_node_authors.node_api import Interrupted
 from discomfort.runtime.engines.protocol import Event, Listener
-from discomfort.runtime.running.engine_thread import cancel_all
 
 Finished = Callable[["asyncio.Task[Any] | None"], None]
 
