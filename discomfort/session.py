@@ -35,6 +35,7 @@ class Discomfort:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.Tools = WorkflowTools()
+        self._worker: Worker | None = None
         self._closed = False
 
     @classmethod
@@ -79,10 +80,14 @@ class Discomfort:
         Raises:
             EngineError: this session runs without a server.
         """
-        worker = getattr(self.engine, "worker", None)
-        if worker is None:
+        from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+        from discomfort.runtime.engines.comfyui.worker import Worker
+
+        if not isinstance(self.engine, ComfyUIEngine):
             raise EngineError(f"the engine {self.engine.name!r} has no server; create the session on a ComfyUI server")
-        return worker  # type: ignore[no-any-return]
+        if self._worker is None:
+            self._worker = Worker(self.engine)
+        return self._worker
 
     async def run(
         self,

@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
+from discomfort.runtime.engines.comfyui.server_connection import Patience
 from tests.runtime.comfyui.helpers import PATIENCE, StartEngine, make_checkout, set_faults
 
 

@@ -24,8 +24,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from discomfort.context.context import WorkflowContext
 from discomfort.plan import compile
 from discomfort.runtime.engine_thread import run_blocking
+from discomfort.runtime.engines.comfyui import server_connection as connection
 from discomfort.runtime.engines.comfyui.channels import with_our_nodes as channel
-from discomfort.runtime.engines.comfyui.connection import connection
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process import server
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig

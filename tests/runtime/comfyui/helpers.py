@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.comfyui.server_connection import Patience
 from discomfort.runtime.engines.protocol import LOADER_CLASS, SAVER_CLASS, NodePlace, PromptRequest
 from discomfort.server_access.proofs import PROOF_HEADER, Prover, body_digest
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from discomfort.runtime.engines.comfyui.connection.connection import Connection
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
+from discomfort.runtime.engines.comfyui.server_connection import Connection
 
 FOLDERS = ("custom_nodes", "input", "output", "temp", "models/checkpoints", "user")
 

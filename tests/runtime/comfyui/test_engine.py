@@ -14,9 +14,9 @@ import torch
 
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engines.comfyui.channels import with_our_nodes as channel_module
-from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.comfyui.server_connection import Patience
 from discomfort.runtime.engines.protocol import (
     Engine,
     EngineError,

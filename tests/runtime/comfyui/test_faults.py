@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
+from discomfort.runtime.engines.comfyui.server_connection import Patience
 from discomfort.runtime.engines.protocol import SAVER_CLASS, EngineError, EngineLost, NodeFailed, PromptInterrupted
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port

@@ -20,8 +20,8 @@ from discomfort.ir.graph import Literal, Node, NodeId, Origin
 from discomfort.runtime.engine_thread import within
 from discomfort.runtime.engines.comfyui.connection import answers as limits
 from discomfort.runtime.engines.comfyui.connection import transport
-from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.comfyui.server_connection import Patience
 from discomfort.runtime.engines.protocol import LOADER_CLASS, SAVER_CLASS, EngineError, PromptRequest
 from discomfort.server_access.protocol import PROTOCOL
 from tests.hostile_server import ENDLESS, ONCE, Answer, comfyui, frame, serving, whole

@@ -16,9 +16,9 @@ from discomfort.context.values.opaque import OpaqueValue
 from discomfort.plan import Plan, compile
 from discomfort.runtime.binding.bind import BindError
 from discomfort.runtime.engine_thread import run_awaiting
-from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.comfyui.server_connection import Patience
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.protocol import LOADER_CLASS, Engine, EngineError, NodeFailed
 from discomfort.session import Discomfort

@@ -17,8 +17,8 @@ import pytest
 import pytest_asyncio
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.comfyui.server_connection import Patience
 from discomfort.runtime.engines.protocol import EngineLost, NodeFailed, OutOfMemory, PromptInterrupted, PromptRequest
 from discomfort.session import Discomfort
 from tests.runtime.comfyui.chains import port

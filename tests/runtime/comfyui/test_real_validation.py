@@ -13,6 +13,7 @@ from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.comfyui.worker import Worker
 from discomfort.runtime.engines.protocol import PromptRejected, PromptRequest
 from tests.runtime.comfyui.chains import node
 from tests.runtime.comfyui.real import real_config
@@ -171,7 +172,7 @@ def test_a_managed_server_writes_nothing_either(
             with pytest.raises(PromptRejected):
                 plan.run(context, engine=rig.engine)
         with pytest.raises(PromptRejected):
-            run_blocking(rig.engine.worker.run_workflow(IN_ONE, use_workflow_json=False))
+            run_blocking(Worker(rig.engine).run_workflow(IN_ONE, use_workflow_json=False))
     finally:
         run_blocking(rig.engine.close())
     assert pictures(rig) == []

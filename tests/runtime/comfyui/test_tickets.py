@@ -20,10 +20,10 @@ import torch
 from PIL import Image
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
+from discomfort.runtime.engines.comfyui.server_connection import Patience
 from discomfort.runtime.engines.protocol import SAVER_CLASS, NodeFailed, PromptInterrupted, PromptRequest
 from tests.runtime.comfyui.helpers import loader, make_checkout, node, request_for, result_of, wait_until
 from tests.runtime.comfyui.hostile import Hostile, gave_nothing

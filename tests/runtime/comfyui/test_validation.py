@@ -22,6 +22,7 @@ from discomfort.runtime.engine_thread import run_awaiting, run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
+from discomfort.runtime.engines.comfyui.worker import Worker
 from discomfort.runtime.engines.protocol import EngineError, PromptRejected, PromptRequest
 from tests.runtime.comfyui.chains import node, port
 from tests.runtime.comfyui.helpers import PATIENCE, make_checkout, prove, request_for, wait_until
@@ -168,7 +169,7 @@ def test_a_managed_server_writes_nothing_either(tmp_path: Path, context: Workflo
 def test_nothing_is_written_by_a_prompt_as_it_is(rig: Rig) -> None:
     for _ in range(2):
         with pytest.raises(PromptRejected):
-            run_blocking(rig.engine.worker.run_workflow(IN_ONE, use_workflow_json=False))
+            run_blocking(Worker(rig.engine).run_workflow(IN_ONE, use_workflow_json=False))
     assert rig.written() == []
 
 

@@ -12,9 +12,9 @@ import urllib.request
 import pytest
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engines.comfyui.connection.connection import Patience
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
+from discomfort.runtime.engines.comfyui.server_connection import Patience
 from discomfort.runtime.engines.protocol import EngineError, EngineLost, PromptInterrupted
 from tests.runtime.comfyui.helpers import (
     PATIENCE,

@@ -24,7 +24,7 @@ from tests.runtime.comfyui.helpers import PATIENCE, StartEngine, is_alive, node
 async def worker(server: ManagedServer) -> AsyncIterator[Worker]:
     """The worker of an attached engine; it lives on the engine loop, as in a session."""
     engine = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE)
-    yield engine.worker
+    yield Worker(engine)
     await run_awaiting(engine.close())
 
 
@@ -49,22 +49,23 @@ async def test_files_are_uploaded_into_the_servers_folders(
     managed: StartEngine, checkout: Path, tmp_path: Path
 ) -> None:
     engine = managed()
+    worker = Worker(engine)
     source = tmp_path / "photo.png"
     source.write_bytes(b"one")
-    first = engine.worker.upload_data(source, is_ephemeral=True)
+    first = worker.upload_data(source, is_ephemeral=True)
     assert Path(first) == checkout / "input" / "photo.png"
     source.write_bytes(b"two")
-    second = engine.worker.upload_data(str(source))
+    second = worker.upload_data(str(source))
     assert Path(second).read_bytes() == b"two"
     assert Path(first).read_bytes() == b"one"
-    assert engine.worker.upload_data(source, overwrite=True) == first
-    model = engine.worker.upload_data(source, "models", "checkpoints")
+    assert worker.upload_data(source, overwrite=True) == first
+    model = worker.upload_data(source, "models", "checkpoints")
     assert Path(model) == checkout / "models" / "checkpoints" / "photo.png"
     await run_awaiting(engine.start())
     assert engine.server is not None
     process = engine.server.process_id
     assert process is not None
-    await engine.worker.kill_api()
+    await worker.kill_api()
     assert not is_alive(process)
     assert not Path(first).exists()
     assert Path(second).exists()
@@ -84,7 +85,7 @@ async def test_uploaded_model_is_among_the_options(checkout: Path, tmp_path: Pat
 
 
 def test_wrong_uploads_are_refused(checkout: Path, tmp_path: Path, server: ManagedServer) -> None:
-    worker = ComfyUIEngine.managed(checkout).worker
+    worker = Worker(ComfyUIEngine.managed(checkout))
     source = tmp_path / "x"
     source.write_bytes(b"x")
     with pytest.raises(FileNotFoundError):
@@ -96,7 +97,7 @@ def test_wrong_uploads_are_refused(checkout: Path, tmp_path: Path, server: Manag
     with pytest.raises(ValueError, match="leads out"):
         worker.upload_data(source, "input", "../../..")
     with pytest.raises(EngineError, match="attached"):
-        ComfyUIEngine.attached(server.url).worker.upload_data(source)
+        Worker(ComfyUIEngine.attached(server.url)).upload_data(source)
 
 
 async def test_workflow_of_the_editor_is_converted(worker: Worker) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from discomfort.runtime.engines.comfyui.connection.connection import Connection, Patience
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig, find_config
+from discomfort.runtime.engines.comfyui.server_connection import Connection, Patience
 from discomfort.runtime.engines.protocol import (
     Crossing,
     EngineError,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from discomfort.ir.catalog.effects import EffectTable
     from discomfort.ir.graph import Node, NodeId
     from discomfort.ir.keys import Source
-    from discomfort.runtime.engines.comfyui.worker import Worker
 
 Answer = TypeVar("Answer")
 
@@ -67,7 +66,7 @@ class ComfyUIEngine:
         self._closed = False
         self._home: asyncio.AbstractEventLoop | None = None
         self._process_id = os.getpid()
-        self._worker: Worker | None = None
+        self._closers: list[Callable[[], None]] = []
 
     @classmethod
     def managed(
@@ -146,15 +145,6 @@ class ComfyUIEngine:
         """The managed server, or None."""
         return self._server
 
-    @property
-    def worker(self) -> Worker:
-        """The server's documented face: uploads, prompts as they are."""
-        from discomfort.runtime.engines.comfyui.worker import Worker
-
-        if self._worker is None:
-            self._worker = Worker(self)
-        return self._worker
-
     async def start(self) -> None:
         """Start or find the server and connect to it, also after `close`; does nothing when connected.
 
@@ -228,12 +218,19 @@ class ComfyUIEngine:
         else:
             await self._close()
 
+    def on_close(self, call: Callable[[], None]) -> None:
+        """Have `call` called whenever the engine is closed, before its server stops."""
+        self._closers.append(call)
+
+    def _call_closers(self) -> None:
+        for call in self._closers:
+            call()
+
     async def _close(self) -> None:
         self._closed = True
         async with self._starting:
             await self._disconnect(_closed())
-            if self._worker is not None:
-                self._worker.remove_ephemeral()
+            self._call_closers()
             if self._server is not None:
                 await self._server.stop()
 

@@ -28,6 +28,7 @@ class Worker:
     def __init__(self, engine: ComfyUIEngine) -> None:
         self._engine = engine
         self._ephemeral: list[Path] = []
+        engine.on_close(self.remove_ephemeral)
 
     @property
     def server_address(self) -> str | None:
