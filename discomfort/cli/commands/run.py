@@ -169,7 +169,7 @@ def file_stems(names: Iterable[str]) -> dict[str, str]:
 def write_value(value: Any, folder: Path, stem: str) -> dict[str, Any]:
     """Write one result into `folder` where it is not plain, and return what to tell of it."""
     from discomfort.context.values.opaque import OpaqueValue
-    from discomfort.runtime.binding.value_check import describe
+    from discomfort.runtime.describe_value import describe_value
     from discomfort.runtime.running.executor import Reference
 
     if isinstance(value, float) and not math.isfinite(value):
@@ -189,7 +189,7 @@ def write_value(value: Any, folder: Path, stem: str) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{stem}.pkl"]
         paths[0].write_bytes(cloudpickle.dumps(value))
-    return {"files": [str(path) for path in paths], "type": describe(value)}
+    return {"files": [str(path) for path in paths], "type": describe_value(value)}
 
 
 def _tell(plan: Plan, written: dict[str, dict[str, Any]], as_json: bool) -> None:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.embedded.execution.cache import NodeResult, ResultCache
-from discomfort.runtime.engines.embedded.execution.result_sizes import pieces_of
+from discomfort.runtime.engines.embedded.prompt_nodes.cache import NodeResult, ResultCache
+from discomfort.runtime.engines.embedded.prompt_nodes.result_sizes import pieces_of
 from discomfort.runtime.engines.protocol import NodeFailed
 from tests.runtime.embedded.lab import ANYTHING, NUMBER, Lab, Prompt, node_class, prompt, show
 
@@ -260,7 +260,7 @@ def test_live_objects_have_a_bound_of_their_own_and_stay_while_their_prompt_runs
 
 
 def test_a_quarter_of_free_RAM_is_the_bound_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.embedded.execution.cache.available_ram", lambda: 400)
+    monkeypatch.setattr("discomfort.runtime.engines.embedded.prompt_nodes.cache.available_ram", lambda: 400)
     cache = ResultCache()
     for key in "abc":
         cache.put(key, result_of(40))

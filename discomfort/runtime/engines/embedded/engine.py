@@ -20,14 +20,15 @@ from discomfort.ir.graph import Node, NodeId
 from discomfort.ir.keys import Source
 from discomfort.runtime.engines.embedded.classes.describe import describe_safely
 from discomfort.runtime.engines.embedded.classes.registration import check_classes, load_classes
+from discomfort.runtime.engines.embedded.dependencies.definitions import EMBEDDED, Supplier
 from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
 from discomfort.runtime.engines.embedded.dependencies.survey import Survey
-from discomfort.runtime.engines.embedded.execution.cache import ResultCache
 from discomfort.runtime.engines.embedded.execution.loop_bridge import Bridge
-from discomfort.runtime.engines.embedded.execution.run_prompt import EMBEDDED, Supplier, run_prompt, validate_prompts
+from discomfort.runtime.engines.embedded.execution.run_prompt import run_prompt, validate_prompts
 from discomfort.runtime.engines.embedded.execution.scheduler import Instances
 from discomfort.runtime.engines.embedded.for_node_authors.folders import FolderFinder, Folders, use_folders
 from discomfort.runtime.engines.embedded.pack.values import regular_expressions as patterns
+from discomfort.runtime.engines.embedded.prompt_nodes.cache import ResultCache
 from discomfort.runtime.engines.protocol import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
 from discomfort.settings.context import GIB
 

@@ -18,9 +18,9 @@ from discomfort.ir.catalog.checked import LiveCatalog
 from discomfort.ir.catalog.node_origin import python_module
 from discomfort.runtime.engines.embedded.classes import discomfort_nodes as natives
 from discomfort.runtime.engines.embedded.classes.describe import declared_effect, describe_class
+from discomfort.runtime.engines.embedded.dependencies.definitions import Supplier
 from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.embedded.execution.run_prompt import Supplier
 from discomfort.runtime.engines.embedded.for_node_authors.node_api import current
 from discomfort.runtime.engines.inprocess.checkout import Checkout, load_checkout
 from discomfort.runtime.engines.inprocess.node_adapters import Calls, Face, make_face

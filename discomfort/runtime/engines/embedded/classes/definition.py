@@ -12,7 +12,7 @@ from discomfort.ir.catalog.catalog import InputSpec, NodeClass, OutputSpec, read
 from discomfort.ir.types.language import AUTOGROW, DYNAMIC_COMBO
 
 if TYPE_CHECKING:
-    from discomfort.runtime.engines.embedded.dependencies.node_sources import ClassSources
+    from discomfort.runtime.engines.embedded.classes.class_sources import ClassSources
 
 HIDDEN_KINDS = frozenset(
     (

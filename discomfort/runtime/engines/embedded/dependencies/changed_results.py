@@ -9,12 +9,17 @@ from typing import Any
 from discomfort.context.private_copy import private_copy
 from discomfort.input_files.fingerprints import FingerprintStopped, Stop
 from discomfort.ir.keys import Source
-from discomfort.runtime.engines.embedded.dependencies.changes import Watch, has_changed, watch_outputs
 from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
-from discomfort.runtime.engines.embedded.execution.cache import NodeResult, ResultCache
-from discomfort.runtime.engines.embedded.execution.call_node import Answer
-from discomfort.runtime.engines.embedded.execution.prompt_graph import DynamicPrompt, PromptGraph, PromptNode, is_link
-from discomfort.runtime.engines.embedded.for_node_authors.node_api import Interrupted
+from discomfort.runtime.engines.embedded.for_node_authors.blocker import Interrupted
+from discomfort.runtime.engines.embedded.prompt_nodes.cache import NodeResult, ResultCache
+from discomfort.runtime.engines.embedded.prompt_nodes.call_node import Answer
+from discomfort.runtime.engines.embedded.prompt_nodes.changes import Watch, has_changed, watch_outputs
+from discomfort.runtime.engines.embedded.prompt_nodes.prompt_graph import (
+    DynamicPrompt,
+    PromptGraph,
+    PromptNode,
+    is_link,
+)
 from discomfort.runtime.engines.protocol import PromptRequest
 
 logger = logging.getLogger("discomfort")

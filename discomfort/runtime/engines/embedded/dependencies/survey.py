@@ -11,11 +11,12 @@ from discomfort.ir.api_prompt import emit_prompt
 from discomfort.ir.catalog.effects import OWN_CLASSES, Effect, EffectTable
 from discomfort.ir.graph import Graph, Node, NodeId
 from discomfort.ir.keys import Source
-from discomfort.runtime.engines.embedded.dependencies.node_sources import ClassSources, NodeSources
-from discomfort.runtime.engines.embedded.execution import call_node as invoke
-from discomfort.runtime.engines.embedded.execution.cache import change_token
-from discomfort.runtime.engines.embedded.execution.prompt_graph import PromptNode
-from discomfort.runtime.engines.embedded.execution.run_prompt import Definitions, Supplier
+from discomfort.runtime.engines.embedded.classes.class_sources import ClassSources
+from discomfort.runtime.engines.embedded.dependencies.definitions import Definitions, Supplier
+from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
+from discomfort.runtime.engines.embedded.prompt_nodes import call_node as invoke
+from discomfort.runtime.engines.embedded.prompt_nodes.cache import change_token
+from discomfort.runtime.engines.embedded.prompt_nodes.prompt_graph import PromptNode
 
 CHANGES = Source(None, why="it says that it changes each time, or cannot say before it runs")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from discomfort.runtime.engine_thread import cancel_all
-from discomfort.runtime.engines.embedded.for_node_authors.node_api import Interrupted
+from discomfort.runtime.engines.embedded.for_node_authors.blocker import Interrupted
 from discomfort.runtime.engines.protocol import Event, Listener
 
 Finished = Callable[["asyncio.Task[Any] | None"], None]

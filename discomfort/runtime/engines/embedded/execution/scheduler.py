@@ -22,18 +22,28 @@ from discomfort.runtime.engines.embedded.dependencies.changed_results import (
     Reading,
     Soundness,
 )
-from discomfort.runtime.engines.embedded.dependencies.changes import watch_outputs
 from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
-from discomfort.runtime.engines.embedded.execution import call_node as invoke
-from discomfort.runtime.engines.embedded.execution.cache import NodeResult, ResultCache, change_token, result_key
-from discomfort.runtime.engines.embedded.execution.call_node import Answer
 from discomfort.runtime.engines.embedded.execution.effect_queue import StartSequence
 from discomfort.runtime.engines.embedded.execution.error_places import failure
 from discomfort.runtime.engines.embedded.execution.gc_pause import BriefPause
 from discomfort.runtime.engines.embedded.execution.loop_bridge import Bridge, result_of
-from discomfort.runtime.engines.embedded.execution.prompt_graph import DynamicPrompt, PromptGraph, PromptNode, is_link
-from discomfort.runtime.engines.embedded.for_node_authors.blocker import ExecutionBlocked, ExecutionBlocker, own_blocker
-from discomfort.runtime.engines.embedded.for_node_authors.node_api import Current, Interrupted, current
+from discomfort.runtime.engines.embedded.for_node_authors.blocker import (
+    ExecutionBlocked,
+    ExecutionBlocker,
+    Interrupted,
+    own_blocker,
+)
+from discomfort.runtime.engines.embedded.for_node_authors.node_api import Current, current
+from discomfort.runtime.engines.embedded.prompt_nodes import call_node as invoke
+from discomfort.runtime.engines.embedded.prompt_nodes.cache import NodeResult, ResultCache, change_token, result_key
+from discomfort.runtime.engines.embedded.prompt_nodes.call_node import Answer
+from discomfort.runtime.engines.embedded.prompt_nodes.changes import watch_outputs
+from discomfort.runtime.engines.embedded.prompt_nodes.prompt_graph import (
+    DynamicPrompt,
+    PromptGraph,
+    PromptNode,
+    is_link,
+)
 from discomfort.runtime.engines.protocol import (
     NodeFailed,
     NodeFinished,
@@ -46,6 +56,10 @@ from discomfort.runtime.engines.protocol import (
 Instances = dict[str, Any]
 """Objects of node classes by node id: a node keeps its object from run to run while its class stays the same, and what
 is in the files that it reads."""
+
+
+Failing = Callable[[str, BaseException], NodeFailed]
+"""Makes the error for a node that raised."""
 
 
 class Run:
@@ -90,7 +104,7 @@ class Run:
 
     @contextmanager
     def ended_by_cancel(self, end: Callable[[], object]) -> Iterator[None]:
-        """Have `end` called when the run is cancelled during a `with` block; see `hooks.ended_by_cancel`."""
+        """Have `end` called when the run is cancelled during a `with` block; see `node_api.ended_by_cancel`."""
         self._bridge.at_cancel.append(end)
         try:
             self.check_interrupted()
@@ -334,7 +348,7 @@ class Run:
         if CoroutineType in map(type, returned):
             self._in_flight += 1
             parts = [answer for answer in returned if type(answer) is CoroutineType]
-            self._bridge.start(node.id, _gather(Current(self, node.id), returned), parts)
+            self._bridge.start(node.id, _gather(Current(self, node.id), returned, self._fail), parts)
         else:
             self._answered(node, returned)
 
@@ -443,15 +457,15 @@ class Run:
         return self._fail(node_id, ValueError(message))
 
 
-async def _gather(running: Current, returned: Sequence[Any]) -> list[Any]:
+async def _gather(running: Current, returned: Sequence[Any], fail: Failing) -> list[Any]:
     """Wait for the calls of one node together; each knows which call it is."""
     current.set(running)
-    return await asyncio.gather(*(_one(running, index, answer) for index, answer in enumerate(returned)))
+    return await asyncio.gather(*(_one(running, index, answer, fail) for index, answer in enumerate(returned)))
 
 
-async def _one(running: Current, index: int, answer: Any) -> Any:
+async def _one(running: Current, index: int, answer: Any, fail: Failing) -> Any:
     current.set(Current(running.run, running.node, index))
     try:
         return await answer if isinstance(answer, CoroutineType) else answer
     except (SystemExit, KeyboardInterrupt) as error:  # let out of a task, these would end the event loop
-        raise running.run._fail(running.node, error) from error
+        raise fail(running.node, error) from error

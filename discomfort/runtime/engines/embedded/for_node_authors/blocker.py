@@ -1,8 +1,12 @@
-"""How a node keeps what follows it from running."""
+"""How a node keeps what follows it from running, and how one is left whose run was cancelled."""
 
 from __future__ import annotations
 
 from typing import Any
+
+
+class Interrupted(BaseException):
+    """Raised inside a node, or between two, when the run was cancelled. No `except Exception` swallows it."""
 
 
 class ExecutionBlocked(Exception):

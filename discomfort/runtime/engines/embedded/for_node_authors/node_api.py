@@ -6,16 +6,28 @@ Outside a run progress goes nowhere and nothing is ever interrupted, so node fun
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from discomfort.runtime.engines.embedded.execution.scheduler import Run
+from typing import Any, Protocol
 
 
-class Interrupted(BaseException):
-    """Raised inside a node, or between two, when the run was cancelled. No `except Exception` swallows it."""
+class RunningPrompt(Protocol):
+    """What a node may ask of the run that it is part of."""
+
+    def check_interrupted(self) -> None:
+        """Raise Interrupted when the run was cancelled."""
+
+    def ended_by_cancel(self, end: Callable[[], object]) -> AbstractContextManager[None]:
+        """Have `end` called when the run is cancelled during a `with` block."""
+
+    def report(self, node: str, value: float, maximum: float) -> None:
+        """Tell how far a node is."""
+
+    def load(self, digest: str) -> Any:
+        """Return the value with this content digest from the context of the run."""
+
+    def deliver(self, name: str, value: Any) -> None:
+        """Take what a saver hands over."""
 
 
 class Current:
@@ -23,7 +35,7 @@ class Current:
 
     __slots__ = ("call", "node", "run")
 
-    def __init__(self, run: Run, node: str = "", call: int = 0) -> None:
+    def __init__(self, run: RunningPrompt, node: str = "", call: int = 0) -> None:
         self.run = run
         self.node = node
         self.call = call

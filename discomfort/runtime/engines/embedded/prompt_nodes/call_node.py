@@ -7,9 +7,9 @@ from typing import Any
 
 from discomfort.ir.types.language import AUTOGROW
 from discomfort.runtime.engines.embedded.classes.definition import Definition
-from discomfort.runtime.engines.embedded.execution.cache import NodeResult
-from discomfort.runtime.engines.embedded.execution.prompt_graph import PromptNode, is_link
 from discomfort.runtime.engines.embedded.for_node_authors.blocker import ExecutionBlocker, own_blocker
+from discomfort.runtime.engines.embedded.prompt_nodes.cache import NodeResult
+from discomfort.runtime.engines.embedded.prompt_nodes.prompt_graph import PromptNode, is_link
 
 Arguments = dict[str, Any]
 

@@ -14,9 +14,9 @@ from discomfort.ir.diagnostics import Diagnostic, did_you_mean
 from discomfort.ir.graph import Literal
 from discomfort.ir.types.language import Signatures, accepts, wanted_type
 from discomfort.runtime.engines.embedded.classes.definition import Definition, Parameters
-from discomfort.runtime.engines.embedded.execution import call_node as invoke
 from discomfort.runtime.engines.embedded.execution.error_places import finding
-from discomfort.runtime.engines.embedded.execution.prompt_graph import PromptGraph, PromptNode
+from discomfort.runtime.engines.embedded.prompt_nodes import call_node as invoke
+from discomfort.runtime.engines.embedded.prompt_nodes.prompt_graph import PromptGraph, PromptNode
 from discomfort.runtime.engines.protocol import LOADER_CLASS, PENDING, PromptRequest
 
 CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}

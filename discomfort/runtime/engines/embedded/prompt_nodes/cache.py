@@ -11,9 +11,9 @@ from xxhash import xxh3_128_hexdigest
 
 from discomfort.context.home.os_support import available_ram
 from discomfort.ir.keys import literal_token
-from discomfort.runtime.engines.embedded.dependencies.changes import Watch, has_changed
-from discomfort.runtime.engines.embedded.execution.prompt_graph import PromptNode
-from discomfort.runtime.engines.embedded.execution.result_sizes import Piece, pieces_of
+from discomfort.runtime.engines.embedded.prompt_nodes.changes import Watch, has_changed
+from discomfort.runtime.engines.embedded.prompt_nodes.prompt_graph import PromptNode
+from discomfort.runtime.engines.embedded.prompt_nodes.result_sizes import Piece, pieces_of
 
 MAX_ENTRIES = 4096
 SHARE_OF_RAM = 4

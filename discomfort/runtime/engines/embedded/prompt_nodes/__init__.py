@@ -1,0 +1,1 @@
+"""The nodes of a prompt: their literals and links, how one is called, and the results that are kept."""
