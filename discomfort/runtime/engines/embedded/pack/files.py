@@ -13,9 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torch._tensor_str import printoptions
@@ -23,7 +21,7 @@ from torch._tensor_str import printoptions
 from discomfort.runtime.engines.embedded.for_node_authors.folders import current_folders
 from discomfort.runtime.engines.embedded.pack import safetensors_file
 from discomfort.runtime.engines.embedded.pack.image_files import decoder, read_image
-from discomfort.runtime.engines.embedded.pack.images.masks import as_batch
+from discomfort.runtime.engines.embedded.pack.pictures import as_batch, to_picture
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 Metadata = Mapping[str, Any] | None
@@ -34,8 +32,6 @@ SHOWN_EDGE = 6
 
 LONGEST_NAME = 4096
 """Characters of the longest path below a folder."""
-PICTURE_CHANNELS = (2, 3, 4)
-"""How many channels of an IMAGE make a picture, as in ComfyUI: one alone does not."""
 
 TEXT_FORMATS = ("txt", "md", "csv", "json")
 """The endings of the files that SaveText writes."""
@@ -197,28 +193,6 @@ def _png_text(prompt: Metadata, extra_pnginfo: Metadata) -> PngInfo:
     for key, value in (extra_pnginfo or {}).items():
         text.add_text(key, json.dumps(value))
     return text
-
-
-def check_picture(image: Tensor) -> None:
-    """Raise where [..., channel] cannot become pictures, in ComfyUI or here.
-
-    Raises:
-        ValueError: there are other than 2, 3 or 4 channels.
-        TypeError: the values are bfloat16, which numpy does not have.
-    """
-    if image.shape[-1] not in PICTURE_CHANNELS:
-        raise ValueError(f"pictures have 2, 3 or 4 channels (grey and alpha, RGB, RGBA), not {image.shape[-1]}")
-    if image.dtype == torch.bfloat16:
-        raise TypeError("values in bfloat16 cannot become pictures")
-
-
-def to_picture(image: Tensor) -> Image.Image:
-    """Turn [height, width, channel] in 0 to 1 into a picture of 8 bits a channel; values are cut, not rounded.
-
-    Raises as `check_picture` does.
-    """
-    check_picture(image)
-    return Image.fromarray(np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8))
 
 
 def save_images(

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from discomfort.runtime.engines.embedded.pack.files import check_picture, preview
+from discomfort.runtime.engines.embedded.pack.files import preview
 from discomfort.runtime.engines.embedded.pack.images.resampling import resample_image
+from discomfort.runtime.engines.embedded.pack.pictures import check_picture
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 SPACING_COLORS = {

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from discomfort.runtime.engines.embedded.pack.files import check_picture
 from discomfort.runtime.engines.embedded.pack.images.resampling import (
     lanczos,
     missing_size,
@@ -16,6 +15,7 @@ from discomfort.runtime.engines.embedded.pack.images.resampling import (
     resample_image,
     resample_mask,
 )
+from discomfort.runtime.engines.embedded.pack.pictures import check_picture
 from discomfort.runtime.engines.embedded.pack.protocol import node
 from discomfort.runtime.engines.embedded.pack.sizes import require_tensor
 

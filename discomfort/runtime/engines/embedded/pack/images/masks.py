@@ -7,14 +7,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from discomfort.runtime.engines.embedded.for_node_authors.node_api import raise_if_interrupted
+from discomfort.runtime.engines.embedded.pack.pictures import as_batch
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 CHANNELS = ("red", "green", "blue", "alpha")
-
-
-def as_batch(mask: Tensor) -> Tensor:
-    """Return [batch, height, width] for a mask with or without batch."""
-    return mask.reshape(-1, *mask.shape[-2:])
 
 
 @node("SolidMask")

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from discomfort.runtime.engines.embedded.pack.files import to_picture
 from discomfort.runtime.engines.embedded.pack.images.batches import singles
+from discomfort.runtime.engines.embedded.pack.pictures import to_picture
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 LEAST_WEIGHT = 1e-5
