@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from discomfort_nodes.installed import ask_whether_changed, installed_catalog, workflow_file
 from discomfort_nodes.nodes.anytype import ANY
 from discomfort_nodes.registry import prompt_server
-from discomfort_nodes.routes.fingerprints import SERVER_FILES
+from discomfort_nodes.server_files import SERVER_FILES
 
 if TYPE_CHECKING:
     from discomfort.compiler.plan.model import PlanData
