@@ -115,7 +115,7 @@ async def test_R7_server_that_is_held_up_is_waited_for_but_not_for_ever(
     managed: StartEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch, answer_seconds: float
 ) -> None:
     """A node may keep its whole process from answering, as while a model is read from a slow disk."""
-    for module in ("connection", "server_queue"):
+    for module in ("server_connection", "connection.server_queue"):
         monkeypatch.setattr(f"discomfort.runtime.engines.comfyui.{module}.PROBE_SECONDS", 0.2)
     patience = Patience(retry_seconds=1.0, check_seconds=0.2, answer_seconds=answer_seconds, silence_seconds=60)
     engine = managed(patience=patience)
