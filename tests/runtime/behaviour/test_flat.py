@@ -19,7 +19,7 @@ import torch
 
 import discomfort
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engines.embedded.execution.cache import MAX_ENTRIES
+from discomfort.runtime.engines.embedded.prompt_nodes.cache import MAX_ENTRIES
 from discomfort.runtime.engines.protocol import NodeFailed
 from tests.footprint import Footprint, assert_flat, footprint, no_collector, values_in_cycles
 from tests.runtime.behaviour.conftest import Rig
