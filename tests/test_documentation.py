@@ -83,6 +83,25 @@ def test_the_guide_s_rules_are_read() -> None:
     assert load_rules(loads_jsonc(text)).of("CONDITIONING") == "val"
 
 
+def imports(source: str) -> list[str]:
+    """Return the modules of Discomfort that a program, or an example in a page, imports."""
+    words = re.findall(r"^\s*(?:>>> )?(?:from|import) +((?:custom_nodes\.)?discomfort[\w.]*)", source, re.MULTILINE)
+    return [word.removeprefix("custom_nodes.discomfort.") for word in words]
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *ROOT.glob("examples/**/*.py"), *ROOT.glob("docs/**/*.py")], ids=lambda page: page.name
+)
+def test_programs_import_from_the_package_alone(page: Path) -> None:
+    assert set(imports(page.read_text(encoding="utf-8"))) <= {"discomfort", "workflow_tools", "workflow_context"}
+
+
+def test_pages_name_no_module_inside_the_package() -> None:
+    for page in PAGES:
+        paths = re.findall(r"`discomfort\.[a-z_]+\.[\w.]+", page.read_text(encoding="utf-8"))
+        assert not paths, f"{page.name} sends readers to {paths}"
+
+
 COMMANDS = [
     line.split("#")[0].strip()
     for page in (README, GUIDE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -41,6 +42,64 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
         "try:\n    main()\nexcept SystemExit as stop:\n    assert stop.code == 0, stop.code"
     )
     assert not modules_after(code).intersection(HEAVY)
+
+
+def test_the_package_is_the_command_line() -> None:
+    def output(*command: str) -> str:
+        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert output("-m", "discomfort", "--version") == f"discomfort {discomfort.__version__}\n"
+    assert "python -m discomfort" in output("-m", "discomfort", "--help")
+    code = "import sys, runpy; sys.argv = ['discomfort', '--help']\n"
+    code += "try:\n    runpy.run_module('discomfort', run_name='__main__')\nexcept SystemExit as stop:\n    pass"
+    assert not modules_after(code).intersection(HEAVY)
+
+
+PROMISED = (
+    *("EmbeddedEngine", "ComfyUIEngine", "InProcessEngine", "Catalog", "read_catalog", "CompileOptions"),
+    *("FrontendOptions", "SweepPoint", "Reference", "ProgressUpdate", "WorkflowContext", "Context", "load_workflow"),
+    *("ContextError", "ContextClosedError", "UnknownKeyError", "CorruptValueError", "UnsafeDirectoryError"),
+    *("UnresolvableRefError", "EncodingError", "UnreadableValueError", "OutOfMemory", "PromptInterrupted"),
+)
+
+
+def test_what_programs_need_is_exported() -> None:
+    assert [name for name in PROMISED if name not in discomfort.__all__] == []
+    assert discomfort.Context is discomfort.WorkflowContext
+    assert isinstance(discomfort.Tools, discomfort.WorkflowTools)
+
+
+def test_every_error_that_a_program_may_meet_is_exported() -> None:
+    """What derives from DiscomfortError in the package, but for those that only say more about an exported one."""
+    for name in discomfort.__all__:
+        getattr(discomfort, name)
+    exported = {value for name in discomfort.__all__ if isinstance(value := getattr(discomfort, name), type)}
+
+    def missing(error: type[Exception]) -> list[str]:
+        own = [] if error in exported else [error.__qualname__]
+        return own + [name for derived in error.__subclasses__() for name in missing(derived)]
+
+    assert set(missing(discomfort.DiscomfortError)) == {"OpaqueAttributeError", "ServerConfigError", "Unanswered"}
+
+
+def test_a_context_shows_what_programs_use() -> None:
+    with discomfort.Context() as context:
+        shown = dir(context)
+        assert all(getattr(type(context), name).__doc__ for name in shown)
+        assert not [name for name in shown if name.startswith("_")]
+        assert {"save", "load", "list_keys", "get_usage", "export_data", "shutdown", "recipe"} <= set(shown)
+        internal = {"put_value", "get_value", "memo_put", "set_ref_resolver", "remember_origin", "server_value"}
+        assert internal.isdisjoint(shown)
+
+
+@pytest.mark.parametrize("profile", ["", "fast"])
+def test_an_empty_hypothesis_profile_is_the_fast_one(profile: str) -> None:
+    code = "import tests.conftest; from hypothesis import settings; print(settings().max_examples)"
+    environment = {**os.environ, "HYPOTHESIS_PROFILE": profile, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.stdout, done.returncode) == ("40\n", 0), done.stderr
 
 
 def test_every_public_name_resolves() -> None:

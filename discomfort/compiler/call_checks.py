@@ -32,7 +32,7 @@ def check_arguments(catalog: object, outputs: object, order: object) -> None:
     """
     wrong = []
     if catalog is not None and not isinstance(catalog, Catalog):
-        hint = "discomfort.ir.catalog.read.read_catalog(path) reads one"
+        hint = "discomfort.read_catalog(path) reads one"
         wrong.append(f"catalog is {_shown(catalog)}, expected a Catalog: {hint}")
     if outputs is not None and not _are_names(outputs):
         wrong.append(f"outputs is {_shown(outputs)}, expected a list of names")

@@ -22,6 +22,28 @@ from discomfort.context.values import file_formats as exports
 from discomfort.context.values_by_content import ContentValues
 from discomfort.settings.context import GIB, load_config
 
+_PUBLIC = (
+    "attach",
+    "closed",
+    "delete",
+    "digest",
+    "export_data",
+    "get_storage_info",
+    "get_usage",
+    "handle",
+    "import_data",
+    "list_keys",
+    "load",
+    "recipe",
+    "run_id",
+    "save",
+    "shutdown",
+    "summary",
+    "transaction",
+    "verify",
+)
+"""What programs use; the other methods are between the context and the engines, and may change."""
+
 
 class WorkflowContext(ContentValues):
     """Values by name: in RAM while they fit, on disk beyond, shared with other processes, gone after `shutdown`.
@@ -201,6 +223,10 @@ class WorkflowContext(ContentValues):
             if self._owner is None:
                 leave(self._index, self._store, self._member, wait=True)
             self._finalizer()
+
+    def __dir__(self) -> list[str]:
+        """The methods and properties that programs use, for completion in editors and notebooks."""
+        return list(_PUBLIC)
 
     def __enter__(self) -> WorkflowContext:
         return self
