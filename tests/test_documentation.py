@@ -93,7 +93,7 @@ def imports(source: str) -> list[str]:
     "page", [*PAGES, *ROOT.glob("examples/**/*.py"), *ROOT.glob("docs/**/*.py")], ids=lambda page: page.name
 )
 def test_programs_import_from_the_package_alone(page: Path) -> None:
-    assert set(imports(page.read_text(encoding="utf-8"))) <= {"discomfort", "workflow_tools", "workflow_context"}
+    assert set(imports(page.read_text(encoding="utf-8"))) <= {"discomfort", "comfy_serverless"}
 
 
 def test_pages_name_no_module_inside_the_package() -> None:

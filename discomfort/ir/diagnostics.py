@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from discomfort.errors import DiscomfortError as DiscomfortError
 from discomfort.printable import printable, printable_line
@@ -91,13 +92,40 @@ class Diagnostic:
         return data
 
 
+class MissingFile(Diagnostic):
+    """The finding that a file does not exist."""
+
+    __slots__ = ()
+
+
 class CompileError(DiscomfortError, ValueError):
-    """The workflows do not compile; `diagnostics` holds every finding, errors first."""
+    """The workflows do not compile; `diagnostics` holds every finding, errors first.
+
+    Where a workflow's file does not exist, it is also a FileNotFoundError.
+    """
+
+    diagnostics: tuple[Diagnostic, ...]
+
+    def __new__(cls, diagnostics: Iterable[Diagnostic]) -> CompileError:
+        """Make the error; a `MissingWorkflowError` where a file is missing."""
+        findings = tuple(diagnostics)
+        if any(isinstance(finding, MissingFile) for finding in findings):
+            error: CompileError = FileNotFoundError.__new__(MissingWorkflowError, findings)
+        else:
+            error = ValueError.__new__(cls, findings)
+        rank = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+        error.diagnostics = tuple(sorted(findings, key=lambda finding: rank[finding.severity]))
+        return error
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        rank = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
-        self.diagnostics = tuple(sorted(diagnostics, key=lambda finding: rank[finding.severity]))
-        super().__init__("\n" + render(self.diagnostics))
+        super().__init__("\n" + render(self.diagnostics))  # `__new__` has read what may be read only once
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CompileError, (self.diagnostics,)
+
+
+class MissingWorkflowError(CompileError, FileNotFoundError):
+    """The workflows do not compile, and the file of at least one does not exist."""
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

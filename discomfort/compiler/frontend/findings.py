@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Diagnostic, MissingFile, Place, Severity
 
 LIMIT = 1000
 """At most this many findings of one file are kept; the rest are counted."""
@@ -19,6 +19,11 @@ class Findings:
     def error(self, code: str, message: str, **where: str | None) -> None:
         """Add an error; `where` may hold `path`, `node`, `title`, `input` and `hint`."""
         self._add(Severity.ERROR, code, message, where)
+
+    def missing_file(self) -> None:
+        """Add the error that the file does not exist."""
+        message = "the workflow cannot be read: there is no such file"
+        self._found.append(MissingFile("DF101", Severity.ERROR, Place(file=self.file), message, "check the path"))
 
     def warning(self, code: str, message: str, **where: str | None) -> None:
         """Add a warning; `where` as for errors."""

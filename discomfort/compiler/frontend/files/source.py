@@ -43,10 +43,12 @@ def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
     stem = name or Path(label).stem or "workflow"
     try:
         content: bytes | StoredBytes | None = open_content(source)
+    except FileNotFoundError:
+        content = None
+        findings.missing_file()
     except (OSError, ValueError) as error:
         content = None
-        words = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-        findings.error("DF101", f"the workflow cannot be read: {words}", hint="check the path")
+        findings.error("DF101", f"the workflow cannot be read: {error}", hint="check the path")
     return Source(stem, label, content), findings
 
 
