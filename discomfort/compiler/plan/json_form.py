@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from discomfort.compiler.plan.migrate import migrated
 from discomfort.compiler.plan.model import (
-    PLAN_VERSION,
     Constraint,
     OutputKind,
     PassBy,
@@ -79,7 +79,7 @@ def plan_from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
     """Return the plan that `plan_to_json` wrote.
 
     Raises:
-        ValueError: the data is no plan, one of another version, or one that cannot run: says what is wrong with it.
+        ValueError: this is not a plan, one of a version that cannot be read, or one that cannot run; says which.
     """
     if not isinstance(data, Mapping) or data.get("kind") != "discomfort plan":
         raise ValueError("this is no Discomfort plan")
@@ -89,10 +89,7 @@ def plan_from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
         raise ValueError(f"this plan is damaged: {problem}: node {node}, input {name} ({way})")
     if problem is not None:
         raise ValueError(f"this plan is damaged: {problem}")
-    if data.get("version") != PLAN_VERSION:
-        raise ValueError(
-            f"this plan has version {data.get('version')!r:.60}; this Discomfort reads version {PLAN_VERSION}"
-        )
+    data = migrated(data)
     try:
         plan = _read_plan(cls, data)
     except (KeyError, TypeError, IndexError, AttributeError) as error:

@@ -21,6 +21,7 @@ OutputKind: TypeAlias = Literal["output", "passthru"]
 PlanType = TypeVar("PlanType", bound="PlanData")
 
 PLAN_VERSION = 1
+"""Of the JSON of plans. Raise it when the JSON changes, and add a step to `migrate.MIGRATIONS`."""
 
 
 @dataclass(frozen=True, slots=True)
