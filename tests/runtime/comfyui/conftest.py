@@ -27,9 +27,11 @@ async def managed(checkout: Path) -> AsyncIterator[StartEngine]:
     """Makes engines with a double of their own; all are closed at the end."""
     engines: list[ComfyUIEngine] = []
 
-    def make(*arguments: str, patience: Patience = PATIENCE, grace: float = 1.0) -> ComfyUIEngine:
+    def make(
+        *arguments: str, patience: Patience = PATIENCE, grace: float = 1.0, share_memory: bool | None = None
+    ) -> ComfyUIEngine:
         config = ServerConfig(checkout, arguments=arguments, grace=grace, start_timeout=30.0, attempt_pause=0.05)
-        engines.append(ComfyUIEngine.managed(config, patience=patience))
+        engines.append(ComfyUIEngine.managed(config, patience=patience, share_memory=share_memory))
         return engines[-1]
 
     yield make
@@ -65,6 +67,14 @@ async def attached(server: ManagedServer) -> AsyncIterator[ComfyUIEngine]:
     yield engine
     calm = {"http_500": 0, "http_503": 0, "http_413": 0, "garbage": 0, "slow_seconds": 0.0, "silent": 0, "no_jobs": 0}
     set_faults(server.url, **calm, chatter=0, strange_queue=0)
+    await engine.close()
+
+
+@pytest_asyncio.fixture
+async def remote(server: ManagedServer) -> AsyncIterator[ComfyUIEngine]:
+    """An engine on the same server that shares no memory with it, as with one on another machine."""
+    engine = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE, share_memory=False)
+    yield engine
     await engine.close()
 
 

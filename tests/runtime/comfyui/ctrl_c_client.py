@@ -49,7 +49,7 @@ def say_when(moment: str) -> None:
             print(word, flush=True)
 
     open_, submit, deliver = connection.Connection.open, connection.Connection._submit, channel.NodesChannel.deliver
-    hear, spawn = connection.Connection._hear, server.ManagedServer._spawn
+    hear, spawn = connection.Connection._hear, server.ManagedServer.spawn
     prompts = 0
 
     def spawning(self: Any) -> None:
@@ -78,7 +78,7 @@ def say_when(moment: str) -> None:
             await asyncio.sleep(0.3)  # so that it is there that the signal comes
         return await deliver(self, request, ui, letterbox)
 
-    server.ManagedServer._spawn = spawning  # type: ignore[method-assign]
+    server.ManagedServer.spawn = spawning  # type: ignore[method-assign]
     connection.Connection.open = opening  # type: ignore[method-assign]
     connection.Connection._submit = submitting  # type: ignore[assignment,method-assign]
     connection.Connection._hear = hearing  # type: ignore[method-assign]

@@ -94,19 +94,16 @@ async def test_an_engine_is_closed_from_another_loop(checkout: Path) -> None:
     await engine.close()
 
 
-async def test_R7_cancelled_while_the_server_is_spawned_leaves_nothing(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = ManagedServer(ServerConfig(checkout, grace=1.0, start_timeout=30.0))
-    spawn = server._spawn
+async def test_R7_cancelled_while_the_server_is_spawned_leaves_nothing(checkout: Path) -> None:
     spawned: list[Any] = []
 
-    def slowly() -> None:
-        time.sleep(0.3)
-        spawn()
-        spawned.extend((server.process_id, server.log_file))
+    class SlowServer(ManagedServer):
+        def spawn(self) -> None:
+            time.sleep(0.3)
+            super().spawn()
+            spawned.extend((self.process_id, self.log_file))
 
-    monkeypatch.setattr(server, "_spawn", slowly)
+    server = SlowServer(ServerConfig(checkout, grace=1.0, start_timeout=30.0))
     starting = asyncio.create_task(server.start())
     await asyncio.sleep(0.1)
     starting.cancel()

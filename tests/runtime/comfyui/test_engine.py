@@ -57,26 +57,22 @@ async def test_tensor_goes_there_and_back_exactly(attached: ComfyUIEngine, conte
     assert torch.equal(inverted, 1.0 - image)
 
 
-async def test_remote_server_gets_values_over_http(
-    attached: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
+async def test_remote_server_gets_values_over_http(remote: ComfyUIEngine, context: WorkflowContext) -> None:
     image = torch.rand(1, 300, 400, 3)
-    inverted: Any = await result_of(attached, inversion(context, image))
+    inverted: Any = await result_of(remote, inversion(context, image))
     assert torch.equal(inverted, 1.0 - image)
     latent: dict[str, Any] = {"samples": torch.rand(1, 4, 2, 2), "noise": [1, (2.0, "x", None)]}
     request = request_for(context, {"l": loader(context, latent)}, out=["l", 0])
-    back = await result_of(attached, request)
+    back = await result_of(remote, request)
     assert torch.equal(back["samples"], latent["samples"])
     assert back["noise"] == [1, (2.0, "x", None)]
 
 
 async def test_remote_server_is_not_sent_what_it_has(
-    attached: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
+    remote: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
-    await attached.start()
-    transport = (await attached.connected()).transport
+    await remote.start()
+    transport = (await remote.connected()).transport
     sent = []
     request = transport.request
 
@@ -87,17 +83,16 @@ async def test_remote_server_is_not_sent_what_it_has(
     monkeypatch.setattr(transport, "request", spy)
     image = torch.rand(1, 4, 4, 3)
     for _ in range(3):
-        await attached.run(inversion(context, image))
+        await remote.run(inversion(context, image))
     assert sent.count("PUT") == 1
 
 
 async def test_value_that_only_pickle_could_carry_is_refused_by_remote_servers(
-    attached: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
+    remote: ComfyUIEngine, context: WorkflowContext
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
     request = request_for(context, {"l": loader(context, {1, 2, 3})}, out=["l", 0])
     with pytest.raises((EngineError, TypeError), match="pickle"):
-        await attached.run(request)
+        await remote.run(request)
 
 
 async def test_events_tell_what_ran_and_what_was_cached(attached: ComfyUIEngine, context: WorkflowContext) -> None:

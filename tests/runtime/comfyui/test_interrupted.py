@@ -39,11 +39,9 @@ async def run_or_cancel(engine: ComfyUIEngine, context: WorkflowContext, color: 
 @pytest.mark.parametrize("near", [True, False], ids=["shared memory", "HTTP"])
 @pytest.mark.timeout(120)
 async def test_nothing_is_held_after_interruptions_at_random_moments(
-    server: ManagedServer, context: WorkflowContext, near: bool, monkeypatch: pytest.MonkeyPatch
+    server: ManagedServer, context: WorkflowContext, near: bool
 ) -> None:
-    if not near:
-        monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", frozenset())
-    engine = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE)
+    engine = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE, share_memory=near)
     moments = random.Random(1)
     assert await run_or_cancel(engine, context, 0, 30.0)
     for color in range(1, 30):

@@ -45,13 +45,10 @@ GROW = {
 
 
 @pytest_asyncio.fixture(params=["shared", "remote"])
-async def engine(
-    request: pytest.FixtureRequest, server: ManagedServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[ComfyUIEngine]:
+async def engine(request: pytest.FixtureRequest, server: ManagedServer) -> AsyncIterator[ComfyUIEngine]:
     """A server that maps our memory, and one that values reach over HTTP."""
-    if request.param == "remote":
-        monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
-    made = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE)
+    near = request.param == "shared"
+    made = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE, share_memory=near)
     yield made
     await run_awaiting(made.close())
 
@@ -209,15 +206,14 @@ async def test_a_session_without_a_context_hands_it_over(server: ManagedServer) 
 
 @pytest.mark.parametrize("engine", ["remote"], indirect=True)
 async def test_what_stays_on_a_server_is_refused_where_it_is_not(
-    engine: ComfyUIEngine, server: ManagedServer, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
+    engine: ComfyUIEngine, server: ManagedServer, context: WorkflowContext
 ) -> None:
     results = await (await plan_of(engine, MAKE)).arun(context, inputs={"name": "x"}, engine=engine)
-    again = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE)
+    again = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE, share_memory=False)
     with pytest.raises(BindError, match=r"input 'other'.*stays on another ComfyUI server") as caught:
         await (await plan_of(again, OPEN_OTHER)).arun(context, inputs={"other": results["clip"]}, engine=again)
     assert [finding.code for finding in caught.value.diagnostics] == ["DF522"]
     await run_awaiting(again.close())
-    monkeypatch.undo()
     near = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE)
     with pytest.raises(BindError, match=r"input 'other'.*it stays on the ComfyUI server that made it") as caught:
         await (await plan_of(near, OPEN_OTHER)).arun(context, inputs={"other": results["clip"]}, engine=near)
@@ -266,11 +262,8 @@ async def test_a_prompt_gets_all_of_its_results_and_values_however_many(
     ]
 
 
-async def test_a_server_that_was_restarted_makes_it_again(
-    managed: StartEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
-    engine = managed()
+async def test_a_server_that_was_restarted_makes_it_again(managed: StartEngine, context: WorkflowContext) -> None:
+    engine = managed(share_memory=False)
     plan, opening = await plan_of(engine, MAKE), await plan_of(engine, OPEN)
     await plan.arun(context, inputs={"name": "first"}, engine=engine)
     await run_awaiting(engine.close())

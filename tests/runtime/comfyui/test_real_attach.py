@@ -93,8 +93,8 @@ async def attach() -> AsyncIterator[Any]:
     """Attaches engines, which are closed at the end."""
     engines = []
 
-    def make(server: ManagedServer, token: str | None) -> ComfyUIEngine:
-        engines.append(ComfyUIEngine.attached(server.url, token))
+    def make(server: ManagedServer, token: str | None, share_memory: bool | None = None) -> ComfyUIEngine:
+        engines.append(ComfyUIEngine.attached(server.url, token, share_memory=share_memory))
         return engines[-1]
 
     yield make
@@ -128,10 +128,9 @@ async def test_local_server_maps_the_contexts_memory(
 
 
 async def test_remote_server_gets_values_over_http(
-    attach: Any, open_server: ManagedServer, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
+    attach: Any, open_server: ManagedServer, context: WorkflowContext
 ) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
-    engine = attach(open_server, open_server.token)
+    engine = attach(open_server, open_server.token, share_memory=False)
     image = torch.rand(1, 700, 800, 3)
     assert torch.equal(await result_of(engine, inversion(context, image)), 1.0 - image)
     assert not await is_shared(engine)
@@ -256,11 +255,8 @@ REVIEW = {
 }
 
 
-async def test_remote_server_keeps_a_video_and_takes_it_back(
-    open_server: ManagedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("discomfort.runtime.engines.comfyui.connection.transport._LOOPBACK", ())
-    engine = ComfyUIEngine.attached(open_server.url, open_server.token)
+async def test_remote_server_keeps_a_video_and_takes_it_back(open_server: ManagedServer) -> None:
+    engine = ComfyUIEngine.attached(open_server.url, open_server.token, share_memory=False)
     rules = {"VIDEO": "val"}
     async with await Discomfort.create(engine=engine) as discomfort:
         with discomfort.Context() as context:

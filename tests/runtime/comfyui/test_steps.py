@@ -44,6 +44,14 @@ def engine(server: ManagedServer) -> Iterator[ComfyUIEngine]:
     run_blocking(made.close())
 
 
+@pytest.fixture
+def distant_engine(server: ManagedServer) -> Iterator[ComfyUIEngine]:
+    """An engine that shares no memory with its server."""
+    made = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE, share_memory=False)
+    yield made
+    run_blocking(made.close())
+
+
 def planned(engine: ComfyUIEngine, *workflows: dict[str, Any], **options: Any) -> Plan:
     return compile(workflows, catalog=run_blocking(engine.catalog()), **options)
 
@@ -139,13 +147,12 @@ def test_R6_a_failure_in_a_later_prompt_is_named_and_what_finished_is_kept(
 
 
 def test_a_server_that_shares_no_memory_gets_one_prompt_unless_it_is_too_deep(
-    engine: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
+    distant_engine: ComfyUIEngine, context: WorkflowContext
 ) -> None:
+    engine = distant_engine
     sizes = count_prompts(engine)
     plan = planned(engine, inverted(200))
     assert len(plan.steps) > 1
-    connection = run_blocking(engine.connected())
-    monkeypatch.setattr(connection._channel, "local", False)
     plan.run(context, engine=engine)
     assert len(sizes) == 1
     deep = planned(engine, inverted(300, color=1))

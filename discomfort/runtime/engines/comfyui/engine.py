@@ -55,12 +55,14 @@ class ComfyUIEngine:
         url: str | None = None,
         token: str | None = None,
         patience: Patience | None = None,
+        share_memory: bool | None = None,
     ) -> None:
         """Use `managed`, `attached` or `from_config` instead."""
         self._server = server
         self._url = url
         self._token = token
         self._patience = patience or Patience()
+        self._share_memory = share_memory
         self._connection: Connection | None = None
         self._starting = asyncio.Lock()
         self._closed = False
@@ -75,6 +77,7 @@ class ComfyUIEngine:
         python: str | None = None,
         arguments: Sequence[str] = (),
         patience: Patience | None = None,
+        share_memory: bool | None = None,
     ) -> ComfyUIEngine:
         """Return an engine with a server of its own, started when first needed.
 
@@ -83,16 +86,24 @@ class ComfyUIEngine:
             python: the interpreter that has ComfyUI's requirements; default: the one that runs us.
             arguments: further `main.py` arguments, such as `--cpu`.
             patience: how long to wait for what.
+            share_memory: whether values may travel through memory that both map; False sends them over HTTP. None: yes
+                where the server is on this machine.
 
         Raises:
             EngineError: there is no ComfyUI at `path`.
         """
         if not isinstance(path, ServerConfig):
             path = ServerConfig(Path(path), python or sys.executable, tuple(arguments))
-        return cls(ManagedServer(path), patience=patience)
+        return cls(ManagedServer(path), patience=patience, share_memory=share_memory)
 
     @classmethod
-    def attached(cls, url: str, token: str | None = None, patience: Patience | None = None) -> ComfyUIEngine:
+    def attached(
+        cls,
+        url: str,
+        token: str | None = None,
+        patience: Patience | None = None,
+        share_memory: bool | None = None,
+    ) -> ComfyUIEngine:
         """Return an engine for a server that runs already, local or remote.
 
         Args:
@@ -100,6 +111,8 @@ class ComfyUIEngine:
             token: DISCOMFORT_TOKEN of the server's environment; default: what a server of the same user on the same
                 machine left for us, or our own DISCOMFORT_TOKEN for this machine and DISCOMFORT_TOKEN_HOSTS.
             patience: how long to wait for what.
+            share_memory: whether values may travel through memory that both map; False sends them over HTTP. None: yes
+                where the server is on this machine.
 
         Raises:
             EngineError: the address is not one.
@@ -111,7 +124,7 @@ class ComfyUIEngine:
             raise EngineError(f"{url!r} is not an address: {error}") from error
         if not named:
             raise EngineError(f"{url!r} is not an address; write it as http://127.0.0.1:8188")
-        return cls(url=address, token=token, patience=patience)
+        return cls(url=address, token=token, patience=patience, share_memory=share_memory)
 
     @classmethod
     def from_config(cls, config_path: str | os.PathLike[str] | None = None) -> ComfyUIEngine:
@@ -256,7 +269,7 @@ class ComfyUIEngine:
         url = self.url
         assert url is not None
         token = self._server.token if self._server is not None else self._token
-        connection = Connection(url, token, self._patience, self._is_running)
+        connection = Connection(url, token, self._patience, self._is_running, self._share_memory)
         try:
             await connection.open()
         except BaseException:

@@ -85,7 +85,14 @@ class _Queued(Exception):
 class Connection:
     """Everything between us and one server process. Once `lost` is set it is of no further use."""
 
-    def __init__(self, url: str, token: str | None, patience: Patience, is_running: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        patience: Patience,
+        is_running: Callable[[], bool],
+        share_memory: bool | None = None,
+    ) -> None:
         """Prepare a connection.
 
         Args:
@@ -93,12 +100,14 @@ class Connection:
             token: what its Discomfort nodes ask for; None: found out where possible.
             patience: how long to wait for what.
             is_running: tells whether the server's process lives, as far as we know.
+            share_memory: whether values may travel through memory that both map; None: where it is on this machine.
         """
         self.transport = Transport(url, self._hear, patience.retry_seconds, is_running)
         self.lost: EngineError | None = None
         self._token = token
         self._patience = patience
         self._is_running = is_running
+        self._share_memory = self.transport.is_local if share_memory is None else share_memory
         self._channel: Channel | None = None
         self._validation: Validation | None = None
         self._has_nodes = False
@@ -125,7 +134,7 @@ class Connection:
         self._has_nodes = await greet_nodes(self.transport, self._token)
         if self._has_nodes:
             self._validation = Validation(self.transport, self.catalog)
-            self._channel = NodesChannel(self.transport, self.transport.is_local)
+            self._channel = NodesChannel(self.transport, self._share_memory)
         else:
             self._channel = PlainChannel(self.transport, self.catalog)
         self._settled.set()

@@ -88,7 +88,7 @@ class ManagedServer:
             await self.stop()
             self.port = self._choose_port(attempt)
             try:
-                await in_thread(self._spawn)
+                await in_thread(self.spawn)
                 if await self._wait_until_ready():
                     return
             except BaseException:
@@ -98,29 +98,12 @@ class ManagedServer:
         await self.stop()
         raise EngineError(f"no free port found for ComfyUI in {self.config.start_attempts} attempts")
 
-    async def stop(self) -> None:
-        """Stop the server and whatever it started: SIGTERM, a grace period, SIGKILL. Safe to call twice."""
-        guard, self._guard = self._guard, None
-        folder, self._folder = self._folder, None
-        # whoever waits for this may be cancelled meanwhile, and it goes on
-        await asyncio.shield(_stop(guard, self._process_id, self.config.grace, folder))
+    def spawn(self) -> None:
+        """Start the server's process on `port`, and do not wait until it answers; `start` does.
 
-    def _choose_port(self, attempt: int) -> int:
-        first = self.config.first_port
-        if first is not None:
-            candidates = range(first + attempt, min(first + attempt + 100, 65536))
-            port = next((port for port in candidates if _is_free(self.config.host, port)), None)
-            if port is not None:
-                return port
-        try:
-            return _any_free_port(self.config.host)
-        except OSError as error:
-            raise EngineError(
-                f"a server cannot listen on {self.config.host!r} here ({error}); to use one that runs elsewhere, "
-                "attach to its URL"
-            ) from error
-
-    def _spawn(self) -> None:
+        Raises:
+            EngineError: its interpreter cannot be run.
+        """
         self._folder = Path(tempfile.mkdtemp(prefix="discomfort-server-"))
         main = str(self.config.path / "main.py")
         command = [self.config.python, *self.config.python_options, main, *self._arguments(self._folder)]
@@ -150,6 +133,28 @@ class ManagedServer:
         assert self._guard.stdout is not None
         line = self._guard.stdout.readline()
         self._process_id = int(line) if line.strip() else None
+
+    async def stop(self) -> None:
+        """Stop the server and whatever it started: SIGTERM, a grace period, SIGKILL. Safe to call twice."""
+        guard, self._guard = self._guard, None
+        folder, self._folder = self._folder, None
+        # whoever waits for this may be cancelled meanwhile, and it goes on
+        await asyncio.shield(_stop(guard, self._process_id, self.config.grace, folder))
+
+    def _choose_port(self, attempt: int) -> int:
+        first = self.config.first_port
+        if first is not None:
+            candidates = range(first + attempt, min(first + attempt + 100, 65536))
+            port = next((port for port in candidates if _is_free(self.config.host, port)), None)
+            if port is not None:
+                return port
+        try:
+            return _any_free_port(self.config.host)
+        except OSError as error:
+            raise EngineError(
+                f"a server cannot listen on {self.config.host!r} here ({error}); to use one that runs elsewhere, "
+                "attach to its URL"
+            ) from error
 
     def _arguments(self, folder: Path) -> list[str]:
         injection = str(write_extra_paths(folder, self._custom_nodes))
