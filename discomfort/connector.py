@@ -34,7 +34,7 @@ class ComfyConnector:
         self._engine = engine
         self._config = config
         self._stopped = True
-        self.client_id = uuid.uuid4().hex
+        self.client_id: str = uuid.uuid4().hex
         """A client id for a websocket of your own. The connection that runs workflows here has another one."""
 
     @classmethod

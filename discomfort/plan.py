@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from discomfort.runtime.running.progress import OnProgress
     from discomfort.runtime.running.sweep import SweepPoint
 
-logger = logging.getLogger("discomfort")
+logger: logging.Logger = logging.getLogger("discomfort")
 
 
 @dataclass(frozen=True, repr=False)

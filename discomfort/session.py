@@ -34,7 +34,7 @@ class Discomfort:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.Tools = WorkflowTools()
+        self.Tools: WorkflowTools = WorkflowTools()
         self._worker: Worker | None = None
         self._closed = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,10 @@ def installed_catalog() -> Catalog:
     from discomfort.ir.catalog.checked import LiveCatalog
 
     class InstalledCatalog(LiveCatalog):
-        digest = ""  # describes every class, and plans made here are never stored
+        @cached_property
+        def digest(self) -> str:
+            """Nothing: it would describe every class, and plans made here are never stored."""
+            return ""
 
     return InstalledCatalog(_ObjectInfo(sys.modules["nodes"].NODE_CLASS_MAPPINGS), "this ComfyUI")
 

@@ -21,7 +21,7 @@ from discomfort.cli.commands.stitch import stitch
 from discomfort.cli.groups import CommandGroup
 from discomfort.printable import printable
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="discomfort-graph",
     cls=CommandGroup,
     help="Compile, check, draw and run ComfyUI workflows. FILE is a workflow (or - for standard input).",
@@ -30,8 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, ports, plan, prompt, stitch, dot, run):
-    app.command()(command)
+for _command in (check, ports, plan, prompt, stitch, dot, run):
+    app.command()(_command)
 app.add_typer(catalog_app, name="catalog")
 
 

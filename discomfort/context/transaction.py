@@ -89,7 +89,7 @@ class Transaction:
         self.names: dict[str, Name | None] = {}
         self.memos: dict[str, Memo | None] = {}
         self.taken: dict[str, tuple[str, ...]] = {}
-        self.holder = context._new_holder()
+        self.holder: str = context._new_holder()
         self._token: Token[Transaction | None] | None = None
         self.parent: Transaction | None = None
 

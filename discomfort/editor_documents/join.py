@@ -360,17 +360,18 @@ def _move(node: dict[str, Any], numbers: Mapping[int, int], shift: float) -> Non
 def _merge_subgraphs(canvas: Canvas, document: Mapping[str, Any]) -> dict[str, str]:
     """Add the document's subgraph definitions; return new ids for those whose id stands for something else already."""
     definitions = read_subgraphs(document)
-    renamed = {
+    renamed: dict[str, str] = {
         definition["id"]: _free_id(definition["id"], canvas.subgraphs)
         for definition in definitions
         if canvas.subgraphs.get(definition["id"], definition) != definition
     }
     for definition in definitions:
-        definition["id"] = renamed.get(definition["id"], definition["id"])
+        saved: str = definition["id"]
+        own = definition["id"] = renamed.get(saved, saved)
         for node in definition["nodes"]:
             if is_id(node.get("type")):
                 node["type"] = renamed.get(node["type"], node["type"])
-        canvas.subgraphs[definition["id"]] = definition
+        canvas.subgraphs[own] = definition
     return renamed
 
 

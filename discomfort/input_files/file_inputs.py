@@ -71,7 +71,7 @@ class ClassInputs:
 
     def __init__(self, node_class: NodeClass, rule: Rule) -> None:
         types = [spec.type for spec in node_class.inputs]
-        self.anywhere = rule.effect is Effect.FILE and not rule.files
+        self.anywhere: bool = rule.effect is Effect.FILE and not rule.files
         self._class = node_class
         self._listed = frozenset(rule.files)
         self._choices = {spec.name: spec for spec in node_class.inputs if spec.type == "COMBO"}
@@ -80,7 +80,7 @@ class ClassInputs:
         self._dynamic = any(kind.startswith(("COMFY_DYNAMIC", "COMFY_AUTOGROW")) for kind in types)
         self._signatures = Signatures(Catalog({}))
         reads = bool(self._listed or self._choices or self.anywhere or self._encodes or self._dynamic)
-        self.matters = reads and rule.effect is not Effect.VOLATILE
+        self.matters: bool = reads and rule.effect is not Effect.VOLATILE
 
     def of(self, inputs: Mapping[str, Input]) -> FileInputs:
         """Return what of a node's inputs names files."""

@@ -15,7 +15,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-logger = logging.getLogger("discomfort")
+logger: logging.Logger = logging.getLogger("discomfort")
 
 MAX_BYTES = 1 << 20
 KEPT_LINES = 4096

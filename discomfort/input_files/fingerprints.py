@@ -29,7 +29,7 @@ from discomfort.context.values.digest import CHUNK, hash_view, value_digest
 from discomfort.input_files.fingerprint_file import FingerprintFile
 from discomfort.settings.folders import cache_folder
 
-logger = logging.getLogger("discomfort")
+logger: logging.Logger = logging.getLogger("discomfort")
 
 YOUNG_SECONDS = 2.0
 """A file changed less long ago may change again and keep its times: the coarsest clock of a file system (FAT)."""

@@ -27,9 +27,11 @@ class Finder(Protocol):
 
     def find(self, name: str) -> list[Path]:
         """Return every file that a node may mean by `name`; none where there is none."""
+        ...
 
     def embeddings(self) -> list[Path]:
         """Return the folders of embeddings, which texts name."""
+        ...
 
 
 class FileSources:

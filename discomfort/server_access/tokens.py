@@ -55,10 +55,10 @@ class ServerToken:
     """This server's name and token."""
 
     def __init__(self) -> None:
-        self.server_name = f"{os.getpid()}-{secrets.token_hex(16)}"
+        self.server_name: str = f"{os.getpid()}-{secrets.token_hex(16)}"
         given = os.environ.get(TOKEN_VARIABLE)
-        self.token = given or secrets.token_urlsafe(32)
-        self.file = None if given else self._leave_file()
+        self.token: str = given or secrets.token_urlsafe(32)
+        self.file: Path | None = None if given else self._leave_file()
 
     def _leave_file(self) -> Path | None:
         """Write the token where this user's programs find it; None where that is not possible safely."""

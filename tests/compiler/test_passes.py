@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -96,7 +96,7 @@ def test_L4_verify_finds_what_does_not_hold(broken: Graph, words: str) -> None:
 class Vandal:
     """A pass that tears out the first node."""
 
-    name = "vandal"
+    name: ClassVar[str] = "vandal"
 
     def __call__(self, graph: Graph, effects: EffectTable) -> Graph:
         return replace(graph, nodes=dict(list(graph.nodes.items())[1:]))

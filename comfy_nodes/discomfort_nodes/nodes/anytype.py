@@ -38,7 +38,8 @@ class PendingType(str):
         own, theirs = ({part.strip() for part in text.split(",")} for text in (str(self), str(other)))
         return own.isdisjoint(theirs) and "*" not in own | theirs
 
-    __hash__ = str.__hash__
+    def __hash__(self) -> int:
+        return str.__hash__(self)
 
 
 class TypedSlot(int):

@@ -50,7 +50,7 @@ class DiscomfortContextLoader:
 
     CATEGORY = "discomfort/internal"
     DESCRIPTION = "Put in by Discomfort when it sends a prompt: gives a value of the running context."
-    RETURN_TYPES = LoaderTypes((ANY,))
+    RETURN_TYPES: tuple[str, ...] = LoaderTypes((ANY,))
     RETURN_NAMES = ("value",)
     OUTPUT_IS_LIST = (True,)
     FUNCTION = "load"

@@ -24,7 +24,7 @@ class DiscomfortPort:
 
     CATEGORY = "discomfort/utilities"
     DESCRIPTION = "An input or output of this workflow for Python: discomfort.compile() and Discomfort.run() fill it."
-    RETURN_TYPES = (ANY,)
+    RETURN_TYPES: tuple[str, ...] = (ANY,)
     RETURN_NAMES = ("output",)
     FUNCTION = "forward"
     OUTPUT_NODE = True

@@ -63,7 +63,7 @@ class DiscomfortTestRunner:
 
     CATEGORY = "discomfort/testing"
     DESCRIPTION = "Runs a workflow that has DiscomfortPorts: its ports become this node's inputs and outputs."
-    RETURN_TYPES = (ANY,) * MAX_OUTPUTS
+    RETURN_TYPES: tuple[str, ...] = (ANY,) * MAX_OUTPUTS
     RETURN_NAMES = tuple(f"output {number}" for number in range(1, MAX_OUTPUTS + 1))
     FUNCTION = "expand"
     OUTPUT_NODE = True

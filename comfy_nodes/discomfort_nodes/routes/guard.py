@@ -54,7 +54,7 @@ class Refused(Exception):
     def __init__(self, status: int, message: str, **more: Any) -> None:
         super().__init__(message)
         self.status = status
-        self.answer = {"error": message, **more}
+        self.answer: dict[str, Any] = {"error": message, **more}
 
 
 class Asked:
@@ -154,7 +154,7 @@ class Guard:
     """Lets requests in to the routes of one server. Belongs to the thread of its event loop."""
 
     def __init__(self, token: ServerToken, hosts: AllowedHosts) -> None:
-        self.server_name = token.server_name
+        self.server_name: str = token.server_name
         self._hosts = hosts
         self._verifier = Verifier(token.token, hosts)
         self._warned: set[str] = set()

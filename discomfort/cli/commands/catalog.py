@@ -17,7 +17,7 @@ from discomfort.cli.output import write_bytes
 if TYPE_CHECKING:
     from discomfort.ir.catalog.catalog import Catalog
 
-catalog_app = typer.Typer(
+catalog_app: typer.Typer = typer.Typer(
     cls=CommandGroup, help="The node classes a ComfyUI knows.", no_args_is_help=True, rich_markup_mode=None
 )
 

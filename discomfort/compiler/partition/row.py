@@ -32,21 +32,21 @@ class Layout:
         self._effects = effects
         self._cuts = frozenset(graph.cuts)
         self._conversions = frozenset(graph.conversions)
-        self.order = depth_first(graph)
-        self.stage = self._stages()
+        self.order: list[NodeId] = depth_first(graph)
+        self.stage: list[int] = self._stages()
         if self.stage and max(self.stage) > 0:
             staged = sorted(range(len(self.order)), key=self.stage.__getitem__)
             self.order = [self.order[place] for place in staged]
             self.stage = [self.stage[place] for place in staged]
-        self.place = {node_id: place for place, node_id in enumerate(self.order)}
-        self.sources = [self._sources(node_id) for node_id in self.order]
+        self.place: dict[NodeId, int] = {node_id: place for place, node_id in enumerate(self.order)}
+        self.sources: list[list[Source]] = [self._sources(node_id) for node_id in self.order]
         count = len(self.order)
-        self.whole = [False] * count
-        self.rebuilt = [1] * count
-        self.repeatable = [False] * count
+        self.whole: list[bool] = [False] * count
+        self.rebuilt: list[int] = [1] * count
+        self.repeatable: list[bool] = [False] * count
         pinned = self._describe()
-        self.closed = self._closed(pinned)
-        self.width = self._width()
+        self.closed: list[int] = self._closed(pinned)
+        self.width: list[int] = self._width()
 
     def _sources(self, node_id: NodeId) -> list[Source]:
         place, cuts, conversions = self.place, self._cuts, self._conversions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 from discomfort.compiler.partition.partition_pass import Partition
 from discomfort.compiler.passes.cut import Cut, cut_under
@@ -19,10 +19,8 @@ from discomfort.settings.pass_by import PassByRules
 class Pass(Protocol):
     """A frozen value whose fields are the pass's options; called, it returns a new graph and changes nothing."""
 
-    @property
-    def name(self) -> str:
-        """The word under which dumps, timings and goldens know the pass."""
-        ...
+    name: ClassVar[str]
+    """The word under which dumps, timings and goldens know the pass."""
 
     def __call__(self, graph: Graph, effects: EffectTable) -> Graph:
         """Return the graph after the pass; `effects` says what running each node class does."""

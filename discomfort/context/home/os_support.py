@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -62,8 +63,8 @@ else:
     import resource
 
     SHARED_LOCKS = True
-    pread = os.pread
-    pwrite = os.pwrite
+    pread: Callable[[int, int, int], bytes] = os.pread
+    pwrite: Callable[[int, bytes | memoryview, int], int] = os.pwrite
 
     def descriptors_are_scarce(fd: int) -> bool:
         """Is this descriptor, the lowest that was free, near the limit?"""

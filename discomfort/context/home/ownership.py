@@ -74,11 +74,11 @@ class Roots:
     def __init__(self, config: ContextConfig) -> None:
         name = config.contexts_dir_name
         if Path(name).is_absolute():
-            self.disk = own_directory(Path(name), marker=_LOCK, inside=_INSIDE)
+            self.disk: Path = own_directory(Path(name), marker=_LOCK, inside=_INSIDE)
         else:
             self.disk = secure_directory(secure_directory(disk_root() / f"discomfort-{user_name()}") / name)
         tag = hashlib.blake2b(os.fsencode(self.disk.resolve()), digest_size=8).hexdigest()
-        self.ram = secure_directory(secure_directory(ram_root() / f"discomfort-{user_name()}-ram") / tag)
+        self.ram: Path = secure_directory(secure_directory(ram_root() / f"discomfort-{user_name()}-ram") / tag)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -221,6 +221,9 @@ def run_of_handle(handle: dict[str, Any]) -> Run:
     """
     try:
         expected = Run(**handle)
+    except TypeError as error:
+        raise UnknownKeyError(f"not the handle of a context: {error}") from error
+    try:
         run = read_run(Path(expected.disk))
     except TypeError as error:
         raise UnknownKeyError(f"not the handle of a context: {error}") from error

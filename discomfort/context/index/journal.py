@@ -66,9 +66,9 @@ class Journal:
             self._control = mmap.mmap(fd, _CONTROL_SIZE)
         finally:
             os.close(fd)
-        self.words = memoryview(self._control).cast("Q")
-        self.lock_fd = os.open(disk / "index.lock", os.O_RDWR | os.O_CREAT | BINARY, 0o600)
-        self.seen = 0
+        self.words: memoryview[int] = memoryview(self._control).cast("Q")
+        self.lock_fd: int = os.open(disk / "index.lock", os.O_RDWR | os.O_CREAT | BINARY, 0o600)
+        self.seen: int = 0
         self._fd = -1
         self._generation = -1
         if create:

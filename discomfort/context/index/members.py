@@ -19,7 +19,7 @@ class Member:
     """
 
     def __init__(self, directory: Path, index: Index) -> None:
-        self.name = secrets.token_hex(8)
+        self.name: str = secrets.token_hex(8)
         self._path = directory / self.name
         self._fd = -1
         with index.writing():  # whoever looks for the dead holds the index, and so finds the file locked

@@ -34,11 +34,11 @@ class Name:
     def __init__(
         self, payload: bytes | None, value: Any, pass_by: str, digest: str | None, refs: tuple[str, ...]
     ) -> None:
-        self.payload = payload
-        self.value = value
-        self.pass_by = pass_by
-        self.digest = digest
-        self.refs = refs
+        self.payload: bytes | None = payload
+        self.value: Any = value
+        self.pass_by: str = pass_by
+        self.digest: str | None = digest
+        self.refs: tuple[str, ...] = refs
 
 
 @dataclass(frozen=True, slots=True)

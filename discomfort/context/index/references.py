@@ -24,7 +24,7 @@ class References:
     """
 
     def __init__(self) -> None:
-        self.memo_bytes = 0
+        self.memo_bytes: int = 0
         self._counts: dict[str, int] = {}
         self._of_memos: dict[str, int] = {}
         self._memos_only: dict[str, int] = {}  # digest → bytes of a value that only memos keep

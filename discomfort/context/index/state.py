@@ -29,16 +29,16 @@ class State:
         self.names: dict[str, Name] = {}
         self.blobs: dict[str, Blob] = {}
         self.memos: dict[str, Memo] = {}
-        self.references = References()
-        self.holders = Holders(self.references)
+        self.references: References = References()
+        self.holders: Holders = Holders(self.references)
         self.segments: dict[int, int] = {}
         self.users: dict[int, str] = {}
         self.free: set[int] = set()
         self.dropped: list[Blob] = []
-        self.next_segment = 0
-        self.segment_bytes = 0
-        self.inline_bytes = 0
-        self.disk_bytes = 0
+        self.next_segment: int = 0
+        self.segment_bytes: int = 0
+        self.inline_bytes: int = 0
+        self.disk_bytes: int = 0
 
     def apply(self, op: int, body: bytes) -> None:
         """Take in one record of a commit, in whatever order they come."""

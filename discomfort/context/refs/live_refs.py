@@ -17,7 +17,7 @@ from discomfort.context.errors import EncodingError
 from discomfort.context.refs.recipes import Recipe
 from discomfort.context.values.value_list import ValueList
 
-logger = logging.getLogger("discomfort")
+logger: logging.Logger = logging.getLogger("discomfort")
 
 _STRONG = 64
 _DEPTH = 5

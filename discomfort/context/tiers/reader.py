@@ -32,7 +32,7 @@ class BlobReader:
         self._index = index
         self._segments = segments
         self._directory = blobs_directory
-        self.index_path = segments.directory / "control"
+        self.index_path: Path = segments.directory / "control"
         self._verified: dict[str, tuple[int, ...]] = {}
 
     def path(self, blob: Blob) -> Path:

@@ -40,7 +40,7 @@ class Store(BlobReader):
 
     def __init__(self, index: Index, segments: Segments, disk: Path, member: Member) -> None:
         super().__init__(index, segments, disk / "blobs")
-        self.housekeeping = Housekeeping(index, disk / "blobs", disk / "members", member)
+        self.housekeeping: Housekeeping = Housekeeping(index, disk / "blobs", disk / "members", member)
 
     def fits_index(self, state: State, nbytes: int) -> bool:
         """May a small value lie in the index itself? That is RAM too: a quarter of the budget at most."""

@@ -95,8 +95,11 @@ class NodeClass:
 class Catalog(Mapping[str, NodeClass]):
     """Node classes by name, over the raw answer of `/object_info`. Equal only to itself; compare `digest`s instead."""
 
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride] — that of Mapping is None
+        return object.__hash__(self)
 
     def __init__(
         self, object_info: Mapping[str, Mapping[str, Any]], unusable: Mapping[str, Diagnostic] | None = None

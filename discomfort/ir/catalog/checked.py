@@ -163,6 +163,7 @@ class LiveCatalog(Catalog):
         """Return the entry of a class, described now; KeyError where that fails or cannot be used."""
         if name in self._unusable:
             raise KeyError(name)
+        info: Mapping[str, Any] = {}
         try:
             info = self._raw[name]
         except KeyError:

@@ -38,7 +38,7 @@ class BindError(DiscomfortError, ValueError):
     """A plan does not fit its context; `diagnostics` holds everything that is missing or wrong."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics = tuple(diagnostics)
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
         super().__init__("\n" + render(self.diagnostics))
 
 

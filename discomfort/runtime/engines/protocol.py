@@ -180,12 +180,14 @@ class Engine(Protocol):
     @property
     def splitting(self) -> Splitting:
         """When several prompts are better than one; known once the engine has started."""
+        ...
 
     async def start(self) -> None:
         """Get ready to run; does nothing when ready already. Raises EngineError with what to do when it cannot."""
 
     async def catalog(self) -> Catalog:
         """Return the node classes this engine can run."""
+        ...
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
         """Return what can be brought from `context` to the engine and back; None: everything.
@@ -214,6 +216,7 @@ class Engine(Protocol):
             NodeFailed: a node raised; everything finished before it is kept in the engine's cache.
             EngineLost: the engine died or stopped answering; calling again starts it again, where that is possible.
         """
+        ...
 
     async def close(self) -> None:
         """Let everything go: processes, sockets, caches. What runs ends with an EngineError. Safe to call twice."""
@@ -228,6 +231,7 @@ class SourceReader(Protocol):
 
         Files that are new are read to their end, which takes a while for large models.
         """
+        ...
 
     def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
         """Take note that nodes may have read something else than what was said of them.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
     from discomfort.context.snapshot import Snapshot
 
-logger = logging.getLogger("discomfort")
+logger: logging.Logger = logging.getLogger("discomfort")
 
 ATTEMPTS = 3
 """How often a prompt is tried when the engine is lost under it."""

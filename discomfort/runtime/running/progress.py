@@ -20,7 +20,7 @@ from discomfort.runtime.engines.protocol import Event, Listener, NodeFinished, N
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-logger = logging.getLogger("discomfort")
+logger: logging.Logger = logging.getLogger("discomfort")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from discomfort.ir.keys import Source, node_keys
 from discomfort.runtime.binding.prompts import BoundRun, Work
 from discomfort.runtime.engines.protocol import Engine, SourceReader
 
-logger = logging.getLogger("discomfort")
+logger: logging.Logger = logging.getLogger("discomfort")
 
 
 async def with_keys(run: BoundRun, engine: Engine) -> BoundRun:

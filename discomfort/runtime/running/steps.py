@@ -50,6 +50,7 @@ class Submitter(Protocol):
 
     async def submit(self, request: PromptRequest, progress: RunProgress) -> PromptResult:
         """Run one prompt to its end, again where the engine is lost."""
+        ...
 
 
 class StepRunner:

@@ -20,8 +20,8 @@ class SweepError(DiscomfortError, RuntimeError):
     """A point of a sweep failed; `done` holds the points before it, `parameters` the failing point's values."""
 
     def __init__(self, parameters: Mapping[str, Any], done: Sequence[SweepPoint], cause: BaseException) -> None:
-        self.parameters = dict(parameters)
-        self.done = list(done)
+        self.parameters: dict[str, Any] = dict(parameters)
+        self.done: list[SweepPoint] = list(done)
         at = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
         super().__init__(f"the sweep failed at {at} after {len(self.done)} points: {cause}")
 

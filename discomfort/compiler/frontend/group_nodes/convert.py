@@ -128,7 +128,8 @@ def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> 
     found: list[InnerLink] = []
     linked: set[Slot] = set()
     written: dict[int, list[int]] = {}
-    for number, row in enumerate(rows if type(rows) is list else ()):
+    listed: list[Any] = rows if type(rows) is list else []
+    for number, row in enumerate(listed):
         if type(row) is not list or len(row) < 4 or not all(type(part) is int for part in row[:4]):
             continue
         origin, origin_slot, target, slot = row[:4]

@@ -29,10 +29,10 @@ class SavedInput:
     __slots__ = ("link", "name", "type", "widget")
 
     def __init__(self, name: str, type_: str, link: LinkId, widget: str | None) -> None:
-        self.name = name
-        self.type = type_
-        self.link = link
-        self.widget = widget
+        self.name: str = name
+        self.type: str = type_
+        self.link: LinkId = link
+        self.widget: str | None = widget
 
 
 class SavedNode:
@@ -41,10 +41,10 @@ class SavedNode:
     __slots__ = ("id", "inputs", "mode", "outputs", "properties", "raw", "row", "title", "type", "values")
 
     def __init__(self, node_id: str, type_: str, row: int, raw: Mapping[str, Any]) -> None:
-        self.id = node_id
-        self.type = type_
-        self.row = row
-        self.raw = raw
+        self.id: str = node_id
+        self.type: str = type_
+        self.row: int = row
+        self.raw: Mapping[str, Any] = raw
         self.mode: object = raw.get("mode")
         title = raw.get("title")
         self.title: str | None = title if type(title) is str else None
@@ -61,10 +61,10 @@ class SavedLink:
     __slots__ = ("origin", "origin_slot", "target", "target_slot")
 
     def __init__(self, origin: str, origin_slot: int, target: str, target_slot: int) -> None:
-        self.origin = origin
-        self.origin_slot = origin_slot
-        self.target = target
-        self.target_slot = target_slot
+        self.origin: str = origin
+        self.origin_slot: int = origin_slot
+        self.target: str = target
+        self.target_slot: int = target_slot
 
 
 class SavedPort:
@@ -73,9 +73,9 @@ class SavedPort:
     __slots__ = ("links", "name", "type")
 
     def __init__(self, name: str, type_: str, links: list[LinkId]) -> None:
-        self.name = name
-        self.type = type_
-        self.links = links
+        self.name: str = name
+        self.type: str = type_
+        self.links: list[LinkId] = links
 
 
 class SavedGraph:
@@ -84,9 +84,9 @@ class SavedGraph:
     __slots__ = ("id", "inputs", "links", "name", "nodes", "outputs", "path")
 
     def __init__(self, graph_id: str, name: str, path: str) -> None:
-        self.id = graph_id
-        self.name = name
-        self.path = path
+        self.id: str = graph_id
+        self.name: str = name
+        self.path: str = path
         self.nodes: dict[str, SavedNode] = {}
         self.links: dict[LinkId, SavedLink] = {}
         self.inputs: list[SavedPort] = []
@@ -99,8 +99,8 @@ class SavedWorkflow:
     __slots__ = ("definitions", "extra", "last_node_id", "root")
 
     def __init__(self, root: SavedGraph, definitions: dict[str, SavedGraph], document: Mapping[str, Any]) -> None:
-        self.root = root
-        self.definitions = definitions
+        self.root: SavedGraph = root
+        self.definitions: dict[str, SavedGraph] = definitions
         extra = document.get("extra")
         self.extra: Mapping[str, Any] = extra if type(extra) is dict else {}
         last = document.get("last_node_id")

@@ -29,10 +29,10 @@ class Scope:
     __slots__ = ("children", "depth", "graph", "host", "index", "parent", "prefix")
 
     def __init__(self, graph: SavedGraph, parent: Scope | None, host: SavedNode | None, index: int) -> None:
-        self.graph = graph
-        self.parent = parent
-        self.host = host
-        self.index = index
+        self.graph: SavedGraph = graph
+        self.parent: Scope | None = parent
+        self.host: SavedNode | None = host
+        self.index: int = index
         self.prefix: str = "" if parent is None or host is None else f"{parent.prefix}{host.id}:"
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.children: dict[str, Scope] = {}

@@ -116,7 +116,7 @@ class RequestWithSources:
         prompt, renamed = insert_sources(request.prompt, request.sources, fixed)
         places = {new: request.places[old] for old, new in renamed.items() if old in request.places}
         self._names = {new: old for old, new in renamed.items()}
-        self.request = replace(request, prompt=prompt, places={**request.places, **places})
+        self.request: PromptRequest = replace(request, prompt=prompt, places={**request.places, **places})
 
     def listener(self, listener: Listener | None) -> Listener | None:
         """Return a listener that hears of nodes by the names that they have in the request."""

@@ -102,7 +102,7 @@ class Connection:
             is_running: tells whether the server's process lives, as far as we know.
             share_memory: whether values may travel through memory that both map; None: where it is on this machine.
         """
-        self.transport = Transport(url, self._hear, patience.retry_seconds, is_running)
+        self.transport: Transport = Transport(url, self._hear, patience.retry_seconds, is_running)
         self.lost: EngineError | None = None
         self._token = token
         self._patience = patience

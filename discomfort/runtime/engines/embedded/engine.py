@@ -167,7 +167,7 @@ class EmbeddedEngine:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="discomfort-embedded")
         context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, self._surrounded, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: context.run(self._surrounded, work))
 
     def _surrounded(self, work: Callable[[], Value]) -> Value:
         """Do `work`; what would end the event loop that waits for it (a node class that calls `sys.exit`) is an error.

@@ -22,7 +22,7 @@ from typing import Any
 
 from discomfort.runtime.engines.protocol import EngineError
 
-logger = logging.getLogger("discomfort")
+logger: logging.Logger = logging.getLogger("discomfort")
 
 _TOP_LEVEL = (
     "nodes",
@@ -81,10 +81,10 @@ class Checkout:
         self.path = path
         self.arguments = arguments
         self.options = arguments_parsed
-        self.turns = Turns()
+        self.turns: Turns = Turns()
         # before `nodes`, which puts ComfyUI's `comfy` folder first in sys.path, where another `utils` is
         self.module("utils.extra_config")
-        self.folder_paths = self.module("folder_paths")
+        self.folder_paths: ModuleType = self.module("folder_paths")
 
     @property
     def classes(self) -> Mapping[str, Any]:

@@ -167,8 +167,8 @@ class V1Face(Face):
     __slots__ = ("function", "inner")
 
     def __init__(self) -> None:
-        self.inner = self.node_class()
-        self.function = getattr(self.inner, self.node_class.FUNCTION)
+        self.inner: Any = self.node_class()
+        self.function: Any = getattr(self.inner, self.node_class.FUNCTION)
 
     def call(self, /, **inputs: Any) -> Any:
         """Run the node."""

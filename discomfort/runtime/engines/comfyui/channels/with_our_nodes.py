@@ -61,12 +61,14 @@ class Channel(Protocol):
 
     async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
         """Return what nodes depend on beside their inputs; see `SourceReader.sources`."""
+        ...
 
     def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
         """Take note that nodes may have read something else than what was said of them."""
 
     async def prepare(self, request: PromptRequest) -> Prompt:
         """Return the prompt as it is sent to the server."""
+        ...
 
     async def admit(self, request: PromptRequest, prompt_id: str, targets: Targets, letterbox: str) -> None:
         """Let a prepared prompt that will be queued as `prompt_id`, with these targets, read and store its values."""
@@ -78,12 +80,14 @@ class Channel(Protocol):
 
         The values are in the letterbox of the request's context then.
         """
+        ...
 
     def finish(self, context: WorkflowContext, letterbox: str) -> None:
         """Note that the run of a letterbox has ended, however it did: nothing of it is fetched any more."""
 
     def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
         """Return the error of a node of the prompt; of one that stands in for ours with what that means."""
+        ...
 
     async def renew(self) -> None:
         """Make sure that the server still has our contexts: it may have been restarted, or missed us for too long."""
@@ -172,6 +176,7 @@ class NodesChannel:
             ],
             "letterbox": letterbox,
         }
+        key, shared, status, answer = "", False, 0, None
         for _ in range(_ATTACHMENTS):
             key, shared = await self._attach(request.context)
             ended = self._ended.get(key, [])[:_MOST_ENDED]

@@ -34,7 +34,7 @@ class PromptRun:
         self.places = places
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.submitted = False
-        self.heard = time.monotonic()
+        self.heard: float = time.monotonic()
         self.ui: dict[str, Mapping[str, Any]] = {}
         self._listener = listener
         self._current: str | None = None

@@ -46,11 +46,11 @@ class Transport:
     """One HTTP session and one websocket to one server. Belongs to the event loop that calls `open`."""
 
     def __init__(self, url: str, on_message: OnMessage, retry_seconds: float, is_running: Callable[[], bool]) -> None:
-        self.url = url.rstrip("/")
-        self.client_id = uuid.uuid4().hex
+        self.url: str = url.rstrip("/")
+        self.client_id: str = uuid.uuid4().hex
         self._credentials = Credentials(None, "")
         self._prover: Prover | None = None
-        self.is_local = urllib.parse.urlsplit(self.url).hostname in _LOOPBACK
+        self.is_local: bool = urllib.parse.urlsplit(self.url).hostname in _LOOPBACK
         self._on_message = on_message
         self._retry_seconds = retry_seconds
         self._is_running = is_running
@@ -217,7 +217,7 @@ class Transport:
     ) -> tuple[int, bytes]:
         import aiohttp
 
-        timeout = {"timeout": aiohttp.ClientTimeout(total=seconds)} if seconds else {}
+        timeout: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=seconds)} if seconds else {}
         payload = io.BytesIO(data) if isinstance(data, bytes) and len(data) > _STREAMED else data
         try:
             request = self._opened().request(

@@ -40,8 +40,8 @@ class ManagedServer:
 
     def __init__(self, config: ServerConfig, custom_nodes: Path | None = None) -> None:
         self._custom_nodes = custom_nodes or our_custom_nodes()
-        self.config = config.checked()
-        self.token = secrets.token_urlsafe(32)
+        self.config: ServerConfig = config.checked()
+        self.token: str = secrets.token_urlsafe(32)
         self.port: int | None = None
         self._folder: Path | None = None
         self._guard: subprocess.Popen[bytes] | None = None

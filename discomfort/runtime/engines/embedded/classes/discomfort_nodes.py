@@ -100,8 +100,16 @@ class TestRunner:
     RETURN_TYPES = ("*",) * RUNNER_OUTPUTS
     FUNCTION = "expand"
     OUTPUT_NODE = True
-    catalog: Callable[[], Catalog]
-    classes: Callable[[], Mapping[str, Any]]
+
+    @staticmethod
+    def catalog() -> Catalog:
+        """Return the node classes of the engine whose class this is."""
+        raise NotImplementedError("an engine makes its own class; see native_classes")
+
+    @staticmethod
+    def classes() -> Mapping[str, Any]:
+        """Return the classes themselves, by name."""
+        raise NotImplementedError("an engine makes its own class; see native_classes")
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Mapping[str, Any]]:  # noqa: N802

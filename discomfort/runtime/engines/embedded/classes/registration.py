@@ -12,7 +12,7 @@ from typing import Any
 
 from discomfort.runtime.engines.protocol import EngineError
 
-logger = logging.getLogger("discomfort")
+logger: logging.Logger = logging.getLogger("discomfort")
 
 _REQUIRED = ("INPUT_TYPES", "RETURN_TYPES", "FUNCTION")
 

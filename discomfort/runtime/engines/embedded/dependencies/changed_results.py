@@ -22,7 +22,7 @@ from discomfort.runtime.engines.embedded.prompt_nodes.prompt_graph import (
 )
 from discomfort.runtime.engines.protocol import PromptRequest
 
-logger = logging.getLogger("discomfort")
+logger: logging.Logger = logging.getLogger("discomfort")
 
 _reported: set[str] = set()
 

@@ -25,7 +25,7 @@ class Bridge:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, listener: Listener | None) -> None:
         self.listener = listener
-        self.cancelled = False
+        self.cancelled: bool = False
         self.at_cancel: list[Callable[[], object]] = []
         """What the worker thread waits for, and how to end it."""
         self.finished: queue.SimpleQueue[tuple[str, asyncio.Task[Any] | None]] = queue.SimpleQueue()

@@ -77,7 +77,7 @@ class Run:
         self.request = request
         self.graph = graph
         self.results: dict[str, NodeResult] = {}
-        self.deliveries = Deliveries()
+        self.deliveries: Deliveries = Deliveries()
         self.executed: list[str] = []
         self.cached: list[str] = []
         self._instances = instances

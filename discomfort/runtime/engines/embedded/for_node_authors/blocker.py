@@ -22,7 +22,7 @@ class ExecutionBlocker:
     __slots__ = ("message",)
 
     def __init__(self, message: str | None = None) -> None:
-        self.message = message
+        self.message: str | None = message
 
     def __repr__(self) -> str:
         return f"ExecutionBlocker({self.message!r})"

@@ -20,10 +20,10 @@ class ExpandedNode:
     __slots__ = ("class_type", "id", "inputs", "title")
 
     def __init__(self, node_id: str, class_type: str, inputs: dict[str, Any], title: str | None) -> None:
-        self.id = node_id
-        self.class_type = class_type
-        self.inputs = inputs
-        self.title = title
+        self.id: str = node_id
+        self.class_type: str = class_type
+        self.inputs: dict[str, Any] = inputs
+        self.title: str | None = title
 
     def out(self, slot: int) -> list[Any]:
         """Return the link to output `slot` (from 0)."""

@@ -36,9 +36,9 @@ class Current:
     __slots__ = ("call", "node", "run")
 
     def __init__(self, run: RunningPrompt, node: str = "", call: int = 0) -> None:
-        self.run = run
-        self.node = node
-        self.call = call
+        self.run: RunningPrompt = run
+        self.node: str = node
+        self.call: int = call
 
 
 current: ContextVar[Current | None] = ContextVar("discomfort_current_node", default=None)

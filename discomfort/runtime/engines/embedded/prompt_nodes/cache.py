@@ -30,11 +30,11 @@ class NodeResult:
     __slots__ = ("outputs", "pieces", "prompt", "ui", "watch")
 
     def __init__(self, outputs: list[list[Any]], ui: Mapping[str, Any] | None = None) -> None:
-        self.outputs = outputs
-        self.ui = ui
+        self.outputs: list[list[Any]] = outputs
+        self.ui: Mapping[str, Any] | None = ui
         self.pieces: tuple[Piece, ...] = ()
         """The memory it was counted with when it was kept."""
-        self.prompt = 0
+        self.prompt: int = 0
         """The last prompt that used it while it was kept."""
         self.watch: Watch | None = None
         """What its values were like when the node gave them, where they can change."""

@@ -25,9 +25,9 @@ class Answer:
         ui: Mapping[str, Any] | None = None,
         graph: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        self.values = values
-        self.ui = ui
-        self.graph = graph
+        self.values: Sequence[Any] = values
+        self.ui: Mapping[str, Any] | None = ui
+        self.graph: Mapping[str, Mapping[str, Any]] | None = graph
 
 
 def gather(

@@ -26,9 +26,9 @@ class PromptNode:
     __slots__ = ("constants", "definition", "id", "lazy", "links", "raw", "raw_links")
 
     def __init__(self, node_id: str, raw: RawNode, definition: Definition) -> None:
-        self.id = node_id
-        self.raw = raw
-        self.definition = definition
+        self.id: str = node_id
+        self.raw: RawNode = raw
+        self.definition: Definition = definition
         self.constants: dict[str, Any] = {}
         self.links: list[tuple[str, str, int]] = []
         constants, links, inputs = self.constants, self.links, definition.inputs
@@ -38,8 +38,8 @@ class PromptNode:
                 links.append((name, value[0], value[1]))
             elif name in inputs or definition.declares(name):
                 constants[name] = private_copy(plain_value(value)) if kind is dict or kind is list else value
-        self.lazy = definition.lazy
-        self.raw_links = definition.raw_links
+        self.lazy: frozenset[str] = definition.lazy
+        self.raw_links: frozenset[str] = definition.raw_links
         if definition.flexible is not None:
             self.lazy = definition.with_option("lazy", raw["inputs"])
             self.raw_links = definition.with_option("rawLink", raw["inputs"])

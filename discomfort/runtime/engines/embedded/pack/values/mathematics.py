@@ -90,7 +90,7 @@ _SEQUENCES = (str, bytes, list, tuple)
 def _add(left: Any, right: Any) -> Any:
     if isinstance(left, _SEQUENCES) and isinstance(right, _SEQUENCES) and len(left) + len(right) > MAX_TEXT:
         raise ValueError(f"{len(left) + len(right)} characters or items would be too large to compute")
-    return left + right
+    return operator.add(left, right)
 
 
 def _modulo(left: Any, right: Any) -> Any:
