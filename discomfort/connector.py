@@ -27,6 +27,14 @@ class ComfyConnector:
     """Runs workflows and prompts on a ComfyUI server as they are; `create` returns the one of this process.
 
     New programs use `Discomfort`, whose `Worker` does the same.
+
+    Example:
+        >>> import asyncio
+        >>> async def main():
+        ...     connector = await discomfort.ComfyConnector.create("comfy_serverless.json")
+        ...     history = await connector.run_workflow("main_workflow.json")
+        ...     await connector.kill_api()
+        >>> asyncio.run(main())  # doctest: +SKIP
     """
 
     def __init__(self, engine: ComfyUIEngine, config: Path | None = None) -> None:

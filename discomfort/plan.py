@@ -38,9 +38,11 @@ class Plan(PlanData):
 
     Example:
         >>> plan = discomfort.compile(["load_vae.json", "main_workflow.json"])
-        >>> with discomfort.Context() as ctx:
-        ...     ctx.save("photo", discomfort.Tools.open_image_as_tensor("coffee.png"))
-        ...     results = plan.run(ctx, inputs={"width": 512, "strength": 0.5})
+        >>> with discomfort.Context() as context:
+        ...     context.save("photo", discomfort.Tools.open_image_as_tensor("coffee.png"))
+        ...     results = plan.run(context, inputs={"width": 64, "strength": 0.5})
+        >>> results["output"].shape[2]
+        64
     """
 
     sources: tuple[Source, ...] = field(default=(), compare=False)
@@ -114,7 +116,8 @@ class Plan(PlanData):
                 iteration saves its results; one that fails leaves those of the iteration before.
             use_ram: whether results may live in RAM; False writes them to disk.
             effects: "skip" leaves out nodes that are run for what they do (SaveImage…).
-            engine: an engine or its name; see `discomfort.runtime.engines.select`.
+            engine: an engine or its name: "embedded", "comfyui:PATH", "inprocess:PATH" or the URL of a running ComfyUI. By
+                default what DISCOMFORT_ENGINE names, else the ComfyUI in whose folder this is, else embedded.
             on_progress: called with a `ProgressUpdate` at every event, from the engine's thread.
 
         Raises:
@@ -239,12 +242,26 @@ def compile(
     rules: Rules = None,
     options: CompileOptions | None = None,
 ) -> Plan:
-    """Compile workflows into one plan that can run; see `discomfort.compiler.compile` for every argument.
+    """Compile workflows into one plan that can run.
+
+    Args:
+        workflows: paths, parsed JSON, JSON text, or the content of a media file that embeds a workflow.
+        catalog: the node classes to check against; the bundled ones by default.
+        outputs: the results to keep, PASSTHRU ports among them; by default all OUTPUT ports.
+        order: "list" runs the workflows as given, "auto" sorts them by what they read and write.
+        rules: which types travel by value and which by reference: a mapping of types to "val" or "ref", or a file; by
+            default the user's `pass_by_rules.json`.
+        options: see `CompileOptions`.
 
     Raises:
         CompileError: with everything that is wrong, each with its place.
         ConfigError, OSError: the rules are wrong, or their file cannot be read.
         TypeError: an argument is not what it should be.
+
+    Example:
+        >>> plan = discomfort.compile(["load_vae.json", "main_workflow.json"], outputs=["output"])
+        >>> sorted(plan.inputs), list(plan.outputs)
+        (['photo', 'strength', 'width'], ['output'])
     """
     sources = list_sources(workflows)
     return compiler.compile_sources(partial(Plan, sources=sources), sources, catalog, outputs, order, rules, options)

@@ -25,11 +25,18 @@ class Discomfort:
     """A running session: workflows in, values out.
 
     Example:
-        >>> discomfort = await Discomfort.create()
-        >>> with discomfort.Context() as context:
-        ...     await discomfort.run(["load_model.json"], context=context)
-        ...     results = await discomfort.run(["main_workflow.json"], inputs={"seed": 1}, context=context)
-        >>> await discomfort.shutdown()
+        >>> import asyncio
+        >>> async def main():
+        ...     async with await discomfort.Discomfort.create() as session:
+        ...         with session.Context() as context:
+        ...             context.save("photo", session.Tools.open_image_as_tensor("coffee.png"))
+        ...             await session.run(["load_vae.json"], context=context)
+        ...             results = await session.run(
+        ...                 ["main_workflow.json"], inputs={"width": 64, "strength": 0.5}, context=context
+        ...             )
+        ...     return results["output"].shape
+        >>> asyncio.run(main())
+        torch.Size([1, 43, 64, 3])
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -46,7 +53,7 @@ class Discomfort:
 
         Args:
             config_path: a `comfy_serverless.json` that says which ComfyUI to run on.
-            engine: an engine or its name instead; see `discomfort.runtime.engines.select`.
+            engine: an engine or its name instead, as for `Plan.run`.
 
         Raises:
             EngineError: the engine cannot start; says what to do.
@@ -111,7 +118,7 @@ class Discomfort:
             context: where parameters are and results go; without one, a temporary context lives for this call.
             effects: "skip" leaves out nodes that are run for what they do.
             on_progress: called at every event of the run.
-            rules: which types travel by value and which by reference; see `discomfort.settings.pass_by.load_rules`.
+            rules: which types travel by value and which by reference, as for `discomfort.compile`.
 
         Raises:
             CompileError: the workflows are wrong.
@@ -133,7 +140,7 @@ class Discomfort:
 
         Raises:
             CompileError: the workflows are wrong.
-            ConfigError: the rules are wrong; see `discomfort.settings.pass_by.load_rules`.
+            ConfigError: the rules are wrong.
         """
         from discomfort.plan import compile
 

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 class WorkflowTools:
-    """The helpers reachable as `discomfort.Tools` and `Discomfort.Tools`."""
+    """The helpers reachable as `discomfort.Tools` and `Discomfort.Tools`.
+
+    Example:
+        >>> image = discomfort.Tools.open_image_as_tensor("coffee.png")
+        >>> discomfort.Tools.save_comfy_image_to_disk(image[:, :64, :64], "corner.png")[0].name
+        'corner.png'
+    """
 
     def open_image_as_tensor(self, image_path: str | os.PathLike[str]) -> torch.Tensor:
         """Return an image file as an IMAGE: float32 `[1, height, width, 3]`, values 0 to 1, RGB.

@@ -34,7 +34,14 @@ Rules: TypeAlias = "PassByRules | Mapping[str, str] | str | os.PathLike[str] | N
 
 @dataclass(frozen=True, slots=True)
 class CompileOptions:
-    """How to compile: what chance and clock give, which passes run, and who looks on between them."""
+    """How to compile: what chance and clock give, which passes run, and who looks on between them.
+
+    Example:
+        >>> from discomfort import CompileOptions, FrontendOptions
+        >>> options = CompileOptions(frontend=FrontendOptions(seed=7))
+        >>> discomfort.compile(["load_vae.json"], options=options).outputs.keys()
+        dict_keys(['vae'])
+    """
 
     frontend: FrontendOptions = field(default_factory=FrontendOptions)
     passes: tuple[Pass, ...] = PASSES

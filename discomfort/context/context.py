@@ -64,7 +64,7 @@ class WorkflowContext(ContentValues):
         UnsafeDirectoryError: a context directory is a link, another user's, or writable by others.
 
     Example:
-        >>> with WorkflowContext() as context:
+        >>> with discomfort.Context() as context:
         ...     context.save("seed", 7)
         ...     context.load("seed")
         7

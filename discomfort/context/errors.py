@@ -13,11 +13,29 @@ class ContextError(DiscomfortError):
 
 
 class ContextClosedError(ContextError, RuntimeError):
-    """The context was shut down, here or by its owner, or its folder was deleted."""
+    """The context was shut down, here or by its owner, or its folder was deleted.
+
+    Example:
+        >>> context = discomfort.Context()
+        >>> context.shutdown()
+        >>> context.save("seed", 7)
+        Traceback (most recent call last):
+            ...
+        discomfort.ContextClosedError: ...
+    """
 
 
 class UnknownKeyError(ContextError, KeyError):
-    """No value has this unique_id, digest or run_id; the message names near misses."""
+    """No value has this unique_id, digest or run_id; the message names near misses.
+
+    Example:
+        >>> with discomfort.Context() as context:
+        ...     context.save("seed", 7)
+        ...     context.load("sed")
+        Traceback (most recent call last):
+            ...
+        discomfort.UnknownKeyError: no value named 'sed'; did you mean 'seed'?
+    """
 
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would show the repr of its message
@@ -36,7 +54,15 @@ class UnresolvableRefError(ContextError, RuntimeError):
 
 
 class EncodingError(ContextError, TypeError):
-    """A value that cannot be stored, or not in the format asked for."""
+    """A value that cannot be stored, or not in the format asked for.
+
+    Example:
+        >>> with discomfort.Context() as context:
+        ...     context.save("recipe", 7, pass_by="ref")
+        Traceback (most recent call last):
+            ...
+        discomfort.EncodingError: ...
+    """
 
 
 class UnreadableValueError(EncodingError):

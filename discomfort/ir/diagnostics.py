@@ -16,7 +16,12 @@ from discomfort.printable import printable, printable_line
 
 
 class Severity(str, Enum):
-    """How bad a finding is: an error stops compilation, a warning does not."""
+    """How bad a finding is: an error stops compilation, a warning does not.
+
+    Example:
+        >>> discomfort.Severity("error") is discomfort.Severity.ERROR
+        True
+    """
 
     ERROR = "error"
     WARNING = "warning"
@@ -57,6 +62,13 @@ class Diagnostic:
     """One finding: a stable code, how bad it is, where it is, what was found, and what to do about it.
 
     `related` holds other places that matter, each with a few words of why.
+
+    Example:
+        >>> try:
+        ...     discomfort.compile(["{}"])
+        ... except discomfort.CompileError as error:
+        ...     print(error.diagnostics[0].code, error.diagnostics[0].severity.value)
+        DF103 error
     """
 
     code: str
@@ -102,6 +114,12 @@ class CompileError(DiscomfortError, ValueError):
     """The workflows do not compile; `diagnostics` holds every finding, errors first.
 
     Where a workflow's file does not exist, it is also a FileNotFoundError.
+
+    Example:
+        >>> discomfort.compile(["{}"])
+        Traceback (most recent call last):
+            ...
+        discomfort.CompileError: ...
     """
 
     diagnostics: tuple[Diagnostic, ...]
@@ -125,7 +143,15 @@ class CompileError(DiscomfortError, ValueError):
 
 
 class MissingWorkflowError(CompileError, FileNotFoundError):
-    """The workflows do not compile, and the file of at least one does not exist."""
+    """The workflows do not compile, and the file of at least one does not exist.
+
+    Example:
+        >>> try:
+        ...     discomfort.compile(["nothing.json"])
+        ... except FileNotFoundError as error:
+        ...     print(error.diagnostics[0].message)
+        the workflow cannot be read: there is no such file
+    """
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

@@ -41,6 +41,11 @@ def load_workflow(
         catalog: the node classes of the ComfyUI that the workflow is for.
         options: seed and clock.
         name: the workflow's name instead of the file's stem.
+
+    Example:
+        >>> workflow = discomfort.load_workflow("main_workflow.json", discomfort.default_catalog())
+        >>> workflow.name, workflow.kind, len(workflow.graph.nodes)
+        ('main_workflow', 'ui', 12)
     """
     chosen = options or FrontendOptions()
     opened, findings = open_source(source, name)

@@ -17,6 +17,11 @@ class FrontendOptions:
 
     `seed` decides the choices `{a|b}` of dynamic prompts. `clock` fills `%date:…%` in file names; with None it is the
     moment of compilation where a workflow uses it, and a note says so.
+
+    Example:
+        >>> from datetime import datetime
+        >>> discomfort.FrontendOptions(seed=7, clock=datetime(2026, 1, 31)).seed
+        7
     """
 
     seed: int = 0

@@ -35,6 +35,12 @@ class OpaqueValue:
 
     Give it to a run on the same ComfyUI as an input, or `context.save` it under another name: its bytes are handed on
     as they are. Anything else raises UnreadableValueError, which says what it is and how to get at it.
+
+    Example:
+        >>> with discomfort.Context() as context:
+        ...     context.save("seed", 7)
+        ...     isinstance(context.load("seed"), discomfort.OpaqueValue)
+        False
     """
 
     __slots__ = ("__weakref__", "_encoded", "_error")

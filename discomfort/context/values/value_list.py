@@ -10,6 +10,10 @@ class ValueList(list[Any]):
 
     A node that receives it runs once for each value. To Python it is a list; `context.save(name, ValueList(images))`
     hands several values to the consumers of a port, where a plain list would be one value that is a list.
+
+    Example:
+        >>> discomfort.ValueList([1, 2, 3]) == [1, 2, 3]
+        True
     """
 
     __slots__ = ()

@@ -93,7 +93,15 @@ class NodeClass:
 
 
 class Catalog(Mapping[str, NodeClass]):
-    """Node classes by name, over the raw answer of `/object_info`. Equal only to itself; compare `digest`s instead."""
+    """Node classes by name, over the raw answer of `/object_info`. Equal only to itself; compare `digest`s instead.
+
+    Example:
+        >>> catalog = discomfort.default_catalog()
+        >>> catalog["ImageInvert"].outputs[0].type
+        'IMAGE'
+        >>> "NoSuchNode" in catalog
+        False
+    """
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -163,7 +171,12 @@ class Catalog(Mapping[str, NodeClass]):
 
 @lru_cache(maxsize=1)
 def default_catalog() -> Catalog:
-    """Return the bundled catalog of ComfyUI 0.33.0 with our own node classes."""
+    """Return the bundled catalog of ComfyUI 0.33.0 with our own node classes.
+
+    Example:
+        >>> "KSampler" in discomfort.default_catalog()
+        True
+    """
     return Catalog(json.loads(gzip.decompress(SNAPSHOT.read_bytes()))).merged(own_catalog())
 
 

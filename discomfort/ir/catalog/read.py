@@ -22,6 +22,12 @@ def read_catalog(source: str | os.PathLike[str] | Mapping[str, Any]) -> Catalog:
     Raises:
         ValueError: the source is not a mapping of node classes, or not a single entry of it can be used.
         OSError: the file cannot be read.
+
+    Example:
+        >>> twice = {"input": {"required": {"number": ["INT"]}}, "output": ["INT"]}
+        >>> catalog = discomfort.read_catalog({"Twice": twice})
+        >>> [spec.name for spec in catalog["Twice"].inputs]
+        ['number']
     """
     if isinstance(source, Mapping):
         return own_catalog().merged(checked_catalog(source, "<dict>"))

@@ -35,7 +35,15 @@ if TYPE_CHECKING:
 
 
 class BindError(DiscomfortError, ValueError):
-    """A plan does not fit its context; `diagnostics` holds everything that is missing or wrong."""
+    """A plan does not fit its context; `diagnostics` holds everything that is missing or wrong.
+
+    Example:
+        >>> with discomfort.Context() as context:
+        ...     discomfort.compile(["load_vae.json", "main_workflow.json"]).run(context)
+        Traceback (most recent call last):
+            ...
+        discomfort.BindError: ...
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)

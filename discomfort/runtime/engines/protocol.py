@@ -169,7 +169,12 @@ class Crossing(Protocol):
 
 @runtime_checkable
 class Engine(Protocol):
-    """Runs prompts. Implementations are safe to use from one event loop at a time."""
+    """Runs prompts. Implementations are safe to use from one event loop at a time.
+
+    Example:
+        >>> isinstance(discomfort.EmbeddedEngine(), discomfort.Engine)
+        True
+    """
 
     name: str
     hands_over_live_objects: bool
@@ -241,7 +246,15 @@ class SourceReader(Protocol):
 
 
 class EngineError(DiscomfortError, RuntimeError):
-    """The base of what goes wrong in engines."""
+    """The base of what goes wrong in engines.
+
+    Example:
+        >>> with discomfort.Context() as context:
+        ...     discomfort.compile(["load_vae.json"]).run(context, engine="nothing")
+        Traceback (most recent call last):
+            ...
+        discomfort.EngineError: ...
+    """
 
 
 class PromptRejected(EngineError):

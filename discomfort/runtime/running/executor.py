@@ -45,7 +45,14 @@ EffectsMode = Literal["run", "skip"]
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a run returns for a ref: its name, type and recipe. `context.save(name, reference)` stores the recipe."""
+    """What a run returns for a ref: its name, type and recipe. `context.save(name, reference)` stores the recipe.
+
+    Example:
+        >>> plan = discomfort.compile(["load_vae.json"])
+        >>> with discomfort.Context() as context:
+        ...     plan.run(context)["vae"]
+        <Reference vae: VAE rebuilt by 1 nodes>
+    """
 
     unique_id: str
     type: str

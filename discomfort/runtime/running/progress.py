@@ -28,6 +28,16 @@ class ProgressUpdate:
     """How far a run is: `done` of `total` nodes in run `iteration` of `iterations` (counted from 1).
 
     `place` is the node at work, and `fraction` (0 to 1) how much of it is done where the node says so.
+
+    Example:
+        >>> updates = []
+        >>> plan = discomfort.compile([{
+        ...     "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+        ...     "2": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "picture", "input": ["1", 0]}}}])
+        >>> with discomfort.Context() as context:
+        ...     results = plan.run(context, on_progress=updates.append)
+        >>> updates[-1].done == updates[-1].total
+        True
     """
 
     iteration: int

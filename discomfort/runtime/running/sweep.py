@@ -28,7 +28,18 @@ class SweepError(DiscomfortError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class SweepPoint:
-    """One point of a sweep: the values it ran with and what came out, by name."""
+    """One point of a sweep: the values it ran with and what came out, by name.
+
+    Example:
+        >>> plan = discomfort.compile([{"1": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "size"}},
+        ...     "2": {"class_type": "EmptyImage", "inputs": {
+        ...         "width": ["1", 0], "height": 8, "batch_size": 1, "color": 0}},
+        ...     "3": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "picture", "input": ["2", 0]}}}])
+        >>> with discomfort.Context() as context:
+        ...     points = plan.sweep(context, {"size": [16, 32]})
+        >>> [(point.parameters["size"], point.results["picture"].shape[2]) for point in points]
+        [(16, 16), (32, 32)]
+    """
 
     parameters: Mapping[str, Any]
     results: Mapping[str, Any]

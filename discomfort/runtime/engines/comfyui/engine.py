@@ -43,6 +43,11 @@ class ComfyUIEngine:
     A managed server that died, or whose worker died, is started again by the next call; the caller decides whether to
     run the lost prompt once more. Once closed, only `start` opens it again: what was under way must not. An engine
     lives on the event loop that first used it, and in the process that made it.
+
+    Example:
+        >>> engine = discomfort.ComfyUIEngine.attached("http://127.0.0.1:8188")
+        >>> engine.url
+        'http://127.0.0.1:8188'
     """
 
     name = "comfyui"

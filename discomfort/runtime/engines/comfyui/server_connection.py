@@ -66,6 +66,10 @@ class Patience:
     `retry_seconds`: it is busy, or cannot be reached. `check_seconds`: it says nothing about our prompts, before it is
     looked after. `answer_seconds`: it answers nothing at all, before it is given up; a node may hold up all else in its
     process. `silence_seconds`: it answers, but says nothing about our prompts and its queue does not move.
+
+    Example:
+        >>> discomfort.Patience(silence_seconds=60).retry_seconds
+        30.0
     """
 
     retry_seconds: float = 30.0

@@ -44,6 +44,15 @@ class EmbeddedEngine:
     """Runs prompts on its pack of ComfyUI's model-free nodes and on classes that users register.
 
     Nodes run in one worker thread, so that the event loop stays free; results are kept between runs.
+
+    Example:
+        >>> engine = discomfort.EmbeddedEngine(max_cache_gb=1)
+        >>> plan = discomfort.compile([{
+        ...     "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+        ...     "2": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "picture", "input": ["1", 0]}}}])
+        >>> with discomfort.Context() as context:
+        ...     plan.run(context, engine=engine)["picture"].shape
+        torch.Size([1, 8, 8, 3])
     """
 
     name = "embedded"

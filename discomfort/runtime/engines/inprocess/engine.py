@@ -31,7 +31,13 @@ _ticket: ContextVar[object] = ContextVar("discomfort_inprocess_run", default=Non
 
 
 class InProcessEngine(EmbeddedEngine):
-    """Runs prompts on the node classes of a ComfyUI checkout, its model management and inference mode included."""
+    """Runs prompts on the node classes of a ComfyUI checkout, its model management and inference mode included.
+
+    Example:
+        >>> engine = discomfort.InProcessEngine("/path/to/ComfyUI", ["--cpu"])
+        >>> engine.name
+        'inprocess'
+    """
 
     name = "inprocess"
 

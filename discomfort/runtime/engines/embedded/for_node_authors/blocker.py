@@ -17,6 +17,16 @@ class ExecutionBlocker:
     """Returned by a node in place of an output: nodes that would read that output do not run.
 
     With a `message` the user is told why; without one the branch ends silently.
+
+    Example:
+        >>> class OnlyIfPositive:
+        ...     RETURN_TYPES = ("INT",)
+        ...     FUNCTION = "check"
+        ...
+        ...     def check(self, number):
+        ...         return (number if number > 0 else discomfort.ExecutionBlocker("the number is not positive"),)
+        >>> OnlyIfPositive().check(-1)
+        (ExecutionBlocker('the number is not positive'),)
     """
 
     __slots__ = ("message",)

@@ -22,6 +22,11 @@ class Folders:
     """The folders that ComfyUI calls input, output, temp and models.
 
     `models` holds one folder a kind (`models/vae`). A folder need not exist until something is written to it.
+
+    Example:
+        >>> from pathlib import Path
+        >>> folders = discomfort.Folders(Path("in"), Path("out"), Path("temp"), Path("models"))
+        >>> engine = discomfort.EmbeddedEngine(folders)
     """
 
     input: Path
@@ -78,7 +83,15 @@ class FolderFinder:
 
 @contextmanager
 def use_folders(folders: Folders) -> Iterator[Folders]:
-    """Use `folders` inside the `with` block, in this thread or task and what it starts from a copy of its context."""
+    """Use `folders` inside the `with` block, in this thread or task and what it starts from a copy of its context.
+
+    Example:
+        >>> from pathlib import Path
+        >>> folders = discomfort.Folders(Path("in"), Path("out"), Path("temp"), Path("models"))
+        >>> with discomfort.use_folders(folders) as used:
+        ...     used.output == Path("out")
+        True
+    """
     token = _folders.set(folders)
     try:
         yield folders
