@@ -9,7 +9,7 @@ CONSTRAINTS ?= constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint $(CONSTRAINTS)
 
-.PHONY: quickstart test lint type check fmt bench thorough golden schemas lock clean
+.PHONY: quickstart test lint mypy type check fmt bench thorough golden schemas lock clean
 
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)
@@ -27,7 +27,7 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml $(CONSTRAINTS)
 quickstart: $(VENV)/.run
 	$(BIN)/python examples/quickstart/quickstart.py
 
-test: check
+test: lint mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: lint type
@@ -37,7 +37,11 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-type: $(VENV)/.dev
+# mypy, then pyright, which fetches its program from npm when it is first run
+type: mypy
+	$(BIN)/pyright
+
+mypy: $(VENV)/.dev
 	$(BIN)/mypy
 
 fmt: $(VENV)/.dev

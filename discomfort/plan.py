@@ -116,8 +116,8 @@ class Plan(PlanData):
                 iteration saves its results; one that fails leaves those of the iteration before.
             use_ram: whether results may live in RAM; False writes them to disk.
             effects: "skip" leaves out nodes that are run for what they do (SaveImage…).
-            engine: an engine or its name: "embedded", "comfyui:PATH", "inprocess:PATH" or the URL of a running ComfyUI. By
-                default what DISCOMFORT_ENGINE names, else the ComfyUI in whose folder this is, else embedded.
+            engine: an engine or its name: "embedded", "comfyui:PATH", "inprocess:PATH" or the URL of a running ComfyUI.
+                By default what DISCOMFORT_ENGINE names, else the ComfyUI in whose folder this is, else embedded.
             on_progress: called with a `ProgressUpdate` at every event, from the engine's thread.
 
         Raises:

@@ -65,6 +65,15 @@ def test_the_changelog_begins_with_what_is_not_released_and_then_this_version() 
     assert re.fullmatch(rf"{re.escape(discomfort.__version__)} \(\d{{4}}-\d\d-\d\d\)", headings[1])
 
 
+def test_what_pre_commit_runs_is_pinned_and_runs_on_windows() -> None:
+    text = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    ruff = re.search(r"^ruff==(.*)$", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+    assert ruff
+    assert re.findall(r"ruff-pre-commit\n +rev: (\S+)", text) == [f"v{ruff[1]}"]
+    assert len(re.findall("repo: https:", text)) == len(re.findall("rev: v[0-9.]+", text))
+    assert not re.search(r"entry: .*(/|\\|bash|sh |\.sh)", text)
+
+
 def test_the_registry_finds_the_version() -> None:
     """ComfyUI's registry reads it from the file's text, where it begins a line."""
     path = ROOT / PROJECT["tool"]["comfy"]["version"]["path"]

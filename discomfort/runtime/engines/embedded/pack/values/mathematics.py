@@ -88,9 +88,10 @@ _SEQUENCES = (str, bytes, list, tuple)
 
 
 def _add(left: Any, right: Any) -> Any:
-    if isinstance(left, _SEQUENCES) and isinstance(right, _SEQUENCES) and len(left) + len(right) > MAX_TEXT:
-        raise ValueError(f"{len(left) + len(right)} characters or items would be too large to compute")
-    return operator.add(left, right)
+    sizes = [len(value) for value in (left, right) if isinstance(value, _SEQUENCES)]
+    if len(sizes) == 2 and sum(sizes) > MAX_TEXT:
+        raise ValueError(f"{sum(sizes)} characters or items would be too large to compute")
+    return left + right
 
 
 def _modulo(left: Any, right: Any) -> Any:
