@@ -18,6 +18,10 @@ def schema(name: str) -> dict[str, Any]:
 
     Raises:
         ValueError: there is none of that name.
+
+    Example:
+        >>> discomfort.schema("plan")["title"]
+        'Discomfort: plan'
     """
     from discomfort.settings.checking import SCHEMA_KEY
     from discomfort.settings.models import SETTINGS
@@ -29,7 +33,12 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def schema_names() -> list[str]:
-    """Return the names of the schemas: of plans, of the `--json` output of each command, of the settings files."""
+    """Return the names of the schemas: of plans, of the `--json` output of each command, of the settings files.
+
+    Example:
+        >>> "plan" in discomfort.schema_names()
+        True
+    """
     return sorted(_models())
 
 

@@ -28,7 +28,7 @@ def migrated(
     """
     version = data.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ValueError(f"this plan is damaged: its version is {version!r:.40}, expected a whole number from 1")
+        raise ValueError(f"this plan has version {version!r:.40}, expected a whole number from 1: it is damaged")
     if version > newest:
         raise ValueError(
             f"this plan has version {version}, and this release of Discomfort reads plans up to version {newest}: "
