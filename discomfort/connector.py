@@ -9,15 +9,13 @@ import urllib.parse
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from discomfort.runtime.engine_thread import run_awaiting, run_blocking
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
+from discomfort.runtime.engines.comfyui.worker import Worker
 from discomfort.runtime.engines.protocol import EngineError
 from discomfort.runtime.engines.select import VARIABLE, select_engine
-from discomfort.runtime.running.engine_thread import run_awaiting, run_blocking
-
-if TYPE_CHECKING:
-    from discomfort.runtime.engines.comfyui.worker import Worker
 
 _lock = threading.Lock()
 _connector: ComfyConnector | None = None
@@ -40,6 +38,7 @@ class ComfyConnector:
     def __init__(self, engine: ComfyUIEngine, config: Path | None = None) -> None:
         """Use `create` instead."""
         self._engine = engine
+        self._worker = Worker(engine)
         self._config = config
         self._stopped = True
         self.client_id: str = uuid.uuid4().hex
@@ -138,10 +137,6 @@ class ComfyConnector:
         """Stop the server and remove ephemeral uploads; the next run, or `create`, starts it again."""
         self._stopped = True
         await self._worker.kill_api()
-
-    @property
-    def _worker(self) -> Worker:
-        return self._engine.worker
 
     async def _start(self) -> None:
         await run_awaiting(self._engine.start())
