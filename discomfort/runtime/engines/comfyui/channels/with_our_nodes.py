@@ -177,6 +177,7 @@ class NodesChannel:
             "letterbox": letterbox,
         }
         key, shared, status, answer = "", False, 0, None
+        ended: list[str] = []
         for _ in range(_ATTACHMENTS):
             key, shared = await self._attach(request.context)
             ended = self._ended.get(key, [])[:_MOST_ENDED]

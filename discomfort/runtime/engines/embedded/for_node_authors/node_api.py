@@ -19,6 +19,7 @@ class RunningPrompt(Protocol):
 
     def ended_by_cancel(self, end: Callable[[], object]) -> AbstractContextManager[None]:
         """Have `end` called when the run is cancelled during a `with` block."""
+        ...
 
     def report(self, node: str, value: float, maximum: float) -> None:
         """Tell how far a node is."""

@@ -130,7 +130,7 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     tree = _first_expression(expression)
     evaluator = simpleeval.SimpleEval(OPERATORS, FUNCTIONS, dict(names), ATTRIBUTES)
     for kind in _NOT_EVALUATED:
-        del evaluator.nodes[kind]
+        del evaluator.nodes[kind]  # pyright: ignore[reportOptionalSubscript] — None only before it is made
     try:
         return evaluator.eval(expression, tree)
     except simpleeval.NameNotDefined as error:
