@@ -77,7 +77,7 @@ class Plan(PlanData):
         with paused_collector():
             return plan_from_json(cls, data)
 
-    def to_networkx(self) -> networkx.MultiDiGraph:
+    def to_networkx(self) -> networkx.MultiDiGraph[Any]:
         """Return the plan as a networkx graph; `discomfort.compiler.plan.networkx_form` lists its attributes."""
         from discomfort.compiler.plan.networkx_form import to_networkx
 

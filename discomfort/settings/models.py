@@ -6,7 +6,7 @@ pydantic takes a while to import, so this module is imported only where a settin
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
@@ -59,13 +59,13 @@ class PassByRulesFile(RootModel[dict[str, Annotated[Literal["val", "ref"], Field
     Types that are not named keep their presets; a type without a rule is a ref.
     """
 
-    model_config = ConfigDict(strict=True, title="pass_by_rules.json")
+    model_config: ClassVar[ConfigDict] = ConfigDict(strict=True, title="pass_by_rules.json")
 
 
 class ContextFile(BaseModel):
     """How much a context may take, and where its directories lie. Without MAX_RAM_GB: half of the free RAM."""
 
-    model_config = _STRICT | ConfigDict(title="workflow_context.json")
+    model_config: ClassVar[ConfigDict] = _STRICT | ConfigDict(title="workflow_context.json")
 
     MAX_RAM_PERCENT: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = Field(
         None, description="a number from 0 to 100: the share of free RAM that a context may take; wins over MAX_RAM_GB"
@@ -84,7 +84,7 @@ class ContextFile(BaseModel):
 class ServerFile(BaseModel):
     """How Discomfort starts a ComfyUI server of its own. Relative paths start at the folder of this file."""
 
-    model_config = _STRICT | ConfigDict(title="comfy_serverless.json")
+    model_config: ClassVar[ConfigDict] = _STRICT | ConfigDict(title="comfy_serverless.json")
 
     API_COMMAND_LINE: Annotated[Text, AfterValidator(_command_line)] = Field(
         "", description="text: the command line of the server, such as python3 main.py --cpu"

@@ -6,7 +6,7 @@ name is ignored, so that newer clients may send more.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator
 
@@ -36,7 +36,7 @@ Object: TypeAlias = dict[Any, Any]
 class Body(BaseModel):
     """The JSON object of a request."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
 class AttachBody(Body):

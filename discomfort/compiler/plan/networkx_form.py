@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from discomfort.ir.graph import Input, Link, Literal, Param
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from discomfort.compiler.plan.model import PlanData
 
 
-def to_networkx(plan: PlanData) -> networkx.MultiDiGraph:
+def to_networkx(plan: PlanData) -> networkx.MultiDiGraph[Any]:
     """Return a graph whose nodes are the plan's nodes and ports, and whose edges lead from producer to consumer.
 
     A node's `kind` is "node", "input" or "output". Nodes also have `class_type`, `title`, `workflow`, `node` (the id in

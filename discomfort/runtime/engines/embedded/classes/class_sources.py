@@ -15,10 +15,10 @@ class ClassSources:
 
     def __init__(self, name: str, node_class: Any, shown: NodeClass, python_module: str) -> None:
         self.node_class = node_class
-        self.is_core = is_core(NodeClass(name, name, (), (), python_module=python_module))
-        self.asks = getattr(node_class, "IS_CHANGED", None) is not None
+        self.is_core: bool = is_core(NodeClass(name, name, (), (), python_module=python_module))
+        self.asks: bool = getattr(node_class, "IS_CHANGED", None) is not None
         self._name = name
-        self.rule = self._rule(name)
+        self.rule: Rule = self._rule(name)
         self._choices: tuple[Any, ...] | None = None
         self.inputs: ClassInputs | None = None
         self.look(shown)
