@@ -15,7 +15,7 @@ from itertools import repeat
 Answer = Callable[[], Iterator[bytes]]
 
 GOOD = json.dumps({"Mine": {"input": {"required": {"x": ["INT", {}]}}, "output": ["INT"]}}).encode()
-OK = b"HTTP/1.1 200 OK\r\n"
+OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 
 
 def whole(body: bytes, *headers: bytes) -> bytes:
@@ -141,7 +141,7 @@ def comfyui(answers: Mapping[str, Answer], messages: Answer = lambda: iter(())) 
             return
         found = next((made for start, made in known.items() if path.startswith(start)), None)
         if found is None:
-            yield b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+            yield b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         else:
             yield from found()
 

@@ -189,6 +189,7 @@ def program() -> Iterator[Callable[[str], subprocess.Popen[str]]]:
 
     def start(what: str) -> subprocess.Popen[str]:
         options: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
+        options["env"] = {**os.environ, "DISCOMFORT_REGEX_SECONDS": "600"}  # no limit ends it first
         command = [sys.executable, "-c", PROGRAM, what]
         pipe = subprocess.PIPE
         made = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, **options)
