@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.context.errors import ContextClosedError, UnknownKeyError
-from discomfort.context.home import ownership as runs
+from discomfort.context.home import ownership
 from discomfort.context.index.holders import holder_name
 from discomfort.context.index.index import Index
 from discomfort.context.index.journal import Record
@@ -30,7 +30,7 @@ Resolver = Callable[[str, Recipe], Any]
 class OpenContext:
     """What every part of a context needs: its run, index, store and transactions."""
 
-    def _open(self, run: runs.Run, owner: int | None, create: bool) -> None:
+    def _open(self, run: ownership.Run, owner: int | None, create: bool) -> None:
         self._run = run
         self._owner = owner
         disk, ram = Path(run.disk), Path(run.ram)
@@ -115,7 +115,7 @@ def _close(
     segments: Segments,
     gate: Gate,
     member: Member,
-    run: runs.Run,
+    run: ownership.Run,
     owner: int | None,
     pid: int,
 ) -> None:
@@ -130,7 +130,7 @@ def _close(
     gate.close()
     member.leave()
     if owner is not None and pid == os.getpid():
-        runs.remove_run(Path(run.disk), Path(run.ram))
+        ownership.remove_run(Path(run.disk), Path(run.ram))
         os.close(owner)
 
 

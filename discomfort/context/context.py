@@ -16,9 +16,9 @@ from discomfort.context.errors import (
     ContextClosedError,
     EncodingError,
 )
-from discomfort.context.home import ownership as runs
+from discomfort.context.home import ownership
 from discomfort.context.home.os_support import available_ram, free_bytes
-from discomfort.context.values import file_formats as exports
+from discomfort.context.values import file_formats
 from discomfort.context.values_by_content import ContentValues
 from discomfort.settings.context import GIB, load_config
 
@@ -79,7 +79,7 @@ class WorkflowContext(ContentValues):
         max_memo_gb: float | None = None,
     ) -> None:
         config = load_config(config_path)
-        roots = runs.Roots(config)
+        roots = ownership.Roots(config)
         if not create and run_id is None:
             raise ValueError("create=False attaches to an existing run: say which by run_id")
         with roots.locked():
@@ -93,7 +93,7 @@ class WorkflowContext(ContentValues):
                 assert run_id is not None
                 roots.reclaim(keep=run_id)
                 run = roots.find(run_id)
-                self._open(run, runs.adopt(run), create=False)
+                self._open(run, ownership.adopt(run), create=False)
 
     @classmethod
     def attach(cls, handle: Mapping[str, Any]) -> WorkflowContext:
@@ -103,7 +103,7 @@ class WorkflowContext(ContentValues):
             ContextClosedError: that context is over.
         """
         context = cls.__new__(cls)
-        context._open(runs.run_of_handle(dict(handle)), None, create=False)
+        context._open(ownership.run_of_handle(dict(handle)), None, create=False)
         return context
 
     def get_usage(self) -> dict[str, Any]:
@@ -184,7 +184,7 @@ class WorkflowContext(ContentValues):
                 f"{unique_id!r} is passed by reference and has no value to export; "
                 f'context.recipe({unique_id!r}) gives its workflow, and the rule "val" for its type stores the value'
             )
-        exports.write_value(self.load(unique_id), Path(destination_path), overwrite, format)
+        file_formats.write_value(self.load(unique_id), Path(destination_path), overwrite, format)
         self.delete(unique_id)
 
     def import_data(
@@ -198,7 +198,7 @@ class WorkflowContext(ContentValues):
 
         A .pkl runs code when read, as every pickle does: import only files you trust.
         """
-        self.save(unique_id, exports.read_value(Path(source_path), format), use_ram)
+        self.save(unique_id, file_formats.read_value(Path(source_path), format), use_ram)
 
     @property
     def run_id(self) -> str:

@@ -12,7 +12,7 @@ from discomfort.context.index.records import MISSING, Name, hold_record, name_go
 from discomfort.context.refs.recipes import Recipe, recipe_value, referenced_digests
 from discomfort.context.tiers.store import INLINE_BYTES
 from discomfort.context.transaction import ACTIVE, current
-from discomfort.context.values import decode as decoding
+from discomfort.context.values import decode
 from discomfort.context.values.encode import encode, encode_atom
 from discomfort.context.values.encoded import Encoded, to_inline
 
@@ -41,7 +41,7 @@ class NamedValues(OpenContext):
         if use_ram and pass_by == "val" and type(unique_id) is str and ACTIVE.get() is None:
             text = encode_atom(data)
             if text is not None and len(text) < INLINE_BYTES and self._index.read().inline_bytes < self._inline_limit:
-                dropped = self._index.commit_value(unique_id, decoding.TEXT + text.encode(), data)
+                dropped = self._index.commit_value(unique_id, decode.TEXT + text.encode(), data)
                 if dropped:
                     self._store.free(dropped)
                 return
@@ -136,7 +136,7 @@ class NamedValues(OpenContext):
         if name.value is not MISSING:
             return name.value
         if name.payload is not None:
-            value = decoding.from_inline(name.payload)
+            value = decode.from_inline(name.payload)
             if type(value) in _ATOMS:
                 name.value = value
             return value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from discomfort.context.index.records import Blob, Name
 from discomfort.context.index.state import State
-from discomfort.context.values import decode as decoding
+from discomfort.context.values import decode
 from discomfort.context.values.encoded import describe_value
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _row(state: State, unique_id: str, name: Name) -> tuple[str, ...]:
     elif blob is not None:
         text = blob.text
     else:
-        text = describe_value(decoding.from_inline(name.payload)) if name.payload is not None else "?"
+        text = describe_value(decode.from_inline(name.payload)) if name.payload is not None else "?"
     shown = json.dumps(unique_id, ensure_ascii=not unique_id.isprintable())[1:-1]
     if len(shown) > _KEY_WIDTH:
         shown = shown[: _KEY_WIDTH - 1] + "…"

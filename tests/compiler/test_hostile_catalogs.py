@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from discomfort.compiler import CompileError
 from discomfort.compiler.plan.draw import draw
-from discomfort.ir.catalog import checked as checking
+from discomfort.ir.catalog import checked
 from discomfort.ir.catalog.catalog import Catalog, default_catalog
 from discomfort.ir.catalog.checked import LiveCatalog, parse_catalog
 from discomfort.ir.catalog.effects import Effect
@@ -264,7 +264,7 @@ def test_gzip_in_parts_and_padded_is_read() -> None:
 
 
 def test_a_gzip_bomb_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "LARGEST_CATALOG", 1 << 20)
+    monkeypatch.setattr(checked, "LARGEST_CATALOG", 1 << 20)
     bomb = gzip.compress(b" " * (64 << 20))
     tracemalloc.start()
     with pytest.raises(ValueError, match="more than 1 MiB"):
@@ -290,7 +290,7 @@ def test_what_was_found_of_a_catalog_is_remembered(tmp_path: Path, monkeypatch: 
     def look(name: str, info: Any) -> None:
         looked_at.append(name)
 
-    monkeypatch.setattr(checking, "entry_problem", look)
+    monkeypatch.setattr(checked, "entry_problem", look)
     second = parse_catalog(content, "second")
     assert not looked_at
     assert [each.message for each in second.unusable.values()] == [each.message for each in first.unusable.values()]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from discomfort.compiler.frontend.text import prompt_text as texts
+from discomfort.compiler.frontend.text import prompt_text
 from discomfort.ir.catalog.catalog import default_catalog
 from tests.conformance import templates
 from tests.conformance.harness.mutations import mutate
@@ -44,7 +44,7 @@ def editor() -> Iterator[Frontend]:
 @pytest.fixture(autouse=True)
 def _first_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the first of `{a|b}`, as the page does when it is asked with a roll of 0."""
-    monkeypatch.setattr(texts, "choose", lambda count, seed: 0)
+    monkeypatch.setattr(prompt_text, "choose", lambda count, seed: 0)
 
 
 @pytest.fixture(scope="module")

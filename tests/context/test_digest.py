@@ -10,8 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discomfort.context.values import digest as digest_module
-from discomfort.context.values import xxh3
+from discomfort.context.values import digest, xxh3
 from discomfort.context.values.digest import CHUNK, hash_view
 from discomfort.context.values.encode import encode
 from discomfort.context.values.encoded import leaf_digests
@@ -34,7 +33,7 @@ def test_C4_numpy_xxh3_is_xxh3_for_chunks(size: int) -> None:
 def test_C4_digest_does_not_depend_on_what_is_installed(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     data = memoryview(os.urandom(size))
     expected = hash_view(data)
-    monkeypatch.setattr(digest_module, "_hasher", (xxh3.digests, 64))
+    monkeypatch.setattr(digest, "_hasher", (xxh3.digests, 64))
     assert hash_view(data) == expected
 
 

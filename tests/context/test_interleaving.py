@@ -13,9 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from discomfort.context.context import WorkflowContext
-from discomfort.context.tiers import ram_segments as segments
-from discomfort.context.tiers import reader as reading
-from discomfort.context.tiers import store
+from discomfort.context.tiers import ram_segments, reader, store
 
 BUDGET = 100_000 / (1 << 30)
 NAMES = "abcd"
@@ -56,8 +54,8 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, ours: WorkflowContext, meanwhile:
         (store, "copy_file"),
         (store, "fill"),
         (store, "reserve"),
-        (segments, "try_lock_shared"),
-        (reading, "map_private"),
+        (ram_segments, "try_lock_shared"),
+        (reader, "map_private"),
         (ours._segments, "open_for_reading"),
         (ours._segments, "release"),
         (ours._index, "writing"),

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from discomfort.context.context import WorkflowContext
-from discomfort.context.index import records as rec
+from discomfort.context.index import records
 from discomfort.context.index.journal import Record
 from discomfort.context.index.records import Blob, Memo
 from discomfort.context.index.references import blob_bytes
@@ -81,20 +81,20 @@ class Model:
 
 def record_of(kind: str, key: Any, value: Any) -> Record:
     if kind == "name":
-        return rec.name_record(key, "val", (value[0] or DIGESTS[:1])[0], value[0], value[1], "p1")
+        return records.name_record(key, "val", (value[0] or DIGESTS[:1])[0], value[0], value[1], "p1")
     if kind == "name gone":
-        return rec.name_gone_record(key)
+        return records.name_gone_record(key)
     if kind == "memo":
-        return rec.memo_record(key, Memo("{}", value))
+        return records.memo_record(key, Memo("{}", value))
     if kind == "memo gone":
-        return rec.memo_gone_record(key)
+        return records.memo_gone_record(key)
     if kind == "hold":
-        return rec.hold_record(key[1], value, key[0])
+        return records.hold_record(key[1], value, key[0])
     if kind == "put":
-        return rec.put_record(key, value, "p1")
+        return records.put_record(key, value, "p1")
     if kind == "holder gone":
-        return rec.holder_gone_record(key)
-    return rec.blob_record(blob(key))
+        return records.holder_gone_record(key)
+    return records.blob_record(blob(key))
 
 
 refs = st.lists(digests, max_size=3, unique=True).map(tuple)

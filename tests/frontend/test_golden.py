@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from discomfort.compiler.frontend import load_workflow
-from discomfort.compiler.frontend.text import prompt_text as texts
+from discomfort.compiler.frontend.text import prompt_text
 from discomfort.ir.api_prompt import emit_prompt
 from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.ir.diagnostics import has_errors
@@ -24,7 +24,7 @@ CASES = sorted((Path(__file__).parents[1] / "golden" / "frontend").iterdir())
 def test_L1_behaviour_is_the_editors(
     case: Path, monkeypatch: pytest.MonkeyPatch, golden: Callable[[Path, str], None]
 ) -> None:
-    monkeypatch.setattr(texts, "choose", lambda count, seed: 0)
+    monkeypatch.setattr(prompt_text, "choose", lambda count, seed: 0)
     workflow = load_workflow(case / "workflow.json", default_catalog())
     if (case / "expected.json").exists():
         expected = json.loads((case / "expected.json").read_text(encoding="utf-8"))

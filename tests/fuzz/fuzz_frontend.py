@@ -10,8 +10,10 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["discomfort.compiler.frontend"]):
-    from discomfort.compiler.frontend import load as _load  # noqa: F401 - instruments the readers it imports
-    from discomfort.compiler.frontend import load_workflow
+    from discomfort.compiler.frontend import (
+        load,  # noqa: F401 - instruments the readers it imports
+        load_workflow,
+    )
     from discomfort.ir.api_prompt import emit_prompt
     from discomfort.ir.catalog.catalog import default_catalog
 

@@ -21,7 +21,7 @@ from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import EncodingError
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.for_node_authors.folders import Folders
-from discomfort.runtime.engines.embedded.pack import files as pack_files
+from discomfort.runtime.engines.embedded.pack import files
 from discomfort.runtime.engines.protocol import Listener, PromptRequest, PromptResult
 from tests.runtime.embedded.lab import node_class
 from tests.runtime.programs import reads, workflow, writes
@@ -168,7 +168,7 @@ def test_the_same_between_the_look_of_the_engine_and_the_read(
 ) -> None:
     bench.paint(RED)
     bench.wait_for_the_clock()
-    read: Callable[[Path], Any] = vars(pack_files)["read_image"]
+    read: Callable[[Path], Any] = vars(files)["read_image"]
 
     def meddling(path: Path) -> Any:
         bench.paint(GREEN)
@@ -177,7 +177,7 @@ def test_the_same_between_the_look_of_the_engine_and_the_read(
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(pack_files, "read_image", meddling)
+        patch.setattr(files, "read_image", meddling)
         assert color(bench.run(context, PICTURE)) == GREEN
     again, anew = bench.both(context, PICTURE)
     assert color(again) == color(anew) == RED

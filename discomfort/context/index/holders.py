@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from discomfort.context.index import records as rec
+from discomfort.context.index import records
 from discomfort.context.index.journal import Record
 from discomfort.context.index.references import References
 
@@ -103,31 +103,31 @@ class Holders:
         gone = set(members)
         for holder in self.holds:
             if member_of(holder) in gone:
-                yield rec.holder_gone_record(holder)
+                yield records.holder_gone_record(holder)
         for digest, owners in self.put.items():
             for owner, count in owners.items():
                 if owner in gone:
-                    yield rec.put_record(digest, -count, owner)
+                    yield records.put_record(digest, -count, owner)
 
     def left_by(self, member: str) -> Iterator[Record]:
         """The records with which a process leaves: it holds nothing, and what it put is kept on nobody's account."""
         yield from self.without([member])
         for digest, owners in self.put.items():
             if member in owners:
-                yield rec.put_record(digest, owners[member])
+                yield records.put_record(digest, owners[member])
 
     def snapshot_holds(self) -> Iterator[Record]:
         """The records of the holders and what they hold."""
         for holder, held in self.holds.items():
-            yield rec.holder_record(holder)
+            yield records.holder_record(holder)
             for digest, count in held.items():
-                yield rec.hold_record(digest, count, holder)
+                yield records.hold_record(digest, count, holder)
 
     def snapshot_put(self) -> Iterator[Record]:
         """The records of what was put."""
         for digest, owners in self.put.items():
             for owner, count in owners.items():
-                yield rec.put_record(digest, count, owner)
+                yield records.put_record(digest, count, owner)
 
     def _reduce(self, counts: dict[str, int], key: str, digest: str, count: int) -> int:
         """Lower a count as far as it goes, and return by how much."""

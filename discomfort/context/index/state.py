@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from discomfort.context.index import records as rec
+from discomfort.context.index import records
 from discomfort.context.index.holders import Holders
 from discomfort.context.index.journal import Record
 from discomfort.context.index.records import MISSING, Blob, Memo, Name
@@ -42,9 +42,9 @@ class State:
 
     def apply(self, op: int, body: bytes) -> None:
         """Take in one record of a commit, in whatever order they come."""
-        if op == rec.VALUE:
-            self.set_value(*rec.split_value(body), MISSING)
-        elif op == rec.NAME_GONE:
+        if op == records.VALUE:
+            self.set_value(*records.split_value(body), MISSING)
+        elif op == records.NAME_GONE:
             self._set_name(body.decode("utf-8", "surrogatepass"), None)
         else:
             self._apply_fields(op, json.loads(body.decode()))
@@ -69,28 +69,28 @@ class State:
             self._forget_name(old)
 
     def _apply_fields(self, op: int, fields: dict[str, Any]) -> None:
-        if op == rec.NAME:
+        if op == records.NAME:
             self._set_name(fields["u"], Name(None, MISSING, fields["p"], fields["d"], tuple(fields["r"])))
             self.holders.take(fields["o"], fields["s"])
-        elif op == rec.BLOB:
-            self._set_blob(rec.blob_of(fields))
-        elif op == rec.SEGMENT:
+        elif op == records.BLOB:
+            self._set_blob(records.blob_of(fields))
+        elif op == records.SEGMENT:
             self.segments[fields["i"]] = fields["n"]
             self.free.add(fields["i"])
             self.segment_bytes += fields["n"]
             self.next_segment = max(self.next_segment, fields["i"] + 1)
-        elif op == rec.SEGMENT_GONE:
+        elif op == records.SEGMENT_GONE:
             self.segment_bytes -= self.segments.pop(fields["i"], 0)
             self.free.discard(fields["i"])
-        elif op in (rec.MEMO, rec.MEMO_GONE, rec.MEMO_USED):
+        elif op in (records.MEMO, records.MEMO_GONE, records.MEMO_USED):
             self._apply_memo(op, fields)
-        elif op == rec.HOLD:
+        elif op == records.HOLD:
             self.holders.change_hold(fields["h"], fields["d"], fields["c"])
-        elif op == rec.PUT:
+        elif op == records.PUT:
             self.holders.change_put(fields["o"], fields["d"], fields["c"])
-        elif op == rec.HOLDER:
+        elif op == records.HOLDER:
             self.holders.open(fields["h"])
-        elif op == rec.HOLDER_GONE:
+        elif op == records.HOLDER_GONE:
             self.holders.close(fields["h"])
         else:
             raise ValueError(f"the index holds a record of an unknown kind, {op}: written by a newer version?")
@@ -114,11 +114,11 @@ class State:
     def _apply_memo(self, op: int, fields: dict[str, Any]) -> None:
         key = fields["k"]
         old = self.memos.pop(key, None)
-        if op == rec.MEMO_USED:
+        if op == records.MEMO_USED:
             if old is not None:
                 self.memos[key] = old
             return
-        if op == rec.MEMO:
+        if op == records.MEMO:
             memo = self.memos[key] = Memo(fields["v"], tuple(fields["r"]))
             self.references.add_memo(key, memo)
         if old is not None:
@@ -160,17 +160,17 @@ class State:
     def snapshot(self) -> Iterator[Record]:
         """The records that add up to this state, for a new generation of the journal; one commit."""
         for number, size in self.segments.items():
-            yield rec.segment_record(number, size)
-        yield rec.segment_record(self.next_segment, 0)  # numbers are never used twice
-        yield rec.segment_gone_record(self.next_segment)
+            yield records.segment_record(number, size)
+        yield records.segment_record(self.next_segment, 0)  # numbers are never used twice
+        yield records.segment_gone_record(self.next_segment)
         for blob in self.blobs.values():
-            yield rec.blob_record(blob)
+            yield records.blob_record(blob)
         yield from self.holders.snapshot_holds()
         for key, memo in self.memos.items():
-            yield rec.memo_record(key, memo)
+            yield records.memo_record(key, memo)
         for unique_id, name in self.names.items():
             if name.payload is not None:
-                yield rec.value_record(unique_id, name.payload)
+                yield records.value_record(unique_id, name.payload)
             elif name.digest is not None:
-                yield rec.name_record(unique_id, name.pass_by, name.digest, name.refs)
+                yield records.name_record(unique_id, name.pass_by, name.digest, name.refs)
         yield from self.holders.snapshot_put()

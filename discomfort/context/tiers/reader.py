@@ -19,7 +19,7 @@ from discomfort.context.home.os_support import BINARY, descriptors_are_scarce, r
 from discomfort.context.index.index import Index
 from discomfort.context.index.records import Blob
 from discomfort.context.tiers.ram_segments import Segments, map_private
-from discomfort.context.values import decode as decoding
+from discomfort.context.values import decode
 
 _READ_SIZE = 8 << 20
 _VERIFIED = 1024
@@ -49,11 +49,11 @@ class BlobReader:
             if blob is None:
                 return True
             if blob.payload is not None:
-                return decoding.inline_digest(blob.payload) == digest
+                return decode.inline_digest(blob.payload) == digest
             try:
                 mapped = self._map(blob, verify=False)
                 if mapped is not None:
-                    return decoding.blob_digest(mapped) == digest
+                    return decode.blob_digest(mapped) == digest
             except CorruptValueError:
                 return False
             if self._index.read().blobs.get(digest) == blob:  # else it moved while we looked
@@ -61,7 +61,7 @@ class BlobReader:
 
     def _decode(self, blob: Blob, mapped: Any) -> Any:
         try:
-            return decoding.decode(mapped)
+            return decode.decode(mapped)
         except CorruptValueError as error:
             raise CorruptValueError(f"value {blob.digest} in {self.path(blob)}: {error}") from error
 
@@ -114,7 +114,7 @@ class BlobReader:
         if signature in (trusted, self._verified.get(blob.digest)):
             return
         try:
-            digest = decoding.blob_digest(mapped)
+            digest = decode.blob_digest(mapped)
         except CorruptValueError as error:
             raise CorruptValueError(f"value {blob.digest} in {self.path(blob)}: {error}") from error
         if digest != blob.digest:

@@ -23,7 +23,7 @@ from discomfort.context.tiers.housekeeping import Housekeeping
 from discomfort.context.tiers.ram_segments import Segment, Segments
 from discomfort.context.tiers.reader import BlobReader, signature_of
 from discomfort.context.tiers.writer import Sink, fill
-from discomfort.context.values import decode as decoding
+from discomfort.context.values import decode
 from discomfort.context.values.encoded import Encoded, leaf_digests, take_apart, to_inline
 
 INLINE_BYTES = 2048
@@ -214,7 +214,7 @@ class Store(BlobReader):
             for attempt in range(_ATTEMPTS):
                 blob = self._blob(digest)
                 if blob.payload is not None:
-                    return decoding.from_inline(blob.payload)
+                    return decode.from_inline(blob.payload)
                 if blob.place == "disk" and blob.promote and attempt < _PROMOTIONS:
                     blob = self._promote(blob) or blob
                 mapped = self._map(blob)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from discomfort.context.errors import CorruptValueError, UnreadableValueError
-from discomfort.context.values import tensors as lv
+from discomfort.context.values import tensors
 from discomfort.context.values.digest import hash_view, value_digest
 from discomfort.context.values.pickles import unpickle_value
 from discomfort.context.values.tensors import Tag
@@ -125,7 +125,7 @@ class Decoder:
         if tag == "complex":
             return complex(*node["v"])
         if tag == "scalar":
-            return lv.decode_scalar(node)
+            return tensors.decode_scalar(node)
         if tag == SERVER:
             raise UnreadableValueError(node["type"], ON_SERVER)
         return self._leaf(tag, node)
@@ -140,9 +140,9 @@ class Decoder:
     def _make(self, tag: str, node: Tag, index: int) -> Any:
         start, size = self._header.offsets[index], self._header.sizes[index]
         if tag == "tensor":
-            return lv.decode_tensor(node, self._blob, start)
+            return tensors.decode_tensor(node, self._blob, start)
         if tag == "array":
-            return lv.decode_array(node, self._blob, start)
+            return tensors.decode_array(node, self._blob, start)
         view = memoryview(self._blob)[start : start + size]
         if tag == "bytes":
             return bytes(view)

@@ -11,7 +11,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from discomfort.context.errors import EncodingError
-from discomfort.context.values import tensors as lv
+from discomfort.context.values import tensors
 from discomfort.context.values.decode import SERVER
 from discomfort.context.values.encoded import Encoded, describe_type, describe_value
 from discomfort.context.values.opaque import OpaqueValue, ServerValue
@@ -102,8 +102,8 @@ class _Walker:
             return {"$": "values", "v": [self.walk(item, depth + 1) for item in value]}
         if type(value) is complex:
             return {"$": "complex", "v": [value.real, value.imag]}
-        if lv.is_scalar(value):
-            return lv.encode_scalar(value)
+        if tensors.is_scalar(value):
+            return tensors.encode_scalar(value)
         return self.leaf(value)
 
     def leaf(self, value: Any) -> Tag:
@@ -111,11 +111,11 @@ class _Walker:
         known = self._known.get(id(value))
         if known is None:
             if type(value) in (bytes, bytearray):
-                tag, leaf = {"$": type(value).__name__}, lv.bytes_leaf(value)
-            elif lv.is_tensor(value):
-                tag, leaf = lv.encode_tensor(value)
-            elif lv.is_array(value):
-                tag, leaf = lv.encode_array(value)
+                tag, leaf = {"$": type(value).__name__}, tensors.bytes_leaf(value)
+            elif tensors.is_tensor(value):
+                tag, leaf = tensors.encode_tensor(value)
+            elif tensors.is_array(value):
+                tag, leaf = tensors.encode_array(value)
             else:
                 raise NotPlainError(f"it holds {describe_type(value)}")
             known = self._known[id(value)] = (tag, len(self.leaves))
@@ -130,7 +130,7 @@ class _Walker:
         parts: list[Tag] = []
 
         def keep_beside(item: Any) -> int | None:
-            if not (lv.is_tensor(item) or lv.is_array(item)):
+            if not (tensors.is_tensor(item) or tensors.is_array(item)):
                 return None
             parts.append(self.leaf(item))
             return len(parts) - 1

@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from discomfort.context.values import tensors as lv
+from discomfort.context.values import tensors
 from discomfort.context.values.decode import (
     ALIGNMENT,
     BLOB,
@@ -122,9 +122,9 @@ def take_apart(blob: Any) -> Encoded:
 
 def describe_value(value: Any) -> str:
     """Type and shape, for people: ``torch.float32 [1, 512, 512, 3]``, ``dict of 3``."""
-    if lv.is_tensor(value):
+    if tensors.is_tensor(value):
         return f"{value.dtype} {list(value.shape)}"
-    if lv.is_array(value):
+    if tensors.is_array(value):
         return f"numpy.{value.dtype} {list(value.shape)}"
     kind = describe_type(value)
     if type(value) in (dict, list, tuple, set, frozenset, ValueList):

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from discomfort.context.errors import ContextError, WireError
-from discomfort.context.values import decode as decoding
-from discomfort.context.values import tensors as lv
+from discomfort.context.values import decode, tensors
 from discomfort.context.values.encode import encode
 
 _TAGS = frozenset({"tuple", "values", "dict", "int", "complex", "scalar", "tensor", "array", "bytes", "bytearray"})
@@ -44,12 +43,12 @@ def decode_wire(data: bytes | bytearray | memoryview) -> Any:
     """
     blob = bytearray(data)
     try:
-        header = decoding.parse_header(blob)
+        header = decode.parse_header(blob)
         structure = json.loads(header.structure)
         _check_header(header)
         for node in _nodes(structure):
             _check_node(node, header)
-        return decoding.Decoder(header, blob).decode(structure)
+        return decode.Decoder(header, blob).decode(structure)
     except WireError:
         raise
     except (ContextError, ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
@@ -58,7 +57,7 @@ def decode_wire(data: bytes | bytearray | memoryview) -> Any:
         raise WireError(f"not a value this machine can hold: {error}") from error
 
 
-def _check_header(header: decoding.Header) -> None:
+def _check_header(header: decode.Header) -> None:
     counts = [*header.sizes, *header.occurrences]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise WireError("sizes and occurrences must be natural numbers")
@@ -81,7 +80,7 @@ def _nodes(structure: Any) -> Iterator[dict[str, Any]]:
             stack.extend((item, depth + 1) for key, item in node.items() if key not in ("dtype", "shape"))
 
 
-def _check_node(node: dict[str, Any], header: decoding.Header) -> None:
+def _check_node(node: dict[str, Any], header: decode.Header) -> None:
     tag = node["$"]
     if tag not in _TAGS:
         raise WireError(f"a value of kind {tag!r} is not taken from a network")
@@ -95,5 +94,5 @@ def _check_node(node: dict[str, Any], header: decoding.Header) -> None:
         if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
             raise WireError(f"not a shape: {shape!r}")
         found = header.sizes[header.occurrences[number]]
-        if lv.leaf_size(node) != found:
+        if tensors.leaf_size(node) != found:
             raise WireError(f"{found} bytes for a {tag} of dtype {node['dtype']!r} and shape {shape}")

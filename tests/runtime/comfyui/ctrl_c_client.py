@@ -24,8 +24,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from discomfort.context.context import WorkflowContext
 from discomfort.plan import compile
 from discomfort.runtime.engine_thread import run_blocking
-from discomfort.runtime.engines.comfyui import server_connection as connection
-from discomfort.runtime.engines.comfyui.channels import with_our_nodes as channel
+from discomfort.runtime.engines.comfyui import server_connection
+from discomfort.runtime.engines.comfyui.channels import with_our_nodes
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process import server
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig
@@ -48,8 +48,12 @@ def say_when(moment: str) -> None:
         if word == moment:
             print(word, flush=True)
 
-    open_, submit, deliver = connection.Connection.open, connection.Connection._submit, channel.NodesChannel.deliver
-    hear, spawn = connection.Connection._hear, server.ManagedServer.spawn
+    open_, submit, deliver = (
+        server_connection.Connection.open,
+        server_connection.Connection._submit,
+        with_our_nodes.NodesChannel.deliver,
+    )
+    hear, spawn = server_connection.Connection._hear, server.ManagedServer.spawn
     prompts = 0
 
     def spawning(self: Any) -> None:
@@ -79,10 +83,10 @@ def say_when(moment: str) -> None:
         return await deliver(self, request, ui, letterbox)
 
     server.ManagedServer.spawn = spawning  # type: ignore[method-assign]
-    connection.Connection.open = opening  # type: ignore[method-assign]
-    connection.Connection._submit = submitting  # type: ignore[assignment,method-assign]
-    connection.Connection._hear = hearing  # type: ignore[method-assign]
-    channel.NodesChannel.deliver = delivering  # type: ignore[method-assign]
+    server_connection.Connection.open = opening  # type: ignore[method-assign]
+    server_connection.Connection._submit = submitting  # type: ignore[assignment,method-assign]
+    server_connection.Connection._hear = hearing  # type: ignore[method-assign]
+    with_our_nodes.NodesChannel.deliver = delivering  # type: ignore[method-assign]
 
 
 def engine(words: list[str]) -> ComfyUIEngine:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from discomfort.context.context import WorkflowContext
-from discomfort.runtime.engines.comfyui.channels import with_our_nodes as channel_module
+from discomfort.runtime.engines.comfyui.channels import with_our_nodes
 from discomfort.runtime.engines.comfyui.engine import ComfyUIEngine
 from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.server_connection import Patience
@@ -138,13 +138,13 @@ async def test_closed_contexts_are_detached(
     attached: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     detached = []
-    detach = channel_module.NodesChannel._detach
+    detach = with_our_nodes.NodesChannel._detach
 
-    async def spy(self: channel_module.NodesChannel, key: str) -> None:
+    async def spy(self: with_our_nodes.NodesChannel, key: str) -> None:
         detached.append(key)
         await detach(self, key)
 
-    monkeypatch.setattr(channel_module.NodesChannel, "_detach", spy)
+    monkeypatch.setattr(with_our_nodes.NodesChannel, "_detach", spy)
     with WorkflowContext(max_ram_gb=0.1) as other:
         await attached.run(addition(other, 1))
     await attached.run(addition(context, 2))

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import UnreadableValueError
-from discomfort.context.values import decode as decoding
+from discomfort.context.values import decode
 from discomfort.context.values.opaque import OpaqueValue
 from discomfort.plan import Plan, compile
 from discomfort.runtime.binding.bind import BindError
@@ -97,7 +97,7 @@ async def test_nothing_is_decoded_that_is_only_handed_on(
     def decodes(*_: Any) -> Any:
         raise AssertionError("a pickle was read")
 
-    monkeypatch.setattr(decoding, "unpickle_value", decodes)
+    monkeypatch.setattr(decode, "unpickle_value", decodes)
     assert await opening.arun(context, engine=engine) == {"text": "unseen"}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from discomfort.runtime.engines.embedded.execution import gc_pause as collection
+from discomfort.runtime.engines.embedded.execution import gc_pause
 from discomfort.runtime.engines.embedded.execution.gc_pause import BriefPause
 from tests.runtime.embedded.lab import NUMBER, Lab, node_class
 
@@ -48,7 +48,7 @@ def chain(*classes: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_collector_is_off_for_a_class_whose_last_node_was_short_and_on_for_any_other(lab: Lab) -> None:
-    seen = watched(lab, Short=0.0, Long=collection.BRIEF * 20)
+    seen = watched(lab, Short=0.0, Long=gc_pause.BRIEF * 20)
     result = lab.run(chain("Short", "Short", "Long", "Long", "Short"), {"end": "save"})
     assert result.outputs["end"].value == 5
     assert [name for name, _ in seen] == ["Short", "Short", "Long", "Long", "Short"]
@@ -91,7 +91,7 @@ def test_short_then_long_of_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cycles_that_short_nodes_leave_are_collected_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection, "PATIENCE", 0.0)
+    monkeypatch.setattr(gc_pause, "PATIENCE", 0.0)
     alive: set[int] = set()
 
     class Knot:

@@ -25,9 +25,7 @@ from hypothesis import strategies as st
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.embedded.pack.values import regular_expression_process as pattern_process
-from discomfort.runtime.engines.embedded.pack.values import regular_expressions as patterns
-from discomfort.runtime.engines.embedded.pack.values import strings
+from discomfort.runtime.engines.embedded.pack.values import regular_expression_process, regular_expressions, strings
 from discomfort.runtime.engines.protocol import NodeFailed, PromptRequest
 
 EVIL = "(a+)+$"
@@ -58,9 +56,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 
 @pytest.fixture(autouse=True)
 def _none_left() -> Iterator[None]:
-    patterns.close()
+    regular_expressions.close()
     yield
-    patterns.close()
+    regular_expressions.close()
     assert not processes()
 
 
@@ -81,7 +79,7 @@ def test_one_process_is_kept() -> None:
     ],
 )
 def test_a_pattern_that_takes_too_long_is_ended(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(patterns.VARIABLE, "0.5")
+    monkeypatch.setenv(regular_expressions.VARIABLE, "0.5")
     with pytest.raises(TimeoutError, match=re.escape("'(a+)+$' did not end within 0.5 s on a text of 65 characters")):
         call()
     assert not processes()
@@ -91,21 +89,21 @@ def test_a_pattern_that_takes_too_long_is_ended(call: Callable[[], Any], monkeyp
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the other way is the only one")
 def test_what_does_not_look_for_signals_is_ended_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As on Windows, where there is no timer: a thread without Python's lock ends the process."""
-    program = Path(pattern_process.__file__).read_text(encoding="utf-8")
+    program = Path(regular_expression_process.__file__).read_text(encoding="utf-8")
     program = program.replace('hasattr(signal, "setitimer")', "False").replace(
         "GRACE_SECONDS = 2.0", "GRACE_SECONDS = 0.2"
     )
     (tmp_path / "regular_expression_process.py").write_text(program, encoding="utf-8")
-    monkeypatch.setattr(pattern_process, "__file__", str(tmp_path / "regular_expression_process.py"))
-    monkeypatch.setenv(patterns.VARIABLE, "0.5")
+    monkeypatch.setattr(regular_expression_process, "__file__", str(tmp_path / "regular_expression_process.py"))
+    monkeypatch.setenv(regular_expressions.VARIABLE, "0.5")
     with pytest.raises(TimeoutError):
         strings.regex_match(TEXT, EVIL)
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "-1", "nan", "inf", "1e999"])
 def test_a_limit_that_is_none_is_the_usual_one(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(patterns.VARIABLE, text)
-    assert patterns.longest_seconds() in (patterns.LONGEST_SECONDS, 86400.0)
+    monkeypatch.setenv(regular_expressions.VARIABLE, text)
+    assert regular_expressions.longest_seconds() in (regular_expressions.LONGEST_SECONDS, 86400.0)
     assert strings.regex_match("hello", "l") == (True,)
 
 
@@ -118,7 +116,7 @@ def prompt_of(text: str, pattern: str) -> dict[str, Any]:
 
 
 def test_a_node_that_takes_too_long_names_itself_and_the_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(patterns.VARIABLE, "0.5")
+    monkeypatch.setenv(regular_expressions.VARIABLE, "0.5")
 
     async def run() -> None:
         engine = EmbeddedEngine()
@@ -244,7 +242,7 @@ def test_other_processes_have_their_own(method: Any) -> None:
     strings.regex_match("hello", "l")
     before = processes()
     context: Any = multiprocessing.get_context(method)
-    other = context.Process(target=patterns.match, args=("search", "l", 0, "hello"))
+    other = context.Process(target=regular_expressions.match, args=("search", "l", 0, "hello"))
     other.start()
     other.join()
     assert other.exitcode == 0
@@ -253,7 +251,7 @@ def test_other_processes_have_their_own(method: Any) -> None:
 
 
 def test_side_by_side_calls_do_not_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(patterns.VARIABLE, "3")
+    monkeypatch.setenv(regular_expressions.VARIABLE, "3")
     ended: list[str] = []
 
     def evil() -> None:
@@ -349,15 +347,15 @@ def test_results_are_those_of_re(
     number = strings._flags(*flags)
     expected = as_before(lambda: re.sub(pattern, template, text, count=count, flags=number))
     assert as_before(lambda: strings.regex_replace(text, pattern, template, *flags, count)[0]) == expected
-    limit = pattern_process.LARGEST_TEXT
-    pattern_process.LARGEST_TEXT = len(text) + 200
+    limit = regular_expression_process.LARGEST_TEXT
+    regular_expression_process.LARGEST_TEXT = len(text) + 200
     try:  # the way of long results
-        assert as_before(lambda: pattern_process.replace(pattern, number, text, template, count)) in (
+        assert as_before(lambda: regular_expression_process.replace(pattern, number, text, template, count)) in (
             expected,
             (expected[0], expected[1]) if isinstance(expected, tuple) else expected,
         )
     finally:
-        pattern_process.LARGEST_TEXT = limit
+        regular_expression_process.LARGEST_TEXT = limit
     found = as_before(lambda: re.findall(pattern, text, number))
     if isinstance(found, list):
         lines = "\n".join(each[0] if isinstance(each, tuple) else each for each in found)

@@ -27,7 +27,7 @@ from discomfort.runtime.engines.embedded.execution.loop_bridge import Bridge
 from discomfort.runtime.engines.embedded.execution.run_prompt import run_prompt, validate_prompts
 from discomfort.runtime.engines.embedded.execution.scheduler import Instances
 from discomfort.runtime.engines.embedded.for_node_authors.folders import FolderFinder, Folders, use_folders
-from discomfort.runtime.engines.embedded.pack.values import regular_expressions as patterns
+from discomfort.runtime.engines.embedded.pack.values import regular_expressions
 from discomfort.runtime.engines.embedded.prompt_nodes.cache import ResultCache
 from discomfort.runtime.engines.protocol import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
 from discomfort.settings.context import GIB
@@ -145,7 +145,7 @@ class EmbeddedEngine:
         """Let results, objects and the worker thread go."""
         self._cache.clear()
         self._instances.clear()
-        patterns.close()
+        regular_expressions.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=False)
@@ -192,10 +192,10 @@ class EmbeddedEngine:
 
     def _load(self) -> None:
         from discomfort.runtime.engines.embedded import pack
-        from discomfort.runtime.engines.embedded.classes import discomfort_nodes as natives
+        from discomfort.runtime.engines.embedded.classes import discomfort_nodes
 
         self._pack = pack
-        own = natives.native_classes(self._read_catalog, self._known_classes)
+        own = discomfort_nodes.native_classes(self._read_catalog, self._known_classes)
         self._classes = {**pack.NODE_CLASS_MAPPINGS, **self._registered, **own}
 
     def _known_classes(self) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from discomfort.input_files.comfy_folders import ComfyFolders
 from discomfort.ir.catalog.catalog import OWN_CLASSES, Catalog
 from discomfort.ir.catalog.checked import LiveCatalog
 from discomfort.ir.catalog.node_origin import python_module
-from discomfort.runtime.engines.embedded.classes import discomfort_nodes as natives
+from discomfort.runtime.engines.embedded.classes import discomfort_nodes
 from discomfort.runtime.engines.embedded.classes.describe import declared_effect, describe_class
 from discomfort.runtime.engines.embedded.dependencies.definitions import Supplier
 from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
@@ -95,7 +95,7 @@ class InProcessEngine(EmbeddedEngine):
 
     def _load(self) -> None:
         calls = Calls(load_checkout(self._path, self._arguments))
-        own = natives.native_classes(self._read_catalog, self._known_classes)
+        own = discomfort_nodes.native_classes(self._read_catalog, self._known_classes)
         self._classes = _Classes(calls, {**self._registered, **own})
         self._sources = NodeSources(ComfyFolders(calls.checkout.folder_paths), partial(_origin, self._registered))
         self._calls, self._listener = calls, _Listener(calls)

@@ -14,7 +14,7 @@ from discomfort.ir.keys import Source
 from discomfort.runtime.engines.embedded.classes.class_sources import ClassSources
 from discomfort.runtime.engines.embedded.dependencies.definitions import Definitions, Supplier
 from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
-from discomfort.runtime.engines.embedded.prompt_nodes import call_node as invoke
+from discomfort.runtime.engines.embedded.prompt_nodes import call_node
 from discomfort.runtime.engines.embedded.prompt_nodes.cache import change_token
 from discomfort.runtime.engines.embedded.prompt_nodes.prompt_graph import PromptNode
 
@@ -103,7 +103,7 @@ class Survey:
         body = emit_prompt(Graph({node.id: node}))[node.id]
         prompt_node = PromptNode(node.id, body, self._definitions[str(node.class_type)])
         try:
-            answer = prompt_node.definition.node_class.IS_CHANGED(**invoke.arguments_before_running(prompt_node))
+            answer = prompt_node.definition.node_class.IS_CHANGED(**call_node.arguments_before_running(prompt_node))
         except Exception:  # noqa: BLE001 — whatever it is, what the node gives is not remembered
             return None
         if isinstance(answer, CoroutineType):

@@ -34,7 +34,7 @@ from discomfort.runtime.engines.embedded.for_node_authors.blocker import (
     own_blocker,
 )
 from discomfort.runtime.engines.embedded.for_node_authors.node_api import Current, current
-from discomfort.runtime.engines.embedded.prompt_nodes import call_node as invoke
+from discomfort.runtime.engines.embedded.prompt_nodes import call_node
 from discomfort.runtime.engines.embedded.prompt_nodes.cache import NodeResult, ResultCache, change_token, result_key
 from discomfort.runtime.engines.embedded.prompt_nodes.call_node import Answer
 from discomfort.runtime.engines.embedded.prompt_nodes.changes import watch_outputs
@@ -202,7 +202,7 @@ class Run:
         """Ask IS_CHANGED; what raises is taken as changed each time, as ComfyUI does, also where it lacks a parameter
         for an input.
         """
-        arguments = invoke.arguments_before_running(node)
+        arguments = call_node.arguments_before_running(node)
         try:
             answer = node.definition.node_class.IS_CHANGED(**arguments)
             return change_token(self._settled(answer))
@@ -261,7 +261,7 @@ class Run:
                 self._release(node_id)
                 return
             self._soundness.check(node)
-            if definition.plain and (arguments := invoke.plain_arguments(node, self.results)) is not None:
+            if definition.plain and (arguments := call_node.plain_arguments(node, self.results)) is not None:
                 if self._bridge.listener is not None:
                     self._started(node_id)
                 running.call = 0
@@ -272,7 +272,7 @@ class Run:
                     self._called(node, [returned])
                 return
             asked = self._asked_for(node) if node.lazy else set()
-            lists = invoke.gather(node, self.results, self._hidden, asked)
+            lists = call_node.gather(node, self.results, self._hidden, asked)
             if node.lazy and (needed := self._needed(node, lists, asked)):
                 self._wait_for(node_id, needed)
                 return
@@ -309,8 +309,8 @@ class Run:
         takes = parameters_of(check)
         assert takes is not None
         names: set[str] = set()
-        for arguments in invoke.arguments_of_calls(node, lists):
-            if invoke.blocker_in(node.definition, lists, arguments) is None:
+        for arguments in call_node.arguments_of_calls(node, lists):
+            if call_node.blocker_in(node.definition, lists, arguments) is None:
                 answer = self._settled(check(**takes.select(arguments)))
                 names.update(answer if isinstance(answer, list) else ())
         if unknown := sorted(name for name in names if name not in lists):
@@ -330,10 +330,10 @@ class Run:
         definition = node.definition
         function = getattr(self._instance(node), definition.function)
         returned: list[Any] = []
-        for index, arguments in enumerate(invoke.arguments_of_calls(node, lists)):
-            blocker = invoke.blocker_in(definition, lists, arguments)
+        for index, arguments in enumerate(call_node.arguments_of_calls(node, lists)):
+            blocker = call_node.blocker_in(definition, lists, arguments)
             if blocker is not None:
-                returned.append(invoke.blocked_values(definition, self._pass_on(node, blocker)))
+                returned.append(call_node.blocked_values(definition, self._pass_on(node, blocker)))
                 continue
             self.check_interrupted()
             running.call = index
@@ -373,13 +373,13 @@ class Run:
             del task  # it holds its error, whose traceback holds this frame
 
     def _answered(self, node: PromptNode, returned: Sequence[Any]) -> None:
-        answers = [invoke.read_answer(node.definition, value) for value in returned]
+        answers = [call_node.read_answer(node.definition, value) for value in returned]
         if any(answer.graph is not None for answer in answers):
             self._expand(node, answers)
         else:
             shown = [answer.ui for answer in answers if answer.ui]
-            outputs = invoke.merge_outputs(node.definition, answers, self.results)
-            self._finish(node, NodeResult(outputs, invoke.merge_ui(shown)))
+            outputs = call_node.merge_outputs(node.definition, answers, self.results)
+            self._finish(node, NodeResult(outputs, call_node.merge_ui(shown)))
 
     def _expand(self, node: PromptNode, answers: list[Answer]) -> None:
         """Add the graphs of a node's answers; the node waits for what its results link to and for output nodes."""
@@ -409,8 +409,8 @@ class Run:
         for answer in answers:
             results = (self.results.get(child) for child in answer.graph or ())
             shown += [result.ui for result in results if result is not None and result.ui]
-        outputs = invoke.merge_outputs(node.definition, answers, self.results)
-        self._finish(node, NodeResult(outputs, invoke.merge_ui(shown)))
+        outputs = call_node.merge_outputs(node.definition, answers, self.results)
+        self._finish(node, NodeResult(outputs, call_node.merge_ui(shown)))
 
     def _finish(self, node: PromptNode, result: NodeResult) -> None:
         node_id = node.id

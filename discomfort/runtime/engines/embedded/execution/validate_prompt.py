@@ -15,7 +15,7 @@ from discomfort.ir.graph import Literal
 from discomfort.ir.types.language import Signatures, accepts, wanted_type
 from discomfort.runtime.engines.embedded.classes.definition import Definition, Parameters
 from discomfort.runtime.engines.embedded.execution.error_places import finding
-from discomfort.runtime.engines.embedded.prompt_nodes import call_node as invoke
+from discomfort.runtime.engines.embedded.prompt_nodes import call_node
 from discomfort.runtime.engines.embedded.prompt_nodes.prompt_graph import PromptGraph, PromptNode
 from discomfort.runtime.engines.protocol import LOADER_CLASS, PENDING, PromptRequest
 
@@ -148,7 +148,7 @@ class Validator:
 
     def _ask(self, node: PromptNode, definition: Definition, takes: Parameters) -> None:
         """Ask VALIDATE_INPUTS; as in ComfyUI, the answer of one that takes none of the inputs does not count."""
-        arguments = takes.select(invoke.arguments_before_running(node))
+        arguments = takes.select(call_node.arguments_before_running(node))
         if "input_types" in takes.names:
             arguments["input_types"] = {
                 name: self._graph.nodes[producer].definition.output_types[slot]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from discomfort.runtime.engines.embedded.for_node_authors.node_api import ended_by_cancel, raise_if_interrupted
-from discomfort.runtime.engines.embedded.pack.values import regular_expression_process as pattern_process
+from discomfort.runtime.engines.embedded.pack.values import regular_expression_process
 
 VARIABLE = "DISCOMFORT_REGEX_SECONDS"
 """The environment variable that changes how long a regular expression may take."""
@@ -50,7 +50,7 @@ def match(work: str, pattern: str, flags: int, text: str, *arguments: Any) -> An
     seconds = longest_seconds()
     process = _take()
     if process is None:
-        return _result(pattern_process.answer(request))
+        return _result(regular_expression_process.answer(request))
     began = time.monotonic()
     try:
         with ended_by_cancel(process.kill):
@@ -92,7 +92,7 @@ def _result(answered: tuple[str, Any]) -> Any:
 
 def _ended(code: int | None, took: float, seconds: float, pattern: str, text: str) -> Exception:
     shown = repr(pattern if len(pattern) <= 100 else f"{pattern[:97]}...")
-    if code == pattern_process.TIMED_OUT or took >= seconds:
+    if code == regular_expression_process.TIMED_OUT or took >= seconds:
         return TimeoutError(
             f"the regular expression {shown} did not end within {seconds:g} s on a text of {len(text)} characters; "
             f"nested repetitions such as (a+)+ can take for ever, and {VARIABLE} gives more time"
@@ -109,7 +109,7 @@ class _Process:
             options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW  # type: ignore[attr-defined,unused-ignore]
         else:
             options["start_new_session"] = True  # Ctrl-C is for us; we end it
-        program = str(Path(pattern_process.__file__))
+        program = str(Path(regular_expression_process.__file__))
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", program, str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -127,8 +127,8 @@ class _Process:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            pattern_process.send(cast("BinaryIO", self._process.stdin), message)
-            return pattern_process.receive(cast("BinaryIO", self._process.stdout))
+            regular_expression_process.send(cast("BinaryIO", self._process.stdin), message)
+            return regular_expression_process.receive(cast("BinaryIO", self._process.stdout))
         except (EOFError, BrokenPipeError, ConnectionError):
             return None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from discomfort.runtime.engines.embedded.pack.protocol import node
 from discomfort.runtime.engines.embedded.pack.sizes import LARGEST_TEXT, require_text
-from discomfort.runtime.engines.embedded.pack.values import regular_expressions as patterns
+from discomfort.runtime.engines.embedded.pack.values import regular_expressions
 
 
 @node("StringConcatenate")
@@ -96,7 +96,9 @@ def regex_match(
 ) -> tuple[bool]:
     """Tell whether a regular expression occurs in a text; one that cannot be read does not."""
     try:
-        return (patterns.match("search", regex_pattern, _flags(case_insensitive, multiline, dotall), string),)
+        return (
+            regular_expressions.match("search", regex_pattern, _flags(case_insensitive, multiline, dotall), string),
+        )
     except re.error:
         return (False,)
 
@@ -114,7 +116,7 @@ def regex_extract(
     """Give what a regular expression or one of its groups matches, one a line; nothing for one that is wrong."""
     flags = _flags(case_insensitive, multiline, dotall)
     try:
-        return (patterns.match("extract", regex_pattern, flags, string, mode, group_index),)
+        return (regular_expressions.match("extract", regex_pattern, flags, string, mode, group_index),)
     except re.error:
         return ("",)
 
@@ -131,7 +133,7 @@ def regex_replace(
 ) -> tuple[str]:
     """Replace what a regular expression matches, `count` times or everywhere."""
     flags = _flags(case_insensitive, multiline, dotall)
-    return (patterns.match("replace", regex_pattern, flags, string, replace, count),)
+    return (regular_expressions.match("replace", regex_pattern, flags, string, replace, count),)
 
 
 @node("JsonExtractString")
