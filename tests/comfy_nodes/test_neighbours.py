@@ -100,6 +100,25 @@ def test_both_packs_have_all_their_nodes(tmp_path: Path, place: Callable[[Path],
     assert answer["path"] == []
 
 
+TESTED = """
+def test_nothing():
+    pass
+"""
+
+
+@pytest.mark.parametrize("name", ["discomfort", "my-clone", "discomfort-0.2.0", "3.12"])
+def test_tests_are_collected_in_a_clone_of_any_name(tmp_path: Path, name: str) -> None:
+    """pytest imports the `__init__.py` above tests, by a name that it makes from the folder's."""
+    clone = in_the_repository(tmp_path / name)
+    (clone / "tests").mkdir()
+    (clone / "tests" / "conftest.py").write_text("import discomfort.errors\n")
+    (clone / "tests" / "test_one.py").write_text(TESTED)
+    options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-o", "pythonpath=."]
+    command = [sys.executable, "-m", "pytest", *options, "tests"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=clone, check=False)
+    assert "1 passed" in done.stdout, done.stdout
+
+
 @pytest.mark.comfyui
 @pytest.mark.parametrize("how", ["cloned", "injected"])
 @pytest.mark.parametrize("name", ["aaa_neighbour", "zzz_neighbour"])
