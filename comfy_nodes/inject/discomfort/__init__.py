@@ -2,8 +2,9 @@
 
 A managed server gets the folder above this one as an extra `custom_nodes` folder; the `__init__.py` of a clone in
 `custom_nodes` loads this file by its path. The two packages that it needs become importable under names of our own,
-`discomfort` and `discomfort_nodes`, and the folders they lie in do not: `comfy_nodes`, `tests` or `docs` there would hide
-those of other packs, and where Discomfort is installed as a package, numpy and torch beside it would hide ComfyUI's own.
+`discomfort` and `discomfort_nodes`, and the folders they lie in do not: `comfy_nodes`, `tests` or `docs` there would
+hide those of other packs, and where Discomfort is installed as a package, numpy and torch beside it would hide
+ComfyUI's own.
 """
 
 from __future__ import annotations
