@@ -33,8 +33,8 @@ class PendingType(str):
     __slots__ = ()
 
     def __ne__(self, other: object) -> bool:
-        if not isinstance(other, str):
-            return True
+        if not isinstance(other, str):  # the choices of a combo, which ComfyUI 0.3.64 has as its type
+            return str(self) != "*"
         own, theirs = ({part.strip() for part in text.split(",")} for text in (str(self), str(other)))
         return own.isdisjoint(theirs) and "*" not in own | theirs
 
