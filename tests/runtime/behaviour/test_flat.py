@@ -31,7 +31,7 @@ WARM = 30
 FULL = WARM + MAX_ENTRIES
 """After so many runs the cache of results is full, which an engine in this Python keeps."""
 FULL_SERVER = WARM + 10_000
-"""After so many a ComfyUI server's history is full; a prompt that failed takes some kilobytes of it."""
+"""After so many a ComfyUI server's history is full; a prompt takes some kilobytes of it."""
 
 INVERTER = workflow(n1=reads("image"), n2=("ImageInvert", {"image": ["1", 0]}), n3=writes("negative", ["2", 0]))
 TURNER = workflow(n1=reads("image"), n2=("ImageInvert", {"image": ["1", 0]}), n3=writes("image", ["2", 0]))
