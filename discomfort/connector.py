@@ -94,7 +94,7 @@ class ComfyConnector:
 
         Raises:
             CompileError: the workflow cannot be converted.
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
             EngineError: the prompt was refused (`PromptRejected`), a node failed (`NodeFailed`), or the engine did.
         """
         await self._start()
@@ -127,7 +127,7 @@ class ComfyConnector:
             is_ephemeral: remove the copy when the server is stopped.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
             ValueError: no such folder type, models without subfolder, or a subfolder that leads outside.
             EngineError: the server is not a managed one.
         """

@@ -32,7 +32,7 @@ class WorkflowTools:
         The orientation noted in the file is applied, transparency is dropped, 16-bit greyscale keeps its range.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
             OSError: the file cannot be opened.
             ValueError: the file is not an image that Pillow can read, is cut short, or has more pixels than it opens.
         """

@@ -69,7 +69,7 @@ def find_workflow_below(name: str, folders: Sequence[Path]) -> Path:
     For names that anybody may send: what the message says does not depend on files outside of `folders`.
 
     Raises:
-        SubWorkflowError: it is absolute, leads upwards, or there is no such file.
+        SubWorkflowError: it is absolute, leads upwards, or the file does not exist.
     """
     wanted = name.strip()
     if not wanted:

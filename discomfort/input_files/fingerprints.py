@@ -2,7 +2,7 @@
 
 A fingerprint is remembered for the user by where the file is and what the operating system says of it: path, device,
 inode, size, time of the last write, time of the last change. The time of the last change cannot be set by programs, so
-a file of equal size and equal time of writing is told apart, too. Within `YOUNG_SECONDS` of a change that is not
+a file of equal size and equal time of writing counts as another. Within `YOUNG_SECONDS` of a change that is not
 certain, since a further change may leave the same times; a file that young is read each time.
 
 Windows has no time of the last change: there a file of up to `SMALL_BYTES` is read each time, and of a larger one
@@ -36,7 +36,7 @@ YOUNG_SECONDS = 2.0
 TICK_SECONDS = 0.1
 """The same where a file system keeps times finer than the operating system's clock, which ticks every 16 ms or less."""
 SMALL_BYTES = 16 << 20
-"""Where there is no time of the last change, files of up to this size are read each time."""
+"""Where the system keeps no time of the last change, files of up to this size (bytes) are read each time."""
 LARGE_BYTES = 256 << 20
 """Reading a file of at least this size is reported in the log."""
 HAS_CHANGE_TIME = os.name != "nt"

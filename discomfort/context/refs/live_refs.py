@@ -96,7 +96,7 @@ class Origins:
 
 
 def is_plain(value: Any) -> bool:
-    """Is this a tensor or a container, which can be stored itself where it is no longer what its recipe makes?"""
+    """Return whether a value is a tensor or a container: changed ones are stored themselves, not as their recipe."""
     return type(value) in (dict, list, tuple, ValueList) or _is_tensor(value)
 
 

@@ -96,7 +96,7 @@ class Worker:
             is_ephemeral: remove it again when the engine is closed.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
             ValueError: no such folder type, models without subfolder, or a subfolder that leads outside.
             EngineError: the server is not ours, so that its folders are out of reach.
         """
