@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-from importlib import resources
 from typing import Any
+
+from discomfort.ir.catalog.catalog import SNAPSHOT
 
 
 def bundled_object_info() -> bytes:
     """Return the bundled snapshot with the empty fields that it leaves out, as JSON."""
-    snapshot = resources.files("discomfort.compiler") / "data" / "comfyui-0.33.0.json.gz"
-    classes = json.loads(gzip.decompress(snapshot.read_bytes()))
+    classes = json.loads(gzip.decompress(SNAPSHOT.read_bytes()))
     return json.dumps({name: _whole(name, entry) for name, entry in classes.items()}).encode()
 
 
