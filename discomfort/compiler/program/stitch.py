@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from discomfort.compiler.program.binding import Binding
 from discomfort.compiler.program.ports import Mode, Port
 from discomfort.compiler.program.workflows import Unit
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Diagnostic, Place
+from discomfort.ir.findings import Findings, make_finding
 from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, Param
 from discomfort.ir.types.language import Signatures, needs_link
 
@@ -161,7 +162,7 @@ def link_written_values(program: Program, units: Sequence[Unit], signatures: Sig
     return replace(program, graph=replace(graph, nodes=nodes))
 
 
-def order_units(units: Sequence[Unit], findings: list[Diagnostic]) -> list[Unit]:
+def order_units(units: Sequence[Unit], findings: Findings) -> list[Unit]:
     """Return the workflows sorted by what they read and write (`order="auto"`), ties in list order.
 
     For each name, those that only write it come first, then those that read and write it (in list order), then those
@@ -186,7 +187,7 @@ def order_units(units: Sequence[Unit], findings: list[Diagnostic]) -> list[Unit]
                     reasons.setdefault((first, second), name)
     order = _sorted_indices(after)
     if len(order) < len(units):
-        findings.append(_cycle_finding(units, after, set(range(len(units))) - set(order), reasons))
+        findings.extend([_cycle_finding(units, after, set(range(len(units))) - set(order), reasons)])
         return list(units)
     return [units[index] for index in order]
 
@@ -220,10 +221,9 @@ def _cycle_finding(
         f"{units[first].name} writes {reasons[first, second]!r} for {units[second].name}"
         for first, second in itertools.pairwise(ring)
     ]
-    return Diagnostic(
+    return make_finding(
         "DF208",
-        Severity.ERROR,
-        Place(file=units[ring[0]].workflow.source),
         f"the workflows need each other: {'; '.join(steps)}",
+        Place(file=units[ring[0]].workflow.source),
         'give the workflows in the order in which they run and leave order="list"',
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
-from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.saved.document import BYPASSED, MUTED, SavedGraph, SavedNode, SavedWorkflow
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.findings import Findings
 from discomfort.ir.untrusted_json.numbers import whole_id
 
 DEEPEST = 1000
@@ -37,6 +39,10 @@ class Scope:
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.children: dict[str, Scope] = {}
 
+    def place_of(self, node: SavedNode, input_name: str | None = None) -> Place:
+        """Return where a node (and one of its inputs) is written, by the id that it has in this instance."""
+        return replace(self.graph.place_of(node, input_name), node=self.prefix + node.id)
+
 
 def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
     """Return every graph instance that the editor puts into a prompt, hosts before what is in them.
@@ -56,17 +62,17 @@ def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
             definition = definitions.get(node.type)
             if definition is None or (scope.parent is None and (node.mode == MUTED or node.mode == BYPASSED)):
                 continue
-            place = {"node": scope.prefix + node.id, "title": node.title or definition.name}
+            place = Place(node=scope.prefix + node.id, title=node.title or definition.name)
             if scope.parent is None:
                 total += sizes.get(definition.id, 0)
             if definition.id not in sizes:
-                findings.error("DF121", "this subgraph contains itself", **place, hint="the editor loads it as nothing")
+                findings.add("DF121", "this subgraph contains itself", place, "the editor loads it as nothing")
             elif scope.depth >= DEEPEST:
-                findings.error("DF122", f"subgraphs are nested more than {DEEPEST} levels deep", **place)
+                findings.add("DF122", f"subgraphs are nested more than {DEEPEST} levels deep", place)
             elif total > MOST_NODES:
                 total -= sizes[definition.id]
                 message = f"with this subgraph, which unfolds to {sizes[definition.id]} nodes, there are too many"
-                findings.error("DF122", message, **place, hint=f"at most {MOST_NODES} nodes are unfolded")
+                findings.add("DF122", message, place, f"at most {MOST_NODES} nodes are unfolded")
             else:
                 child = Scope(definition, scope, node, len(scopes))
                 scope.children[node.id] = child
@@ -130,13 +136,11 @@ def make_ids_unique(workflow: SavedWorkflow, findings: Findings) -> None:
 
 
 def _report_shared_id(definition: SavedGraph, node: SavedNode, findings: Findings) -> None:
-    findings.warning(
+    findings.add(
         "DF112",
         "the root has a node of this id, written as text: where widgets have one name, the editor mixes them up",
-        path=f"{definition.path}.nodes[{node.row}]",
-        node=node.id,
-        title=node.title or node.type,
-        hint="save the workflow again in a current editor, which writes ids as numbers",
+        definition.place_of(node),
+        "save the workflow again in a current editor, which writes ids as numbers",
     )
 
 
