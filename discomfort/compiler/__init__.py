@@ -24,9 +24,8 @@ from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.diagnostics import CompileError, Place, has_errors
 from discomfort.ir.findings import Findings
 from discomfort.ir.gc_pause import paused_collector
-from discomfort.ir.graph import CycleError
-from discomfort.ir.order import producers_first
 from discomfort.ir.types.language import Signatures, Typing
+from discomfort.ir.walk import CycleError, producers_first
 from discomfort.near_names import did_you_mean
 from discomfort.settings.pass_by import PassByRules, load_rules
 

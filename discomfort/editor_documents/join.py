@@ -29,8 +29,8 @@ from discomfort.editor_documents.read import (
 from discomfort.ir.catalog.effects import PORT_CLASS
 from discomfort.ir.diagnostics import CompileError, Diagnostic, Place
 from discomfort.ir.findings import Findings, make_finding
-from discomfort.ir.graph import CycleError, topological_order
 from discomfort.ir.untrusted_json.numbers import whole_id
+from discomfort.ir.walk import CycleError, topological_order
 
 GAP = 120
 """Pixels between two workflows laid side by side."""

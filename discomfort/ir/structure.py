@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.findings import make_finding
-from discomfort.ir.graph import CycleError, Graph, Link, Node, NodeId
-from discomfort.ir.order import producers_first
+from discomfort.ir.graph import Graph, Link, Node, NodeId
+from discomfort.ir.walk import CycleError, producers_first
 
 HINT = "this is a mistake of the compiler itself: please report it, with the workflows"
 

@@ -9,6 +9,7 @@ from discomfort.compiler.program.ports import PlaceOf
 from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.findings import make_finding
 from discomfort.ir.graph import Graph, Link, Node, NodeId
+from discomfort.ir.walk import reachable
 
 
 def step_roots(graph: Graph) -> list[list[NodeId]]:
@@ -23,17 +24,13 @@ def step_roots(graph: Graph) -> list[list[NodeId]]:
 
 def prompt_nodes(graph: Graph, roots: Iterable[NodeId], loaded: Collection[Link]) -> dict[NodeId, None]:
     """Return the nodes behind `roots`, stopping at the outputs in `loaded`, which come from the context."""
-    kept: dict[NodeId, None] = {}
-    stack = list(roots)
-    while stack:
-        node_id = stack.pop()
-        if node_id in kept:
-            continue
-        kept[node_id] = None
-        for value in graph.nodes[node_id].inputs.values():
-            if type(value) is Link and value not in loaded:
-                stack.append(value.node)
-    return kept
+    nodes = graph.nodes
+    return reachable(
+        roots,
+        lambda node_id: [
+            value.node for value in nodes[node_id].inputs.values() if type(value) is Link and value not in loaded
+        ],
+    )
 
 
 def prompt_depths(

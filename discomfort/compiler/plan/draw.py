@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from discomfort.ir.catalog.effects import PORT_CLASS
-from discomfort.ir.graph import Graph, Input, Link, Literal, Node, Param, ancestors
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, Param
 from discomfort.ir.types.language import Signatures, Typing
+from discomfort.ir.walk import ancestors
 from discomfort.printable import printable_line, shortened
 from discomfort.settings.pass_by import PassByRules
 

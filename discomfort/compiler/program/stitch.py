@@ -6,7 +6,6 @@ nearest earlier PASSTHRU of that name, else to the context. A write after the re
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.findings import Findings, make_finding
 from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, Param
 from discomfort.ir.types.language import Signatures, needs_link
+from discomfort.ir.walk import find_cycle, settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,38 +185,19 @@ def order_units(units: Sequence[Unit], findings: Findings) -> list[Unit]:
                 for second in later:
                     after[first].add(second)
                     reasons.setdefault((first, second), name)
-    order = _sorted_indices(after)
+    order = settled(after)
     if len(order) < len(units):
         findings.extend([_cycle_finding(units, after, set(range(len(units))) - set(order), reasons)])
         return list(units)
     return [units[index] for index in order]
 
 
-def _sorted_indices(after: Sequence[set[int]]) -> list[int]:
-    waiting = [0] * len(after)
-    for targets in after:
-        for target in targets:
-            waiting[target] += 1
-    ready = [index for index, count in enumerate(waiting) if count == 0]
-    order: list[int] = []
-    while ready:
-        index = heapq.heappop(ready)
-        order.append(index)
-        for target in after[index]:
-            waiting[target] -= 1
-            if waiting[target] == 0:
-                heapq.heappush(ready, target)
-    return order
-
-
 def _cycle_finding(
     units: Sequence[Unit], after: Sequence[set[int]], stuck: set[int], reasons: Mapping[tuple[int, int], str]
 ) -> Diagnostic:
     """Name one cycle: every stuck workflow waits for another stuck one, so walking back must close a ring."""
-    path = [min(stuck)]
-    while path.count(path[-1]) == 1:
-        path.append(min(index for index in stuck if path[-1] in after[index]))
-    ring = path[path.index(path[-1]) :][::-1]
+    cycle = find_cycle(min(stuck), lambda waiting: min(index for index in stuck if waiting in after[index]))
+    ring = [cycle[-1], *cycle]
     steps = [
         f"{units[first].name} writes {reasons[first, second]!r} for {units[second].name}"
         for first, second in itertools.pairwise(ring)

@@ -11,7 +11,7 @@ from discomfort.ir.catalog.effects import LOADER_CLASS, PORT_CLASS, SAVER_CLASS
 from discomfort.ir.codes import Severity
 from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.findings import made_milder, make_finding
-from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Param, ancestors
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Param
 from discomfort.ir.types.language import (
     MATCH_TYPE,
     Signatures,
@@ -24,6 +24,7 @@ from discomfort.ir.types.language import (
 )
 from discomfort.ir.types.literal_rules import literal_problem
 from discomfort.ir.untrusted_json.numbers import LAST_SLOT
+from discomfort.ir.walk import ancestors
 from discomfort.near_names import did_you_mean
 
 OWN_CLASSES = (PORT_CLASS, LOADER_CLASS, SAVER_CLASS)

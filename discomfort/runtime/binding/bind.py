@@ -22,10 +22,11 @@ from discomfort.ir.api_prompt import plain_value
 from discomfort.ir.catalog.effects import LOADER_CLASS, PORT_CLASS, Effect, EffectTable
 from discomfort.ir.diagnostics import Diagnostic, DiscomfortError, Place, render
 from discomfort.ir.findings import Findings, make_finding
-from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Param, Step, ancestors, restricted
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Param, Step, restricted
 from discomfort.ir.recipe import Recipe, slice_recipe, splice_recipe
 from discomfort.ir.types.language import Signatures, needs_link
 from discomfort.ir.untrusted_json.nesting import is_too_long
+from discomfort.ir.walk import ancestors
 from discomfort.near_names import near_names
 from discomfort.runtime.binding.prompts import SCALARS, BoundRun, add_loader
 from discomfort.runtime.binding.value_check import check_value, convert, fit_value, looks_at

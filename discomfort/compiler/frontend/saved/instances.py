@@ -10,6 +10,7 @@ from discomfort.compiler.frontend.saved.document import BYPASSED, MUTED, SavedGr
 from discomfort.ir.diagnostics import Place
 from discomfort.ir.findings import Findings
 from discomfort.ir.untrusted_json.numbers import whole_id
+from discomfort.ir.walk import settled
 
 DEEPEST = 1000
 """Subgraphs nested deeper than this are an error: nobody draws them, and node ids grow with each level."""
@@ -82,22 +83,17 @@ def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
 
 def _sizes(definitions: dict[str, SavedGraph]) -> dict[str, int]:
     """Return to how many nodes each definition unfolds; those that hold themselves, or such a one, are left out."""
-    holders: dict[str, list[str]] = {name: [] for name in definitions}
-    waiting: dict[str, int] = {}
-    for name, definition in definitions.items():
-        inner = {node.type for node in definition.nodes.values() if node.type in definitions}
-        waiting[name] = len(inner)
-        for other in inner:
-            holders[other].append(name)
-    ready = [name for name, count in waiting.items() if count == 0]
+    names = list(definitions)
+    index_of = {name: index for index, name in enumerate(names)}
+    holders: list[set[int]] = [set() for _ in names]
+    for index, definition in enumerate(definitions.values()):
+        for node in definition.nodes.values():
+            if node.type in index_of:
+                holders[index_of[node.type]].add(index)
     sizes: dict[str, int] = {}
-    while ready:
-        name = ready.pop()
-        sizes[name] = sum(1 + sizes.get(node.type, 0) for node in definitions[name].nodes.values())
-        for holder in holders[name]:
-            waiting[holder] -= 1
-            if waiting[holder] == 0:
-                ready.append(holder)
+    for index in settled(holders):
+        nodes = definitions[names[index]].nodes.values()
+        sizes[names[index]] = sum(1 + sizes.get(node.type, 0) for node in nodes)
     return sizes
 
 

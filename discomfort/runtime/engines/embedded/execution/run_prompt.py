@@ -9,7 +9,7 @@ from typing import Any
 from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.findings import make_finding
 from discomfort.ir.gc_pause import paused_collector
-from discomfort.ir.graph import CycleError
+from discomfort.ir.walk import CycleError
 from discomfort.runtime.engines.embedded.dependencies.definitions import Definitions, Supplier
 from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
 from discomfort.runtime.engines.embedded.execution.error_places import REJECTED, diagnostic_place, failure, finding
