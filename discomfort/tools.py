@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-    from discomfort.compiler import Source
+    from discomfort.compiler.plan.model import Source
 
 
 class WorkflowTools:

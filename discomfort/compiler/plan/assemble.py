@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.plan.model import (
@@ -13,6 +13,7 @@ from discomfort.compiler.plan.model import (
     PlanType,
     PlanWorkflow,
     PortPlace,
+    Source,
 )
 from discomfort.compiler.program.ports import PlaceOf, Port
 from discomfort.compiler.program.type_check import without_repeats
@@ -26,22 +27,23 @@ from discomfort.ir.types.parameters import Demands
 from discomfort.settings.pass_by import PassByRules
 
 if TYPE_CHECKING:
-    from discomfort.compiler.program.stitch import Definition, Program
+    from discomfort.compiler.program.stitch import Program, ReachingDefinition
     from discomfort.compiler.program.workflows import Unit
 
 
 def assemble(
-    make: Callable[..., PlanType],
+    plan_type: type[PlanType],
     graph: Graph,
     program: Program,
     units: Sequence[Unit],
     catalog: Catalog,
     rules: PassByRules,
+    sources: tuple[Source, ...],
     findings: Findings,
 ) -> PlanType:
     """Return the plan of an optimised graph, whose nodes lie with producers first.
 
-    `make` is `PlanData` or a class of it; what is found here joins `findings`, which the plan holds.
+    What is found here joins `findings`, which the plan holds.
     """
     signatures = Signatures(catalog)
     order = list(graph.nodes)
@@ -57,7 +59,7 @@ def assemble(
         message = "nothing is computed: no port gives a result and no node has an effect"
         hint = "connect a DiscomfortPort to what you want, or a node such as SaveImage"
         findings.add("DF401", message, Place(file=units[0].workflow.source), hint)
-    return make(
+    return plan_type(
         workflows=tuple(PlanWorkflow(unit.name, unit.workflow.source, unit.digest()) for unit in units),
         graph=graph,
         inputs=inputs,
@@ -67,6 +69,7 @@ def assemble(
         diagnostics=tuple(without_repeats(findings)),
         rules=dict(rules.rules),
         catalog_digest=catalog.digest,
+        sources=sources,
     )
 
 
@@ -90,7 +93,7 @@ def _output_findings(
             yield make_finding("DF211", message, place, "give the two ports different names")
 
 
-def _definition(name: str, program: Program) -> Definition:
+def _definition(name: str, program: Program) -> ReachingDefinition:
     return program.writes[name] if name in program.writes else program.taps[name]
 
 

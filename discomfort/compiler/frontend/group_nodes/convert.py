@@ -11,6 +11,7 @@ from discomfort.compiler.frontend.group_nodes.values import feed_from_primitives
 from discomfort.compiler.frontend.saved.document import (
     INPUT_NODE,
     OUTPUT_NODE,
+    BrokenLink,
     SavedGraph,
     SavedInput,
     SavedLink,
@@ -143,7 +144,7 @@ def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> 
             node.raw = {**node.raw, "outputs": [{"links": written.get(place, [])}]}
         for slot, given in enumerate(node.inputs or ()):
             if given.link is not None and (place, slot) not in linked:
-                given.link = f"{given.link}, saved with the group,"  # no link inside has it: the editor refuses
+                given.link = BrokenLink(given.link, "saved with the group")  # no link inside has it: the editor refuses
     return found
 
 
@@ -157,7 +158,7 @@ def _ports(
     findings: Findings,
 ) -> None:
     """Make an input for each link from outside that arrives at an inner input, and the outputs that the group shows."""
-    number = len(definition.links) + 10_000
+    number = max(definition.links, default=-1) + 1  # those inside are numbered by their rows
     saved = {slot.name: slot for slot in host.inputs or ()}
     slots = [saved.get(name) for name in shape.slots]
     slots += [slot for name, slot in saved.items() if name not in shape.slots]

@@ -6,6 +6,7 @@ Nothing here judges by catalog. A part of the wrong type becomes a finding and i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from discomfort.compiler.frontend.text.javascript import text
@@ -14,7 +15,16 @@ from discomfort.ir.findings import Findings
 from discomfort.ir.untrusted_json.numbers import whole_slot
 
 LinkId: TypeAlias = Any
-"""A link's id as saved; numbers nearly always."""
+"""A link's id as saved, numbers nearly always; a `BrokenLink` where no list of links holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLink:
+    """A link that was saved for an input and that the editor cannot make: its id as saved, and what happened to it."""
+
+    link: LinkId
+    why: str
+
 
 INPUT_NODE = "-10"
 OUTPUT_NODE = "-20"
