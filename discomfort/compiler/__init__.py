@@ -87,7 +87,16 @@ def compile_to(
         graph = run_passes(program.graph, effects, passes, observers(chosen.hook, known))
         require_sound(graph)
         findings.extend(step_findings(graph, place_in_program(units), before_binding=True))
-        plan = assemble(plan_type, graph, program, units, known, travel, sources, findings)
+        plan = assemble(
+            plan_type,
+            graph,
+            program,
+            units=units,
+            catalog=known,
+            rules=travel,
+            sources=sources,
+            findings=findings,
+        )
         stop_on_errors(findings)
         return plan
 

@@ -139,6 +139,7 @@ def content_digest(
     plan: PlanData,
     catalog: Catalog,
     given: Mapping[str, Any],
+    *,
     ask: Callable[[str, Mapping[str, Any]], Any],
     read: Callable[[str, Mapping[str, Any]], Any] = lambda _class, _inputs: None,
 ) -> str | float:

@@ -147,7 +147,7 @@ def is_valid_document(document: Any) -> bool:
     )
 
 
-def stitch(sources: Sequence[Any], delete_input_ports: bool, delete_output_ports: bool) -> dict[str, Any]:
+def stitch(sources: Sequence[Any], *, delete_input_ports: bool, delete_output_ports: bool) -> dict[str, Any]:
     """See `WorkflowTools.stitch_workflows`."""
     from discomfort.ir.catalog.catalog import default_catalog
 

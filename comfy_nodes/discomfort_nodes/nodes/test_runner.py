@@ -98,7 +98,7 @@ class DiscomfortTestRunner:
 
         read = SERVER_FILES.content
         path = workflow_file(workflow)
-        return content_digest(path, _compiled(workflow), installed_catalog(), given, ask_whether_changed, read)
+        return content_digest(path, _compiled(workflow), installed_catalog(), given, ask=ask_whether_changed, read=read)
 
     def expand(self, workflow: str, unique_id: str, dynprompt: Any, **given: Any) -> dict[str, Any]:
         """Return the graph to run in this node's place.

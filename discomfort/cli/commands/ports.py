@@ -33,7 +33,7 @@ def ports(files: Files, catalog: CatalogFile = None, rules: RulesFile = None, as
         else:
             listed += [{"file": file, **row} for row in list_ports(plan)]
     if findings:
-        report(findings, as_json)
+        report(findings, as_json=as_json)
         raise typer.Exit(1)
     if as_json:
         sys.stdout.write(json.dumps(listed, indent=2, ensure_ascii=False) + "\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from types import NoneType
 from typing import Any
 
@@ -19,6 +18,7 @@ from discomfort.compiler.frontend.widgets.literals import curve_literal, literal
 from discomfort.compiler.frontend.widgets.primitives import Primitives
 from discomfort.compiler.frontend.widgets.slots import existing_inputs, is_lost
 from discomfort.compiler.frontend.widgets.values import UNSET, widget_values
+from discomfort.compiler.frontend.workflow import FrontendOptions
 from discomfort.ir.diagnostics import Place
 from discomfort.ir.findings import Findings
 from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, with_inputs
@@ -33,19 +33,18 @@ class Lowering:
         name: str,
         layouts: Layouts,
         findings: Findings,
-        seed: int,
-        clock: datetime | None,
+        options: FrontendOptions,
     ) -> None:
         self._workflow = workflow
         self._name = name
         self._layouts = layouts
         self._findings = findings
-        self._seed = seed
+        self._seed = options.seed
         self._scopes = unfold(workflow, findings)
         self._promoted = Promoted(workflow.definitions, layouts)
         self._resolver = Resolver(self._scopes, layouts, self._promoted, findings)
         self._primitives = Primitives(layouts, findings)
-        self._names = Names(self._scopes[0], layouts, self._primitives, findings, clock)
+        self._names = Names(self._scopes[0], layouts, self._primitives, findings, options.clock)
         self.paths: dict[str, str] = {}
 
     def graph(self) -> Graph:

@@ -40,7 +40,9 @@ class Partition:
         """Return the graph with its steps."""
         row = Row(graph, effects)
         deepest = self.depth or len(row.order) + 2
-        stretches = [stretch for block in _blocks(row) for stretch in _divide(row, block, deepest, self.for_speed)]
+        stretches = [
+            stretch for block in _blocks(row) for stretch in _divide(row, block, deepest, for_speed=self.for_speed)
+        ]
         if len(stretches) < 2:
             return replace(graph, steps=(Step("1", tuple(graph.nodes)),) if graph.nodes else ())
         return replace(graph, steps=_steps(row, stretches))
@@ -142,13 +144,13 @@ def _blocks(row: Row) -> list[tuple[int, int]]:
     return list(zip([0, *ends], [*ends, len(stage)], strict=True)) if stage else []
 
 
-def _divide(row: Row, block: tuple[int, int], deepest: int, for_speed: bool) -> list[_Stretch]:
+def _divide(row: Row, block: tuple[int, int], deepest: int, *, for_speed: bool) -> list[_Stretch]:
     """Return the prompts of one block: itself, where dividing it does not pay."""
     start, end = block
     found: list[_Stretch] = []
     total = 0.0
     while start < end:
-        stretch = _best(row, start, end, deepest, for_speed)
+        stretch = _best(row, start, end, deepest, for_speed=for_speed)
         found.append(stretch)
         start = stretch.end
         total += stretch.cost + CROSSING_SECONDS * row.width[start]
@@ -160,7 +162,7 @@ def _divide(row: Row, block: tuple[int, int], deepest: int, for_speed: bool) -> 
     return [alone.now] if alone.now.depth < deepest and total > (1 - SAVING) * alone.now.cost else found
 
 
-def _best(row: Row, start: int, end: int, deepest: int, for_speed: bool) -> _Stretch:
+def _best(row: Row, start: int, end: int, deepest: int, *, for_speed: bool) -> _Stretch:
     """Return the best prompt that begins at `start`."""
     growing, least = _Growing(row, start), inf
     now, mark = growing.now, growing.mark()

@@ -35,6 +35,7 @@ def assemble(
     plan_type: type[PlanType],
     graph: Graph,
     program: Program,
+    *,
     units: Sequence[Unit],
     catalog: Catalog,
     rules: PassByRules,
@@ -48,7 +49,7 @@ def assemble(
     signatures = Signatures(catalog)
     order = list(graph.nodes)
     where = {unit.name: place_in(unit.workflow) for unit in units}
-    inputs = _inputs(graph, program, signatures, rules, where, findings)
+    inputs = _inputs(graph, program, signatures=signatures, rules=rules, where=where, findings=findings)
     typing = Typing(graph, order, signatures, {name: port.type for name, port in inputs.items()})
     given = {**graph.taps, **graph.outputs}
     made = {name: _output(name, value, program, typing, rules) for name, value in given.items()}
@@ -100,6 +101,7 @@ def _definition(name: str, program: Program) -> ReachingDefinition:
 def _inputs(
     graph: Graph,
     program: Program,
+    *,
     signatures: Signatures,
     rules: PassByRules,
     where: Mapping[str, PlaceOf],

@@ -60,11 +60,11 @@ def stitch(units: Sequence[Unit]) -> Program:
             definition = writes.get(name) or taps.get(name)
             if definition is None:
                 reads[name] = (*reads.get(name, ()), *((unit.name, port) for port in ports))
-            bindings.append(_binding(name, unit.name, definition, name in writes))
+            bindings.append(_binding(name, unit.name, definition, written=name in writes))
             value: Input = Param(name) if definition is None else definition.value
             for port in ports:
                 values[Link(port.node.id, 0)] = value
-        _add_nodes(unit, values, nodes, writes, taps, crossings)
+        _add_nodes(unit, values, nodes, writes=writes, taps=taps, crossings=crossings)
         effects.extend(NodeId(f"{unit.name}/{node_id}") for node_id in unit.graph.effects)
         for table, ports_by_name in ((writes, unit.ports.writes), (taps, unit.ports.taps)):
             new = {
@@ -88,6 +88,7 @@ def _add_nodes(
     unit: Unit,
     values: dict[Link, Input],
     nodes: dict[NodeId, Node],
+    *,
     writes: Mapping[str, ReachingDefinition],
     taps: Mapping[str, ReachingDefinition],
     crossings: dict[tuple[NodeId, str], tuple[str, str]],
@@ -126,7 +127,7 @@ def _rename(value: Input, workflow: str, values: Mapping[Link, Input]) -> Input:
     return known if known is not None else Link(NodeId(f"{workflow}/{value.node}"), value.slot)
 
 
-def _binding(name: str, reader: str, definition: ReachingDefinition | None, written: bool) -> Binding:
+def _binding(name: str, reader: str, definition: ReachingDefinition | None, *, written: bool) -> Binding:
     if definition is None:
         return Binding(name, reader, None, "context")
     return Binding(name, reader, definition.writer, "output" if written else "passthru")

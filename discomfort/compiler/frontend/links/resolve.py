@@ -55,7 +55,7 @@ class Resolver:
                 step = self._memo[key]
                 break
             if key in seen:
-                self._report_loop(scope, node, name, through_bypass)
+                self._report_loop(scope, node, name, through_bypass=through_bypass)
                 step = None
                 break
             seen.add(key)
@@ -253,7 +253,7 @@ class Resolver:
             "the editor refuses this workflow; remove the link and connect the input again",
         )
 
-    def _report_loop(self, scope: Scope, node: SavedNode, name: str, through_bypass: bool) -> None:
+    def _report_loop(self, scope: Scope, node: SavedNode, name: str, *, through_bypass: bool) -> None:
         message = "a loop of bypassed nodes or reroutes feeds this input, so nothing does"
         self._findings.add("DF114", message, scope.place_of(node, name), milder=not through_bypass)
 

@@ -151,7 +151,7 @@ def read_workflow(document: Mapping[str, Any], findings: Findings) -> SavedWorkf
             'set "version" to 0.4 (links as rows) or 1 (links as objects)',
         )
         by_rows = True
-    _read_graph(root, document, by_rows, findings)
+    _read_graph(root, document, findings, by_rows=by_rows)
     definitions: dict[str, SavedGraph] = {}
     saved = document.get("definitions")
     for position, raw in enumerate(_items(saved, "subgraphs", "$.definitions", findings)):
@@ -160,7 +160,7 @@ def read_workflow(document: Mapping[str, Any], findings: Findings) -> SavedWorkf
             findings.add("DF111", "a subgraph definition is not an object with a text `id`", Place(path=path))
             continue
         definition = SavedGraph(raw["id"], text(raw.get("name") or ""), path)
-        _read_graph(definition, raw, False, findings)
+        _read_graph(definition, raw, findings, by_rows=False)
         definition.inputs = _read_ports(raw, "inputs", path, findings)
         definition.outputs = _read_ports(raw, "outputs", path, findings)
         _repair_ports(definition)
@@ -201,7 +201,7 @@ def _items(holder: object, key: str, path: str, findings: Findings) -> list[Any]
     return value
 
 
-def _read_graph(graph: SavedGraph, raw: dict[str, Any] | Mapping[str, Any], by_rows: bool, findings: Findings) -> None:
+def _read_graph(graph: SavedGraph, raw: Mapping[str, Any], findings: Findings, *, by_rows: bool) -> None:
     for row, item in enumerate(_items(raw, "nodes", graph.path, findings)):
         if findings.full:
             return

@@ -136,7 +136,7 @@ class TestRunner:
     ) -> str | float:
         """Answer with a digest of what the workflow's result depends on beside its ports."""
         path, catalog = _workflow_file(workflow), cls.catalog()
-        return content_digest(path, compile_subworkflow(path, catalog), catalog, given, cls._ask)
+        return content_digest(path, compile_subworkflow(path, catalog), catalog, given, ask=cls._ask)
 
     @classmethod
     def _ask(cls, class_type: str, inputs: Mapping[str, Any]) -> Any:
