@@ -10,10 +10,18 @@ from typing import Any
 import pytest
 
 import discomfort
+from discomfort.runtime.engines.protocol import ENGINE_PARTS
 from discomfort.tools import WorkflowTools
 
 QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
 FILES = [str(QUICKSTART / "load_vae.json"), str(QUICKSTART / "main_workflow.json")]
+
+
+class Assembled:
+    """An engine put together from parts."""
+
+    def __init__(self, **parts: Any) -> None:
+        vars(self).update(parts)
 
 
 @pytest.fixture
@@ -56,11 +64,28 @@ def test_a_run_names_what_is_wrong_with_its_arguments(context: discomfort.Contex
             plan.run(context, iterations=iterations)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="effects is 'run' or 'skip', found 'maybe'"):
         plan.run(context, effects="maybe")  # type: ignore[arg-type]
-    with pytest.raises(discomfort.EngineError, match=r"5 is no engine; .*'embedded'"):
+    with pytest.raises(discomfort.EngineError, match=r"5 is not an engine; .*'embedded'"):
         plan.run(context, engine=5)  # type: ignore[arg-type]
     with pytest.raises(discomfort.EngineError, match=r"write inprocess:PATH"):
         plan.run(context, engine="inprocess:")
     assert context.list_keys() == []
+
+
+def test_an_engine_that_lacks_a_part_is_refused(context: discomfort.Context) -> None:
+    """A misspelled method of somebody's engine must not turn remembering off in silence."""
+    whole = discomfort.EmbeddedEngine()
+    parts = {name: getattr(whole, name) for name in ENGINE_PARTS}
+    complete: Any = Assembled(**parts)
+    plan = discomfort.compile([QUICKSTART / "load_vae.json"])
+    assert list(plan.run(context, engine=complete)) == ["vae"]
+    for name in ENGINE_PARTS:
+        lacking: Any = Assembled(**{**parts, f"{name}_": None})
+        delattr(lacking, name)
+        with pytest.raises(discomfort.EngineError, match="not an engine" if name == "run" else f"it lacks {name} "):
+            plan.run(context, engine=lacking)
+    sourceless: Any = Assembled(**{name: part for name, part in parts.items() if name not in ("sources", "doubt")})
+    with pytest.raises(discomfort.EngineError, match="it lacks doubt, sources"):
+        plan.run(context, engine=sourceless)
 
 
 def test_a_slip_in_the_name_of_an_input_is_warned_of(

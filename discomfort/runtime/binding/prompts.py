@@ -20,9 +20,10 @@ from discomfort.ir.untrusted_json.nesting import is_too_long
 from discomfort.runtime.binding.effect_order import effect_groups
 from discomfort.runtime.binding.pending_values import Pending, add_pending_loader
 from discomfort.runtime.binding.value_check import convert
-from discomfort.runtime.engines.protocol import SAVER_CLASS, NodePlace, Prompt
+from discomfort.runtime.engines.protocol import SAVER_CLASS, NodePlace, PromptRequest
 
 if TYPE_CHECKING:
+    from discomfort.context.context import WorkflowContext
     from discomfort.ir.catalog.catalog import Catalog, InputSpec
     from discomfort.ir.diagnostics import Diagnostic
 
@@ -31,24 +32,6 @@ SCALARS = (bool, int, float, str, type(None))
 
 _LITERAL_TYPES: Mapping[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "COMBO": str, "BOOLEAN": bool}
 """ComfyUI's type → the Python type whose values a server takes as they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class BoundPrompt:
-    """One prompt ready for an engine: `outputs` maps the names it delivers to saver nodes, `links` to what they are.
-
-    `optional` names those that nobody outside the run waits for: a blocker may stop them. `sequence` has effects in
-    groups that must come one after the other. `undecided` has the nodes of which a literal is not there yet.
-    """
-
-    prompt: Prompt
-    outputs: Mapping[str, str]
-    links: Mapping[str, Link]
-    places: Mapping[str, NodePlace]
-    keys: Mapping[str, str]
-    optional: frozenset[str]
-    sequence: tuple[tuple[str, ...], ...] = ()
-    undecided: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -172,9 +155,10 @@ def make_prompt(
     run: BoundRun,
     work: Work,
     digests: Mapping[Link, str],
-    read: Callable[[str], Any],
+    context: WorkflowContext,
     store: Callable[[Any], str],
-) -> BoundPrompt:
+    extra_pnginfo: Mapping[str, Any] | None = None,
+) -> PromptRequest:
     """Return the prompt of what is left of a step.
 
     Args:
@@ -183,8 +167,9 @@ def make_prompt(
         digests: what earlier steps delivered and what was known; a value that is not here was stopped by a blocker,
             and the nodes behind it are part of this prompt, so that the blocker reaches it too. `Pending` where a
             prompt is made to be validated before the value is there.
-        read: gives the value of a digest.
+        context: holds the values of digests.
         store: stores a value and returns its digest.
+        extra_pnginfo: ends up in pictures that the prompt saves.
     """
     stopped = any(link not in digests for link in work.loads)
     kept: Iterable[NodeId] = prompt_nodes(run.graph, work.roots, digests.keys()) if stopped else work.nodes
@@ -201,27 +186,37 @@ def make_prompt(
             if isinstance(digest, Pending):
                 replaced[name] = _pending_input(run, nodes, undecided, node, name, link, digest)
             else:
-                replaced[name] = _stand_in(run, nodes, node, name, digest, read, store)
+                replaced[name] = _stand_in(run, nodes, node, name, digest, context.value_or_opaque, store)
         nodes[node_id] = replace(node, inputs={**node.inputs, **replaced}) if replaced else node
-    bound = replace(emit_bound(nodes, work.targets, run.keys, run.results), undecided=frozenset(undecided))
-    bound = replace(bound, places={**bound.places, **_named_by_ports(run, bound)})
+    request = _request(run, nodes, work.targets, context)
+    return replace(
+        request,
+        places={**request.places, **_named_by_ports(run, request)},
+        extra_pnginfo=extra_pnginfo or {},
+        sequence=_sequence(run, work, nodes),
+        undecided=frozenset(undecided),
+    )
+
+
+def _sequence(run: BoundRun, work: Work, nodes: Mapping[NodeId, Node]) -> tuple[tuple[str, ...], ...]:
+    """Return the effects of a prompt in groups, each to be done before the next begins; nothing where order is free."""
     effects = work.roots[len(work.targets) :]
     if len(effects) < 2:
-        return bound
+        return ()
     table, results = EffectTable(run.signatures.catalog), [link.node for link in work.targets]
-    return replace(bound, sequence=effect_groups(nodes, effects, results, lambda name: table.rule(name).mergeable))
+    return effect_groups(nodes, effects, results, lambda name: table.rule(name).mergeable)
 
 
-def _named_by_ports(run: BoundRun, bound: BoundPrompt) -> dict[str, NodePlace]:
+def _named_by_ports(run: BoundRun, request: PromptRequest) -> dict[str, NodePlace]:
     """Return the places of loaders and savers with the names of the ports that they work for (law R6)."""
     named: dict[str, NodePlace] = {}
     for node_id, names in run.loaded_by.items():
-        if node_id in bound.places:
-            named[node_id] = replace(bound.places[node_id], ports=", ".join(run.role(name) for name in names))
+        if node_id in request.places:
+            named[node_id] = replace(request.places[node_id], ports=", ".join(run.role(name) for name in names))
     for name, link in run.wanted.items():
-        saver = bound.outputs.get(f"{link.node}.{link.slot}")
+        saver = request.outputs.get(f"{link.node}.{link.slot}")
         if saver is not None:
-            place = named.get(saver, bound.places[saver])
+            place = named.get(saver, request.places[saver])
             ports = f"{place.ports}, output {name!r}" if place.ports else f"output {name!r}"
             named[saver] = replace(place, ports=ports)
     return named
@@ -288,12 +283,9 @@ def _literal_input(run: BoundRun, node: Node, name: str) -> InputSpec | None:
     return spec if spec is not None and wanted_type(spec) in _LITERAL_TYPES else None
 
 
-def emit_bound(
-    nodes: Mapping[NodeId, Node],
-    targets: Iterable[Link],
-    known_keys: Mapping[NodeId, str | None],
-    results: frozenset[Link],
-) -> BoundPrompt:
+def _request(
+    run: BoundRun, nodes: Mapping[NodeId, Node], targets: Iterable[Link], context: WorkflowContext
+) -> PromptRequest:
     """Return the prompt of `nodes` with a saver for each of `targets`."""
     links = {f"{link.node}.{link.slot}": link for link in targets}
     prompt = emit_prompt(Graph(nodes))
@@ -306,8 +298,16 @@ def emit_bound(
         node.id: NodePlace(node.origin.workflow, node.origin.node, node.title, node.class_type or "unknown")
         for node in nodes.values()
     }
-    for name, link in links.items():  # a value that cannot be stored is told of at the node that made it
+    for name, link in links.items():  # a value that cannot be stored is reported at the node that made it
         places[outputs[name]] = replace(places[link.node], class_type=SAVER_CLASS)
-    keys: dict[str, str] = {node_id: key for node_id in nodes if (key := known_keys.get(node_id)) is not None}
-    optional = frozenset(name for name, link in links.items() if link not in results)
-    return BoundPrompt(prompt, outputs, links, places, keys, optional)
+    return PromptRequest(
+        prompt,
+        outputs,
+        context,
+        places,
+        keys={node_id: key for node_id in nodes if (key := run.keys.get(node_id)) is not None},
+        optional=frozenset(name for name, link in links.items() if link not in run.results),
+        types={name: run.types[link] for name, link in links.items()} if run.types else {},
+        sources={node_id: source for node_id, source in run.sources.items() if node_id in nodes},
+        links=links,
+    )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
     from discomfort.ir.catalog.catalog import Catalog
     from discomfort.ir.catalog.effects import EffectTable
-    from discomfort.ir.graph import Node, NodeId
+    from discomfort.ir.graph import Link, Node, NodeId
     from discomfort.ir.keys import Source
 
 LOADER_CLASS = "DiscomfortContextLoader"
@@ -77,7 +77,8 @@ class PromptRequest:
     to be done before the next begins, for engines that do not keep the order of the prompt; `undecided` has nodes whose
     class cannot check its inputs yet, since an earlier prompt computes one of them; `validated`: `Engine.validate` has
     just accepted exactly this prompt; in `written` an engine lists the files that a cancelled prompt wrote until then;
-    `sources` is what the engine said of nodes that depend on more than their inputs.
+    `sources` is what the engine said of nodes that depend on more than their inputs; `links` says which value of the
+    run's graph each name in `outputs` is.
     """
 
     prompt: Prompt
@@ -92,6 +93,7 @@ class PromptRequest:
     undecided: frozenset[str] = frozenset()
     validated: bool = False
     sources: Mapping[str, Source] = field(default_factory=dict)
+    links: Mapping[str, Link] = field(default_factory=dict)
     written: list[str] = field(default_factory=list, compare=False)
 
 
@@ -201,6 +203,19 @@ class Engine(Protocol):
             EngineError: the engine does not take values, or is lost.
         """
 
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs, files and code; nodes that depend on nothing are left out.
+
+        Files that are new are read to their end, which takes a while for large models.
+        """
+        ...
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Take note that nodes may have read something else than what was said of them.
+
+        An engine's own cache may then hold results under keys that are not theirs.
+        """
+
     async def validate(self, requests: Sequence[PromptRequest]) -> None:
         """Check all prompts of a program before the first of them runs; of a single one `run` does that itself.
 
@@ -227,22 +242,10 @@ class Engine(Protocol):
         """Let everything go: processes, sockets, caches. What runs ends with an EngineError. Safe to call twice."""
 
 
-@runtime_checkable
-class SourceReader(Protocol):
-    """An engine that says what results depend on beside inputs; those of others are remembered where nothing does."""
-
-    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
-        """Return what nodes depend on beside their inputs, files and code; nodes that depend on nothing are left out.
-
-        Files that are new are read to their end, which takes a while for large models.
-        """
-        ...
-
-    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
-        """Take note that nodes may have read something else than what was said of them.
-
-        An engine's own cache may then hold results under keys that are not theirs.
-        """
+ENGINE_PARTS: tuple[str, ...] = tuple(
+    sorted({*Engine.__annotations__, *(name for name in vars(Engine) if not name.startswith("_"))})
+)
+"""The names of what every engine has: all members of `Engine`."""
 
 
 class EngineError(DiscomfortError, RuntimeError):

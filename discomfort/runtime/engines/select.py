@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 from discomfort.runtime.engine_thread import run_blocking
-from discomfort.runtime.engines.protocol import Engine, EngineError
+from discomfort.runtime.engines.protocol import ENGINE_PARTS, Engine, EngineError
 
 VARIABLE = "DISCOMFORT_ENGINE"
 
@@ -31,9 +31,7 @@ def select_engine(wish: Engine | str | None = None) -> Engine:
         EngineError: the word names no engine, or this is neither a word nor an engine.
     """
     if wish is not None and not isinstance(wish, str):
-        if not callable(getattr(wish, "run", None)):
-            raise EngineError(f"{wish!r} is no engine; give an engine, or one of its names: {NAMES}")
-        return wish
+        return _checked(wish)
     word = wish or os.environ.get(VARIABLE) or _surroundings()
     with _lock:
         engine = _engines.get(word)
@@ -42,6 +40,20 @@ def select_engine(wish: Engine | str | None = None) -> Engine:
             if len(_engines) == 1:
                 atexit.register(close_engines)
         return engine
+
+
+def _checked(engine: Engine) -> Engine:
+    """Return `engine`, which has all that the protocol of engines asks for: a misspelled method has no silent default.
+
+    Raises:
+        EngineError: it is not an engine, or lacks a part of one; names every part.
+    """
+    missing = [name for name in ENGINE_PARTS if not hasattr(engine, name)]
+    if "run" in missing:
+        raise EngineError(f"{engine!r} is not an engine; give an engine, or one of its names: {NAMES}")
+    if missing:
+        raise EngineError(f"{engine!r} is not a complete engine: it lacks {', '.join(missing)} (see discomfort.Engine)")
+    return engine
 
 
 def make_engine(word: str) -> Engine:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.plan.model import PlanData
 from discomfort.errors import DiscomfortError
-from discomfort.runtime.running.executor import EffectsMode, Executor
+from discomfort.runtime.running.executor import Executor
+from discomfort.runtime.running.options import RunOptions
 from discomfort.runtime.running.progress import RunProgress
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ async def sweep(
     plan: PlanData,
     snapshot: Snapshot,
     parameters: Mapping[str, Sequence[Any]],
-    effects: EffectsMode,
+    options: RunOptions,
     progress: RunProgress,
 ) -> list[SweepPoint]:
     """Run `plan` at every combination of `parameters`, the last one varying fastest, and return the points in order.
@@ -71,7 +72,7 @@ async def sweep(
             for name, value in point.items():
                 own.save(name, value)
             try:
-                results, _ = await executor.run(plan, own, effects=effects, progress=progress)
+                results = await executor.run(plan, own, options, progress)
             except DiscomfortError as error:
                 raise SweepError(point, done, error) from error
         done.append(SweepPoint(point, results))

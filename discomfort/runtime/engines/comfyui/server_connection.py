@@ -180,7 +180,7 @@ class Connection:
             await self._validation.check_program(requests)
 
     async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
-        """Return what nodes depend on beside their inputs; see `SourceReader.sources`."""
+        """Return what nodes depend on beside their inputs; see `Engine.sources`."""
         assert self._channel is not None, "open() comes first"
         await self.settle()
         return await self._channel.sources(nodes, effects)

@@ -60,7 +60,7 @@ class Channel(Protocol):
         """Return what can be brought from `context` to the server and back; None: everything."""
 
     async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
-        """Return what nodes depend on beside their inputs; see `SourceReader.sources`."""
+        """Return what nodes depend on beside their inputs; see `Engine.sources`."""
         ...
 
     def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
