@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from discomfort.errors import ConfigError, DiscomfortError
     from discomfort.ir.catalog.catalog import Catalog, default_catalog
     from discomfort.ir.catalog.read import read_catalog
-    from discomfort.ir.diagnostics import CompileError, Diagnostic, MissingWorkflowError, Severity
+    from discomfort.ir.codes import Severity
+    from discomfort.ir.diagnostics import CompileError, Diagnostic, MissingWorkflowError
     from discomfort.json_schemas import schema, schema_names
     from discomfort.plan import Plan, compile
     from discomfort.runtime.binding.bind import BindError

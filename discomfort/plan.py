@@ -14,8 +14,8 @@ from discomfort.compiler.call_checks import list_sources
 from discomfort.compiler.plan.explain import explain
 from discomfort.compiler.plan.json_form import dumps, plan_from_json, plan_to_json
 from discomfort.compiler.plan.model import PlanData
-from discomfort.ir.diagnostics import did_you_mean
 from discomfort.ir.gc_pause import paused_collector
+from discomfort.near_names import did_you_mean
 
 if TYPE_CHECKING:
     import networkx

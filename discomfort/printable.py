@@ -26,5 +26,10 @@ def printable_line(text: str) -> str:
     return _NOT_ON_A_LINE.sub(_escape, text)
 
 
+def shortened(text: str, most: int) -> str:
+    """Return text of at most `most` characters; what is longer ends in three dots."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def _escape(found: re.Match[str]) -> str:
     return found.group().encode("unicode_escape").decode("ascii")

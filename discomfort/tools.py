@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discomfort.images import opened_picture
+from discomfort.images import from_picture, opened_picture, to_picture
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,6 @@ class WorkflowTools:
             OSError: the file cannot be opened.
             ValueError: the file is not an image that Pillow can read, is cut short, or has more pixels than it opens.
         """
-        import numpy
         import torch
         from PIL import ImageOps
 
@@ -46,7 +45,7 @@ class WorkflowTools:
                 upright = ImageOps.exif_transpose(opened)
                 if upright.mode.startswith("I"):
                     upright = upright.point(lambda value: value * (1 / 256)).convert("L")
-                pixels = numpy.asarray(upright.convert("RGB"), dtype=numpy.float32) / 255.0
+                pixels = from_picture(upright.convert("RGB"))
         except (OSError, SyntaxError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # about the file itself; what Pillow finds in it has no number
@@ -138,7 +137,6 @@ class WorkflowTools:
 
 def _as_images(tensor: torch.Tensor) -> list[Image.Image]:
     import torch
-    from PIL import Image
 
     shape = list(tensor.shape) if isinstance(tensor, torch.Tensor) else type(tensor).__name__
     if not isinstance(tensor, torch.Tensor) or tensor.ndim not in (3, 4) or tensor.shape[-1] not in (1, 3, 4):
@@ -146,9 +144,7 @@ def _as_images(tensor: torch.Tensor) -> list[Image.Image]:
     if tensor.numel() == 0:
         raise ValueError(f"an image has at least one pixel; got {shape}")
     batch = tensor[None] if tensor.ndim == 3 else tensor
-    shares = batch.detach().to(device="cpu", dtype=torch.float32).nan_to_num(0).clamp(0, 1)
-    pixels = (shares * 255).to(torch.uint8).numpy()
-    return [Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in pixels]
+    return [to_picture(image) for image in batch]
 
 
 def _check_format(path: Path, workflow: Mapping[str, Any] | None) -> None:

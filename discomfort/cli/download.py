@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from discomfort.printable import shortened
+
 PATIENCE = 60.0
 """Seconds for the whole of an answer."""
 LARGEST_ANSWER = 256 * 1024 * 1024
@@ -32,7 +34,7 @@ def _in_short(message: str, most: int = 200) -> str:
     """Return a message, which may quote all that a server sent, in one line that a terminal can show."""
     line = "".join(letter if letter.isprintable() else " " for letter in message[: 2 * most])
     words = " ".join(line.split())
-    return words if len(words) <= most else f"{words[:most]}…"
+    return shortened(words, most)
 
 
 async def _download(url: str) -> bytes:

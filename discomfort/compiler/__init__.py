@@ -21,11 +21,12 @@ from discomfort.compiler.program.workflows import Unit, load_units, place_in_pro
 from discomfort.ir.catalog.catalog import Catalog, default_catalog
 from discomfort.ir.catalog.checked import catalog_findings
 from discomfort.ir.catalog.effects import EffectTable
-from discomfort.ir.diagnostics import CompileError, Diagnostic, Place, Severity, did_you_mean, has_errors
+from discomfort.ir.diagnostics import CompileError, Place, has_errors
+from discomfort.ir.findings import Findings
 from discomfort.ir.gc_pause import paused_collector
-from discomfort.ir.graph import CycleError
-from discomfort.ir.order import producers_first
 from discomfort.ir.types.language import Signatures, Typing
+from discomfort.ir.walk import CycleError, producers_first
+from discomfort.near_names import did_you_mean
 from discomfort.settings.pass_by import PassByRules, load_rules
 
 Source: TypeAlias = "str | bytes | os.PathLike[str] | Mapping[str, Any]"
@@ -89,12 +90,12 @@ def compile_sources(
     chosen = options or CompileOptions()
     known = catalog if catalog is not None else default_catalog()
     effects = EffectTable(known)
-    findings: list[Diagnostic] = []
+    findings = Findings()
     travel = load_rules(rules)
     with paused_collector():
         units = load_units(sources, known, chosen.frontend, effects, findings)
         if known.unusable:
-            findings += catalog_findings(known, used_classes(unit.workflow for unit in units))
+            findings.extend(catalog_findings(known, used_classes(unit.workflow for unit in units)))
         stop_on_errors(findings)
         if order == "auto":
             units = order_units(units, findings)
@@ -105,15 +106,13 @@ def compile_sources(
         passes = under_rules(chosen.passes, travel)
         graph = run_passes(program.graph, effects, passes, observers(chosen.hook, known))
         require_sound(graph)
-        findings += step_findings(graph, place_in_program(units))
+        findings.extend(step_findings(graph, place_in_program(units), before_binding=True))
         plan = assemble(make, graph, program, units, known, travel, findings)
         stop_on_errors(findings)
         return plan
 
 
-def ask_for(
-    program: Program, outputs: Sequence[str] | None, units: Sequence[Unit], findings: list[Diagnostic]
-) -> Program:
+def ask_for(program: Program, outputs: Sequence[str] | None, units: Sequence[Unit], findings: Findings) -> Program:
     """Return the program with only the results that were asked for; a PASSTHRU may be asked for too."""
     if outputs is None:
         return program
@@ -122,12 +121,12 @@ def ask_for(
         if name not in given:
             message = f"no port gives {name!r}; the workflows give {', '.join(given) or 'nothing'}"
             place = Place(", ".join(unit.workflow.source for unit in units))
-            findings.append(Diagnostic("DF207", Severity.ERROR, place, message, did_you_mean(name, given)))
+            findings.add("DF207", message, place, did_you_mean(name, given))
     asked = {name: given[name] for name in outputs if name in given}
     return replace(program, graph=replace(program.graph, outputs=asked))
 
 
-def check(program: Program, units: Sequence[Unit], catalog: Catalog, findings: list[Diagnostic]) -> None:
+def check(program: Program, units: Sequence[Unit], catalog: Catalog, findings: Findings) -> None:
     """Report cycles, and every value that does not fit where it goes (law L3)."""
     place_of = place_in_program(units)
     try:
@@ -135,14 +134,14 @@ def check(program: Program, units: Sequence[Unit], catalog: Catalog, findings: l
     except CycleError as error:
         node = program.graph.nodes[error.cycle[0]]
         ring = " -> ".join([*error.cycle, error.cycle[0]])
-        findings.append(Diagnostic("DF301", Severity.ERROR, place_of(node, None), f"the nodes feed each other: {ring}"))
+        findings.add("DF301", f"the nodes feed each other: {ring}", place_of(node, None))
         return
     signatures = Signatures(catalog)
     typing = Typing(program.graph, order, signatures)
     findings.extend(Checker(program.graph, signatures, typing, place_of, program.crossings).findings())
 
 
-def stop_on_errors(findings: Sequence[Diagnostic]) -> None:
+def stop_on_errors(findings: Findings) -> None:
     """Raise every finding where one of them is an error."""
     if has_errors(findings):
         raise CompileError(without_repeats(findings))

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from discomfort.ir.catalog.catalog import Catalog
+from discomfort.printable import shortened
 
 ORDERS = ("list", "auto")
+_LONGEST_SHOWN = 60
 
 
 def list_sources(workflows: object) -> tuple[Any, ...]:
@@ -47,5 +49,4 @@ def _are_names(value: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+    return f"{type(value).__name__} {shortened(repr(value), _LONGEST_SHOWN)}"

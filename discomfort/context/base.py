@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import os
 import weakref
@@ -23,6 +22,7 @@ from discomfort.context.refs.recipes import Recipe
 from discomfort.context.tiers.ram_segments import Segments
 from discomfort.context.tiers.store import Store
 from discomfort.context.transaction import Gate, current
+from discomfort.near_names import did_you_mean
 
 Resolver = Callable[[str, Recipe], Any]
 
@@ -81,9 +81,9 @@ class OpenContext:
     def _unknown(self, unique_id: object) -> UnknownKeyError:
         keys = self.list_keys()
         shown = repr(unique_id)[:200]
-        near = difflib.get_close_matches(unique_id[:200], keys, n=3) if isinstance(unique_id, str) else []
-        if near:
-            return UnknownKeyError(f"no value named {shown}; did you mean {', '.join(map(repr, near))}?")
+        question = did_you_mean(unique_id, keys) if isinstance(unique_id, str) else None
+        if question is not None:
+            return UnknownKeyError(f"no value named {shown}; {question}")
         holds = f"{len(keys)} other value{'s' if len(keys) != 1 else ''}" if keys else "nothing yet"
         return UnknownKeyError(f"no value named {shown}; the context holds {holds}")
 

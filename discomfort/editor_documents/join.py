@@ -27,9 +27,10 @@ from discomfort.editor_documents.read import (
     read_subgraphs,
 )
 from discomfort.ir.catalog.effects import PORT_CLASS
-from discomfort.ir.diagnostics import CompileError, Diagnostic, Place, Severity, has_errors
-from discomfort.ir.graph import CycleError, topological_order
+from discomfort.ir.diagnostics import CompileError, Diagnostic, Place
+from discomfort.ir.findings import Findings, make_finding
 from discomfort.ir.untrusted_json.numbers import whole_id
+from discomfort.ir.walk import CycleError, topological_order
 
 GAP = 120
 """Pixels between two workflows laid side by side."""
@@ -93,9 +94,10 @@ class EditorPort:
     mode: Mode
 
 
-def editor_ports(workflow: Workflow) -> tuple[list[EditorPort], list[Diagnostic]]:
+def editor_ports(workflow: Workflow) -> tuple[list[EditorPort], Findings]:
     """Return the ports of a workflow, classified after reroutes, bypass, mute and subgraphs, and all findings."""
-    findings = list(workflow.diagnostics)
+    findings = Findings()
+    findings.extend(workflow.diagnostics)
     interface = read_ports(
         workflow.graph,
         lambda node, name: Place(workflow.source, workflow.paths.get(node.id), node.id, node.title, name),
@@ -205,7 +207,7 @@ def _execution_order(workflow: Workflow) -> Sequence[str]:
     except CycleError as error:
         node = workflow.graph.nodes[error.cycle[0]]
         place = Place(workflow.source, workflow.paths.get(node.id), node.id, node.title)
-        raise CompileError([Diagnostic("DF301", Severity.ERROR, place, str(error))]) from error
+        raise CompileError([make_finding("DF301", str(error), place)]) from error
 
 
 def _number(node: str) -> int | str:
@@ -224,15 +226,15 @@ def stitch_documents(workflows: Sequence[Workflow]) -> Canvas:
         CompileError: a workflow is not one that the editor saved, or has a port inside a subgraph.
     """
     ports: list[list[EditorPort]] = []
-    findings: list[Diagnostic] = []
+    findings = Findings()
     if not workflows:
-        findings.append(Diagnostic("DF209", Severity.ERROR, Place(), "there is no workflow to join"))
+        findings.add("DF209", "there is no workflow to join", Place())
     for workflow in workflows:
         own, found = editor_ports(workflow)
         ports.append(own)
-        findings += [*found, *_refusals(workflow, own)]
-    if has_errors(findings):
-        raise CompileError(findings)
+        findings.extend(found)
+        findings.extend(_refusals(workflow, own))
+    findings.raise_errors()
     canvas = Canvas()
     written: dict[str, list[int]] = {}
     tapped: dict[str, list[int]] = {}
@@ -260,20 +262,18 @@ def stitch_documents(workflows: Sequence[Workflow]) -> Canvas:
 
 def _refusals(workflow: Workflow, ports: Iterable[EditorPort]) -> Iterable[Diagnostic]:
     if workflow.kind != "ui":
-        yield Diagnostic(
+        yield make_finding(
             "DF150",
-            Severity.ERROR,
-            Place(file=workflow.source),
             "this is an API prompt; only workflows saved by the editor can be joined into one that it opens",
+            Place(file=workflow.source),
             "save it from the editor with Save instead of Export (API)",
         )
     for port in ports:
         if ":" in port.node:
-            yield Diagnostic(
+            yield make_finding(
                 "DF151",
-                Severity.ERROR,
-                Place(file=workflow.source, node=port.node),
                 f"the port {port.unique_id!r} is inside a subgraph, where documents cannot be joined",
+                Place(file=workflow.source, node=port.node),
                 "move the port to the root of the workflow and link it through the subgraph's slots",
             )
 

@@ -6,26 +6,13 @@ anything is raised.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from discomfort.errors import DiscomfortError as DiscomfortError
+from discomfort.ir.codes import Severity
 from discomfort.printable import printable, printable_line
-
-
-class Severity(str, Enum):
-    """How bad a finding is: an error stops compilation, a warning does not.
-
-    Example:
-        >>> discomfort.Severity("error") is discomfort.Severity.ERROR
-        True
-    """
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +149,3 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 def render(diagnostics: Iterable[Diagnostic]) -> str:
     """Return all findings as text for people, a blank line between two."""
     return "\n\n".join(finding.render() for finding in diagnostics)
-
-
-def near_misses(name: str, known: Collection[str], count: int = 3) -> list[str]:
-    """Return the names most like `name`, the likest first."""
-    import difflib
-
-    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
-
-
-def did_you_mean(name: str, known: Collection[str]) -> str | None:
-    """Return the hint that asks for the names most like `name`, None where none is like it."""
-    near = near_misses(name, known)
-    return f"did you mean {' or '.join(map(repr, near))}?" if near else None

@@ -6,9 +6,8 @@ Values are frozen and compare by content; a node never holds another node, so no
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from heapq import heappop, heappush
 from typing import NewType, TypeAlias
 
 NodeId = NewType("NodeId", str)
@@ -125,62 +124,6 @@ class Graph:
         yield from self.effects
 
 
-class CycleError(ValueError):
-    """The graph has a cycle; `cycle` lists its node ids in link order, producer first."""
-
-    def __init__(self, cycle: tuple[NodeId, ...]) -> None:
-        super().__init__(f"the graph has a cycle: {' -> '.join([*cycle, cycle[0]])}")
-        self.cycle = cycle
-
-
-def topological_order(graph: Graph) -> list[NodeId]:
-    """Return the node ids with producers before consumers, ties in the order of `graph.nodes`.
-
-    Links to missing nodes are ignored. An order that is right already stays as it is.
-
-    Raises:
-        CycleError: naming one cycle.
-    """
-    nodes = graph.nodes
-    names = list(nodes)
-    place = {node_id: index for index, node_id in enumerate(names)}
-    waiting = [0] * len(names)
-    consumers: dict[int, list[int]] = {}
-    for index, node in enumerate(nodes.values()):
-        for value in node.inputs.values():
-            if type(value) is Link and value.node in place:
-                consumers.setdefault(place[value.node], []).append(index)
-                waiting[index] += 1
-    # A heap of places makes the order stable: what is in order already stays as it is.
-    ready = [index for index, count in enumerate(waiting) if count == 0]
-    order: list[NodeId] = []
-    while ready:
-        index = heappop(ready)
-        order.append(names[index])
-        for consumer in consumers.get(index, ()):
-            waiting[consumer] -= 1
-            if waiting[consumer] == 0:
-                heappush(ready, consumer)
-    if len(order) != len(nodes):
-        raise CycleError(_find_cycle(graph, {names[index] for index, count in enumerate(waiting) if count > 0}))
-    return order
-
-
-def ancestors(graph: Graph, roots: Iterable[NodeId]) -> set[NodeId]:
-    """Return `roots` and every node from which one of them is reachable."""
-    seen: set[NodeId] = set()
-    stack = [root for root in roots if root in graph.nodes]
-    while stack:
-        node_id = stack.pop()
-        if node_id in seen:
-            continue
-        seen.add(node_id)
-        for value in graph.nodes[node_id].inputs.values():
-            if type(value) is Link and value.node not in seen and value.node in graph.nodes:
-                stack.append(value.node)
-    return seen
-
-
 def restricted(graph: Graph, kept: Collection[NodeId]) -> Graph:
     """Return the graph with only the nodes in `kept`, and only what is said of them; `kept` holds their ancestors."""
     steps = (
@@ -201,13 +144,16 @@ def restricted(graph: Graph, kept: Collection[NodeId]) -> Graph:
     )
 
 
-def _find_cycle(graph: Graph, stuck: set[NodeId]) -> tuple[NodeId, ...]:
-    """Return one cycle among `stuck`, nodes each of which waits for another stuck node."""
-    current = min(stuck)
-    position: dict[NodeId, int] = {}
-    path: list[NodeId] = []
-    while current not in position:
-        position[current] = len(path)
-        path.append(current)
-        current = next(link.node for _, link in graph.nodes[current].links() if link.node in stuck)
-    return tuple(reversed(path[position[current] :]))
+def with_inputs(node: Node, inputs: Mapping[str, Input]) -> Node:
+    """Return `node` with other inputs."""
+    return Node(node.id, node.class_type, inputs, node.title, node.origin)
+
+
+def replace_names(table: Mapping[str, Input], replacement: Callable[[Link], Input | None]) -> Mapping[str, Input]:
+    """Return outputs or taps with each link replaced for which `replacement` has something; else `table` itself."""
+    changed: dict[str, Input] = {}
+    for name, value in table.items():
+        new = replacement(value) if isinstance(value, Link) else None
+        if new is not None:
+            changed[name] = new
+    return {**table, **changed} if changed else table

@@ -12,21 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from discomfort.ir.catalog.effects import LOADER_CLASS
-from discomfort.ir.graph import (
-    Graph,
-    Input,
-    Link,
-    Node,
-    NodeId,
-    Param,
-    ancestors,
-    topological_order,
-)
+from discomfort.ir.graph import Graph, Input, Link, Node, NodeId, Param
 from discomfort.ir.graph_json import ENVELOPE, node_from_json, node_to_json, read_link, write_link
 from discomfort.ir.keys import output_key, structural_keys
 from discomfort.ir.soundness import require_sound_graph
 from discomfort.ir.untrusted_json.nesting import DEEPEST, problem_of_objects
 from discomfort.ir.untrusted_json.parts import entries, items, slot, text, texts
+from discomfort.ir.walk import ancestors, topological_order
 
 KEY_LETTERS = 24
 """How much of a key a node id shows: 96 bits, far beyond accidental collision."""

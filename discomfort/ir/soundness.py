@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from discomfort.ir.graph import Graph, Link
-from discomfort.ir.order import producers_first
 from discomfort.ir.structure import structure_findings
+from discomfort.ir.walk import producers_first
 from discomfort.printable import printable_line
 
 SHOWN_PROBLEMS = 10

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
-from discomfort.ir.graph import CycleError, Graph, Link, Node, NodeId
-from discomfort.ir.order import producers_first
+from discomfort.ir.diagnostics import Diagnostic, Place
+from discomfort.ir.findings import make_finding
+from discomfort.ir.graph import Graph, Link, Node, NodeId
+from discomfort.ir.walk import CycleError, producers_first
 
 HINT = "this is a mistake of the compiler itself: please report it, with the workflows"
 
@@ -76,9 +77,7 @@ def _dangling(link: Link) -> str:
 
 
 def _finding(node: Node | None, message: str, name: str | None = None) -> Diagnostic:
-    return Diagnostic(
-        "DF410", Severity.ERROR, Place(input=name) if node is None else place_of(node, name), message, HINT
-    )
+    return make_finding("DF410", message, Place(input=name) if node is None else place_of(node, name), HINT)
 
 
 def place_of(node: Node, name: str | None) -> Place:

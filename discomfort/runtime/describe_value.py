@@ -6,6 +6,10 @@ import sys
 from typing import Any
 
 from discomfort.context.values.opaque import OpaqueValue, opaque_reason
+from discomfort.printable import shortened
+
+LONGEST_TEXT = 60
+"""Characters of a value's text that are shown."""
 
 LONGEST_SHOWN = 4096
 """Bits of the longest int that is shown by its digits; Python itself refuses to write much longer ones."""
@@ -23,7 +27,6 @@ def describe_value(value: Any) -> str:
     if type(value) is OpaqueValue:
         return f"a value stored as {opaque_reason(value)[0]}"
     if isinstance(value, (bool, int, float, str)):
-        text = repr(value)
-        return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+        return f"{type(value).__name__} {shortened(repr(value), LONGEST_TEXT)}"
     name = type(value).__name__
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

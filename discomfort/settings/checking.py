@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from discomfort.errors import ConfigError
+from discomfort.near_names import did_you_mean
+from discomfort.printable import shortened
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -57,8 +58,7 @@ def _expected(model: type[BaseModel], key: str) -> str:
 
 
 def _hint(key: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(key, names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(names)}"
+    return did_you_mean(key, names, most=1) or f"known keys are {', '.join(names)}"
 
 
 def path_of(*parts: object) -> str:
@@ -72,5 +72,4 @@ def _steps(parts: tuple[object, ...]) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 3] + "..."
+    return shortened(repr(value), _LONGEST)

@@ -24,7 +24,7 @@ from discomfort.ir.catalog.checked import LiveCatalog, parse_catalog
 from discomfort.ir.catalog.effects import Effect
 from discomfort.ir.catalog.entries import EFFECTS, entry_problem
 from discomfort.ir.catalog.read import read_catalog
-from discomfort.ir.diagnostics import Severity
+from discomfort.ir.codes import Severity
 from discomfort.plan import compile
 
 GOOD: dict[str, Any] = {

@@ -12,8 +12,9 @@ from discomfort.compiler.passes.dump import render_graph
 from discomfort.compiler.passes.verify import verify
 from discomfort.ir.catalog.catalog import default_catalog
 from discomfort.ir.catalog.effects import EffectTable
-from discomfort.ir.graph import CycleError, Graph, Link
+from discomfort.ir.graph import Graph, Link
 from discomfort.ir.recipe import Recipe, slice_recipe
+from discomfort.ir.walk import CycleError
 from tests.compiler.graph_text import parse_graph
 
 GOLDEN = Path(__file__).parents[1] / "golden"

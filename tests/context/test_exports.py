@@ -69,7 +69,7 @@ def test_export_of_an_image(context: WorkflowContext, tmp_path: Path) -> None:
         context.import_data("again", tmp_path / f"{number}.png")
         loaded = context.load("again")
         assert loaded.shape == (1, 1, 2, 3)
-        assert torch.equal((loaded[0] * 255).round(), torch.tensor([[[0.0, 128.0, 255.0], [0.0, 255.0, 0.0]]]))
+        assert torch.equal((loaded[0] * 255).round(), torch.tensor([[[0.0, 127.0, 255.0], [0.0, 255.0, 0.0]]]))
 
 
 @pytest.mark.parametrize(

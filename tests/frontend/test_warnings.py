@@ -9,7 +9,7 @@ import pytest
 
 from discomfort.compiler.frontend import load_workflow
 from discomfort.ir.catalog.catalog import default_catalog
-from discomfort.ir.diagnostics import Severity
+from discomfort.ir.codes import Severity
 
 GOLDENS = Path(__file__).parents[1] / "golden" / "frontend"
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from discomfort.compiler import CompileOptions
 from discomfort.context.context import WorkflowContext
 from discomfort.ir.catalog.catalog import Catalog
-from discomfort.ir.graph import ancestors, topological_order
+from discomfort.ir.walk import ancestors, topological_order
 from discomfort.plan import Plan, compile
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import networkx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from discomfort.compiler.passes.prune import remove_dead_nodes
-from discomfort.ir.graph import (
-    CycleError,
-    Graph,
-    Input,
-    Link,
-    Literal,
-    Node,
-    NodeId,
-    Origin,
-    ancestors,
-    restricted,
-    topological_order,
-)
-from discomfort.ir.order import producers_first
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, restricted
+from discomfort.ir.walk import CycleError, ancestors, depth_first, producers_first, settled, topological_order
 from discomfort.plan import Plan, compile
 from tests.property.test_laws import catalog, programs
 
@@ -65,6 +55,44 @@ def test_the_order_is_the_first_one_that_networkx_has(graph: Graph) -> None:
     expected = list(networkx.lexicographical_topological_sort(oracle(graph), key=place.__getitem__))
     assert topological_order(graph) == expected
     assert list(producers_first(graph)) == expected
+
+
+@given(graphs(acyclic=True))
+def test_depth_first_puts_producers_first_and_covers_what_networkx_finds_behind_the_roots(graph: Graph) -> None:
+    roots = list(graph.roots())
+    order = depth_first(roots, lambda node_id: [link.node for _, link in graph.nodes[node_id].links()])
+    rival = oracle(graph)
+    assert set(order) == {*roots, *(before for root in roots for before in networkx.ancestors(rival, root))}
+    assert len(set(order)) == len(order)
+    place = {node_id: at for at, node_id in enumerate(order)}
+    assert all(place[before] < place[node_id] for node_id in order for before in rival.predecessors(node_id))
+
+
+@given(graphs(acyclic=False))
+def test_depth_first_finds_a_cycle_exactly_where_networkx_does(graph: Graph) -> None:
+    rival = oracle(graph)
+    roots = list(graph.roots())
+    behind = rival.subgraph({*roots, *(before for root in roots for before in networkx.ancestors(rival, root))})
+    walk = partial(depth_first, roots, lambda node_id: [link.node for _, link in graph.nodes[node_id].links()])
+    if networkx.is_directed_acyclic_graph(behind):
+        assert set(walk()) == set(behind)
+        return
+    with pytest.raises(CycleError) as caught:
+        walk()
+    cycle = caught.value.cycle
+    assert len(set(cycle)) == len(cycle)
+    assert all(rival.has_edge(one, next_one) for one, next_one in zip(cycle, (*cycle[1:], cycle[0]), strict=True))
+
+
+@given(graphs(acyclic=False))
+def test_what_is_left_unsettled_is_what_networkx_finds_on_or_after_a_cycle(graph: Graph) -> None:
+    rival = oracle(graph)
+    names = list(graph.nodes)
+    order = [names[number] for number in settled([[names.index(after) for after in rival[name]] for name in names])]
+    rings = {name for ring in networkx.strongly_connected_components(rival) if len(ring) > 1 for name in ring}
+    rings.update(name for name in names if rival.has_edge(name, name))
+    behind = {after for name in rings for after in networkx.descendants(rival, name)}
+    assert set(order) == set(names) - rings - behind
 
 
 @given(graphs(acyclic=False))

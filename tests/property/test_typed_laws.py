@@ -23,9 +23,10 @@ from discomfort.compiler.plan.json_form import dumps
 from discomfort.context.context import WorkflowContext
 from discomfort.editor_documents.join import stitch_documents
 from discomfort.ir.catalog.effects import EffectTable
-from discomfort.ir.graph import Graph, Link, NodeId, ancestors
+from discomfort.ir.graph import Graph, Link, NodeId
 from discomfort.ir.keys import structural_keys
 from discomfort.ir.recipe import Recipe, slice_recipe
+from discomfort.ir.walk import ancestors
 from discomfort.plan import compile
 from tests.compiler.graph_text import parse_graph
 from tests.property.typed import (

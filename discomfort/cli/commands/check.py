@@ -12,7 +12,7 @@ from discomfort.cli.options import AsJson, Auto, CatalogFile, Files, compile_fil
 def check(files: Files, catalog: CatalogFile = None, auto: Auto = False, as_json: AsJson = False) -> None:
     """Check workflows against the node classes and against each other; exit with 1 where anything is found."""
     from discomfort.cli.report import report
-    from discomfort.ir.diagnostics import Severity
+    from discomfort.ir.codes import Severity
 
     plan = compile_files(files, catalog=open_catalog(catalog), auto=auto, as_json=as_json)
     report(plan.diagnostics, as_json)

@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 def ports(files: Files, catalog: CatalogFile = None, rules: RulesFile = None, as_json: AsJson = False) -> None:
     """List what each workflow reads, writes and passes through, with types, tags and how it travels."""
     from discomfort.compiler import compile
-    from discomfort.ir.diagnostics import CompileError, Diagnostic
+    from discomfort.ir.diagnostics import CompileError
+    from discomfort.ir.findings import Findings
 
     known, chosen = open_catalog(catalog), open_rules(rules)
     listed: list[dict[str, Any]] = []
-    findings: list[Diagnostic] = []
+    findings = Findings()
     for file in files:
         try:
             plan = compile([file], catalog=known, rules=chosen)
         except CompileError as error:
-            findings += error.diagnostics
+            findings.extend(error.diagnostics)
         else:
             listed += [{"file": file, **row} for row in list_ports(plan)]
     if findings:

@@ -15,7 +15,7 @@ from discomfort.cli.output import OUTPUT, require_folder, write_text
 
 if TYPE_CHECKING:
     from discomfort.compiler.frontend import Workflow
-    from discomfort.ir.diagnostics import Diagnostic
+    from discomfort.ir.findings import Findings
 
 
 def prompt(
@@ -33,7 +33,8 @@ def prompt(
     from discomfort.compiler.program.workflows import used_classes
     from discomfort.ir.api_prompt import emit_prompt
     from discomfort.ir.catalog.checked import catalog_findings
-    from discomfort.ir.diagnostics import Diagnostic, Place, Severity, has_errors
+    from discomfort.ir.diagnostics import Place, has_errors
+    from discomfort.ir.findings import Findings
 
     if output is None and len(files) > 1:
         raise typer.BadParameter("several files need a folder to write to", param_hint=OUTPUT)
@@ -41,7 +42,7 @@ def prompt(
         require_folder(output)
     known = open_catalog(catalog)
     options = FrontendOptions(seed, clock)
-    findings: list[Diagnostic] = []
+    findings = Findings()
     read: list[Workflow] = []
     written: dict[str, str] = {}
     for file in files:
@@ -55,19 +56,19 @@ def prompt(
                 f"{workflow.name}.json already holds the prompt of {written[workflow.name]}, so this one is not written"
             )
             place = Place(file=workflow.source)
-            findings.append(Diagnostic("DF106", Severity.ERROR, place, words, "write it to another folder"))
+            findings.add("DF106", words, place, "write it to another folder")
             continue
         written[workflow.name] = workflow.source
         text = json.dumps(emit_prompt(workflow.graph), indent=2, ensure_ascii=False) + "\n"
         write_text(text, None if output is None else output / f"{workflow.name}.json")
     if known.unusable:
-        findings += catalog_findings(known, used_classes(read))
+        findings.extend(catalog_findings(known, used_classes(read)))
     _tell(findings, as_json)
     if has_errors(findings):
         raise typer.Exit(1)
 
 
-def _tell(findings: list[Diagnostic], as_json: bool) -> None:
+def _tell(findings: Findings, as_json: bool) -> None:
     """Print findings on standard error, where they do not mix with a prompt on standard output."""
     from discomfort.ir.diagnostics import render
 

@@ -81,7 +81,8 @@ def run(
 
 def findings_of(error: Exception) -> Sequence[Diagnostic]:
     """Return an error as findings: its own where it has any."""
-    from discomfort.ir.diagnostics import CompileError, Diagnostic, Place, Severity
+    from discomfort.ir.diagnostics import CompileError, Place
+    from discomfort.ir.findings import make_finding
     from discomfort.runtime.binding.bind import BindError
     from discomfort.runtime.engines.protocol import NodeFailed, PromptRejected
 
@@ -91,8 +92,8 @@ def findings_of(error: Exception) -> Sequence[Diagnostic]:
         place = Place(error.place.workflow, None, error.place.node, error.place.title)
         role = f" ({error.place.ports})" if error.place.ports else ""
         words = f"{error.place.class_type}{role} failed: {error.exception_type}: {error.exception_message}"
-        return [Diagnostic("DF530", Severity.ERROR, place, words)]
-    return [Diagnostic("DF531", Severity.ERROR, Place("<run>"), str(error))]
+        return [make_finding("DF530", words, place)]
+    return [make_finding("DF531", str(error), Place("<run>"))]
 
 
 def read_inputs(texts: Sequence[str]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from discomfort.compiler.frontend.findings import Findings
 from discomfort.ir.catalog.catalog import Catalog
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.findings import Findings
 from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin
 from discomfort.ir.untrusted_json.numbers import whole_slot
 
@@ -32,13 +33,10 @@ def read_prompt(
     for node in nodes.values():
         for input_name, link in node.links():
             if link.node not in nodes:
-                findings.error(
+                findings.add(
                     "DF113",
                     f"the link comes from node {link.node}, which is not in the prompt",
-                    node=node.id,
-                    title=node.title,
-                    input=input_name,
-                    path=paths[node.id],
+                    Place(node=node.id, title=node.title, input=input_name, path=paths[node.id]),
                 )
     return Graph(nodes), paths
 
@@ -47,12 +45,12 @@ def _read_node(key: str, raw: object, name: str, catalog: Catalog, findings: Fin
     path = f"$[{key!r}]"
     class_type = raw.get("class_type") if isinstance(raw, Mapping) else None
     if not isinstance(raw, Mapping) or type(class_type) is not str:
-        findings.error("DF111", "a prompt's node is not an object with a text `class_type`", path=path, node=key)
+        findings.add("DF111", "a prompt's node is not an object with a text `class_type`", Place(path=path, node=key))
         return None
     inputs = raw.get("inputs", {})
     if not isinstance(inputs, Mapping):
         message = f"a prompt's `inputs` is {type(inputs).__name__}, not an object"
-        findings.error("DF111", message, path=f"{path}.inputs", node=key, title=class_type)
+        findings.add("DF111", message, Place(path=f"{path}.inputs", node=key, title=class_type))
         return None
     known = catalog.get(class_type)
     meta = raw.get("_meta")
@@ -62,7 +60,7 @@ def _read_node(key: str, raw: object, name: str, catalog: Catalog, findings: Fin
     if known is None:
         hint = "give a catalog of the ComfyUI that has it: discomfort-graph catalog pull URL -o FILE"
         message = f"the node type {class_type!r} is not in the catalog, so its inputs are not known"
-        findings.warning("DF130", message, path=path, node=key, title=title, hint=hint)
+        findings.add("DF130", message, Place(path=path, node=key, title=title), hint)
     read = {str(input_name): _read_input(value) for input_name, value in inputs.items()}
     return Node(NodeId(key), class_type, read, title, Origin(name, key))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.saved.document import SavedNode
 from discomfort.compiler.frontend.saved.editor_only_nodes import NOTES
 from discomfort.compiler.frontend.saved.instances import Scope
@@ -14,6 +13,7 @@ from discomfort.compiler.frontend.text.prompt_text import file_name
 from discomfort.compiler.frontend.widgets.class_widgets import UNDEFINED, Layouts
 from discomfort.compiler.frontend.widgets.primitives import Primitives
 from discomfort.compiler.frontend.widgets.values import UNSET, saved_value, widget_values
+from discomfort.ir.findings import Findings
 
 _SEARCH_NAME = "Node name for S&R"
 
@@ -65,7 +65,7 @@ class Names:
         if self._clock is None:
             self._clock = datetime.now()
             words = f"%date% in a file name stands for the moment of compilation, {self._clock:%Y-%m-%d %H:%M:%S}"
-            self._findings.note("DF141", words, hint="give FrontendOptions a clock for plans that never change")
+            self._findings.add("DF141", words, hint="give FrontendOptions a clock for plans that never change")
         return self._clock
 
     def _value(self, node_name: str, widget_name: str) -> str:

@@ -12,7 +12,6 @@ from discomfort.compiler.frontend.api_prompt import is_prompt, read_prompt
 from discomfort.compiler.frontend.files.contents import FileTooLarge, StoredBytes, whole
 from discomfort.compiler.frontend.files.media import embedded_workflow, is_media
 from discomfort.compiler.frontend.files.source import open_source, parse_json
-from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.group_nodes.convert import groups_to_subgraphs
 from discomfort.compiler.frontend.lower import Lowering
 from discomfort.compiler.frontend.saved.document import read_workflow
@@ -20,6 +19,8 @@ from discomfort.compiler.frontend.saved.instances import make_ids_unique
 from discomfort.compiler.frontend.widgets.class_widgets import Layouts
 from discomfort.compiler.frontend.workflow import FrontendOptions, Workflow
 from discomfort.ir.catalog.catalog import Catalog
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.findings import Findings
 from discomfort.ir.gc_pause import paused_collector
 from discomfort.ir.graph import Graph
 from discomfort.ir.untrusted_json.nesting import TOO_LONG, place_of_long_number, problem_of_objects
@@ -60,7 +61,7 @@ def load_workflow(
             return Workflow(opened.name, opened.label, graph, document, findings.result(), "prompt", paths)
         elif type(document.get("nodes")) is not list:
             hint = 'an editor\'s save has a list "nodes"; an API prompt has nodes with "class_type"'
-            findings.error("DF103", "this JSON is neither a workflow nor a prompt", hint=hint)
+            findings.add("DF103", "this JSON is neither a workflow nor a prompt", hint=hint)
         else:
             layouts = _LAYOUTS.setdefault(catalog, Layouts(catalog))
             saved = read_workflow(document, findings)
@@ -85,7 +86,7 @@ def _document(content: bytes | StoredBytes | Mapping[str, Any] | None, findings:
         return None
     document = parse_json(text, findings)
     if document is not None and type(document) is not dict:
-        findings.error("DF103", f"a workflow is a JSON object, found {type(document).__name__}")
+        findings.add("DF103", f"a workflow is a JSON object, found {type(document).__name__}")
         return None
     if type(document) is dict and type(document.get("prompt")) is dict and "nodes" not in document:
         return document["prompt"]  # type: ignore[no-any-return]
@@ -95,10 +96,10 @@ def _document(content: bytes | StoredBytes | Mapping[str, Any] | None, findings:
 def _refuse(problem: str, document: Any, findings: Findings) -> None:
     """Add why a document is no workflow; of a number that is too long with the place."""
     if problem != TOO_LONG:
-        findings.error("DF102", f"this is no workflow: {problem}")
+        findings.add("DF102", f"this is no workflow: {problem}")
         return
     node, name, way = place_of_long_number(document)
-    findings.error("DF102", f"this is no workflow: {problem} ({way})", node=node, input=name)
+    findings.add("DF102", f"this is no workflow: {problem} ({way})", Place(node=node, input=name))
 
 
 def _text(content: bytes | StoredBytes, findings: Findings) -> bytes | None:
@@ -107,5 +108,5 @@ def _text(content: bytes | StoredBytes, findings: Findings) -> bytes | None:
         try:
             return embedded_workflow(content, findings) if is_media(content) else whole(content)
         except (OSError, FileTooLarge) as error:
-            findings.error("DF101", f"the workflow cannot be read: {error}")
+            findings.add("DF101", f"the workflow cannot be read: {error}")
             return None

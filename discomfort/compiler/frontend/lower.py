@@ -8,7 +8,6 @@ from types import NoneType
 from typing import Any
 
 from discomfort.compiler.frontend.file_names import SAVERS, Names
-from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.hosts.promoted import NOTHING, Promoted
 from discomfort.compiler.frontend.links.resolve import Resolver
 from discomfort.compiler.frontend.saved.document import BYPASSED, MUTED, SavedInput, SavedNode, SavedWorkflow
@@ -20,6 +19,8 @@ from discomfort.compiler.frontend.widgets.literals import curve_literal, literal
 from discomfort.compiler.frontend.widgets.primitives import Primitives
 from discomfort.compiler.frontend.widgets.slots import existing_inputs, is_lost
 from discomfort.compiler.frontend.widgets.values import UNSET, widget_values
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.findings import Findings
 from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin
 
 
@@ -60,11 +61,11 @@ class Lowering:
                     continue
                 node = self._node(scope, saved)
                 nodes[node.id] = node
-                self.paths[node.id] = f"{scope.graph.path}.nodes[{saved.row}]"
+                self.paths[node.id] = scope.graph.path_of(saved)
         _drop_dangling(nodes)
         if not nodes and self._workflow.root.nodes:
             words = "nothing in this workflow runs: its nodes are muted, bypassed, or live in the editor only"
-            self._findings.warning("DF118", words, path="$.nodes", hint="wake the nodes that should run")
+            self._findings.add("DF118", words, Place(path="$.nodes"), "wake the nodes that should run")
         return Graph(nodes)
 
     def _node(self, scope: Scope, saved: SavedNode) -> Node:
@@ -131,72 +132,60 @@ class Lowering:
         self, scope: Scope, saved: SavedNode, inputs: Mapping[str, Input], widgets: Mapping[str, Widget]
     ) -> None:
         if saved.type.startswith(GROUP_MARKS):
-            self._findings.warning(
+            self._findings.add(
                 "DF116",
                 "the editor leaves a group node inside a subgraph as it is; no server knows its class",
-                **_where(scope, saved),
-                hint="open the workflow in the editor, and put the nodes of the group into a subgraph",
+                scope.place_of(saved),
+                "open the workflow in the editor, and put the nodes of the group into a subgraph",
+                milder=True,
             )
         elif saved.type == "WebcamCapture":
-            self._findings.error(
+            self._findings.add(
                 "DF143",
                 "this node takes its picture from a camera in the browser",
-                **_where(scope, saved),
-                hint="load the picture with LoadImage, or give it through a DiscomfortPort",
+                scope.place_of(saved),
+                "load the picture with LoadImage, or give it through a DiscomfortPort",
             )
         audio = inputs.get("audio")
         if type(audio) is Literal and not isinstance(audio.value, (str, NoneType)):
             widget = widgets.get("audio")
             if widget is not None and widget.options.get("audio_upload"):
-                self._findings.error(
+                self._findings.add(
                     "DF142",
                     f"the audio file is {audio.value!r:.40}, not text",
-                    **_where(scope, saved),
-                    input="audio",
-                    hint="the editor breaks off loading this workflow",
+                    scope.place_of(saved, "audio"),
+                    "the editor breaks off loading this workflow",
                 )
 
     def _report_choices(self, widget: Widget, scope: Scope, saved: SavedNode) -> None:
-        self._findings.error(
-            "DF144",
-            f"this text holds more than {MOST_CHOICES} choices {{a|b}}",
-            **_where(scope, saved),
-            input=widget.name,
+        self._findings.add(
+            "DF144", f"this text holds more than {MOST_CHOICES} choices {{a|b}}", scope.place_of(saved, widget.name)
         )
 
     def _report_prefix(self, value: object, scope: Scope, saved: SavedNode) -> None:
-        self._findings.error(
+        self._findings.add(
             "DF142",
             f"the file name prefix is {value!r:.40}, not text" if value is not UNDEFINED else "there is no prefix",
-            **_where(scope, saved),
-            input="filename_prefix",
-            hint="the editor cannot make a prompt of this workflow",
+            scope.place_of(saved, "filename_prefix"),
+            "the editor cannot make a prompt of this workflow",
         )
 
     def _report_unknown(self, scope: Scope, saved: SavedNode) -> None:
         if saved.type.startswith(GROUP_MARKS):
-            self._findings.warning(
+            self._findings.add(
                 "DF116",
                 f"the editor cannot take the group node {saved.type!r} apart, so its inputs are not known",
-                **_where(scope, saved),
-                hint="its definition is missing, holds nodes of unknown types, or one that loads pictures",
+                scope.place_of(saved),
+                "its definition is missing, holds nodes of unknown types, or one that loads pictures",
+                milder=True,
             )
             return
-        self._findings.warning(
+        self._findings.add(
             "DF130",
             f"the node type {saved.type!r} is not in the catalog, so its inputs are not known",
-            **_where(scope, saved),
-            hint="give a catalog of the ComfyUI that has it: discomfort-graph catalog pull URL -o FILE",
+            scope.place_of(saved),
+            "give a catalog of the ComfyUI that has it: discomfort-graph catalog pull URL -o FILE",
         )
-
-
-def _where(scope: Scope, saved: SavedNode) -> dict[str, str]:
-    """Return the place of a node, as findings take it."""
-    return {
-        "path": f"{scope.graph.path}.nodes[{saved.row}]",
-        "node": scope.prefix + saved.id,
-        "title": saved.title or saved.type,
-    }
 
 
 def _drop_dangling(nodes: dict[NodeId, Node]) -> None:

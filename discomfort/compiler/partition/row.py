@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.graph import Graph, Link, NodeId
+from discomfort.ir.walk import depth_first
 
 REPEATED_NODES = 64
 """The most nodes that are repeated whole, with the plain values they read, to rebuild a ref in a further prompt. The
@@ -32,7 +33,7 @@ class Layout:
         self._effects = effects
         self._cuts = frozenset(graph.cuts)
         self._conversions = frozenset(graph.conversions)
-        self.order: list[NodeId] = depth_first(graph)
+        self.order: list[NodeId] = chains_together(graph)
         self.stage: list[int] = self._stages()
         if self.stage and max(self.stage) > 0:
             staged = sorted(range(len(self.order)), key=self.stage.__getitem__)
@@ -134,32 +135,15 @@ class Layout:
         return list(accumulate(changes))
 
 
-def depth_first(graph: Graph) -> list[NodeId]:
+def chains_together(graph: Graph) -> list[NodeId]:
     """Return the node ids with producers first, each chain together: behind the effects in their order, then behind
     the outputs, then the rest.
     """
     nodes = graph.nodes
-    done: dict[NodeId, None] = {}
-    opened: set[NodeId] = set()
-    for root in _roots(graph):
-        stack = [root]
-        while stack:
-            node_id = stack[-1]
-            if node_id in done:
-                stack.pop()
-            elif node_id in opened:
-                stack.pop()
-                done[node_id] = None
-            else:
-                opened.add(node_id)
-                ahead = [
-                    value.node
-                    for value in nodes[node_id].inputs.values()
-                    if type(value) is Link and value.node not in done
-                ]
-                ahead.reverse()
-                stack += ahead
-    return list(done)
+    return depth_first(
+        _roots(graph),
+        lambda node_id: [value.node for value in nodes[node_id].inputs.values() if type(value) is Link],
+    )
 
 
 def _roots(graph: Graph) -> Iterable[NodeId]:

@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from discomfort.compiler.partition.cost import SAFE_DEPTH
 from discomfort.compiler.program.ports import PlaceOf
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Diagnostic, Place
+from discomfort.ir.findings import make_finding
 from discomfort.ir.graph import Graph, Link, Node, NodeId
+from discomfort.ir.walk import reachable
 
 
 def step_roots(graph: Graph) -> list[list[NodeId]]:
@@ -22,17 +24,13 @@ def step_roots(graph: Graph) -> list[list[NodeId]]:
 
 def prompt_nodes(graph: Graph, roots: Iterable[NodeId], loaded: Collection[Link]) -> dict[NodeId, None]:
     """Return the nodes behind `roots`, stopping at the outputs in `loaded`, which come from the context."""
-    kept: dict[NodeId, None] = {}
-    stack = list(roots)
-    while stack:
-        node_id = stack.pop()
-        if node_id in kept:
-            continue
-        kept[node_id] = None
-        for value in graph.nodes[node_id].inputs.values():
-            if type(value) is Link and value not in loaded:
-                stack.append(value.node)
-    return kept
+    nodes = graph.nodes
+    return reachable(
+        roots,
+        lambda node_id: [
+            value.node for value in nodes[node_id].inputs.values() if type(value) is Link and value not in loaded
+        ],
+    )
 
 
 def prompt_depths(
@@ -50,8 +48,11 @@ def prompt_depths(
     return depths
 
 
-def step_findings(graph: Graph, place_of: PlaceOf) -> Iterator[Diagnostic]:
-    """Yield what partition could not do: keep a prompt at a safe depth, convert a value between two prompts."""
+def step_findings(graph: Graph, place_of: PlaceOf, *, before_binding: bool = False) -> Iterator[Diagnostic]:
+    """Yield what partition could not do: keep a prompt at a safe depth, convert a value between two prompts.
+
+    `before_binding`: the engine is not chosen yet, and may be one that takes prompts of any depth.
+    """
     conversions = set(graph.conversions)
     place = {node_id: number for number, node_id in enumerate(graph.nodes)}
     for step, roots in zip(graph.steps, step_roots(graph), strict=True):
@@ -62,12 +63,8 @@ def step_findings(graph: Graph, place_of: PlaceOf) -> Iterator[Diagnostic]:
                 if (node_id, name) in conversions and link not in loaded:
                     message = f"input {name!r} of {node.class_type} takes another type than comes"
                     hint = "put a node between them that converts the value"
-                    yield Diagnostic(
-                        "DF306",
-                        Severity.ERROR,
-                        place_of(node, name),
-                        f"{message}, and no prompt can end before it",
-                        hint,
+                    yield make_finding(
+                        "DF306", f"{message}, and no prompt can end before it", place_of(node, name), hint
                     )
         kept = prompt_nodes(graph, roots, loaded)
         if len(kept) < SAFE_DEPTH:
@@ -76,11 +73,11 @@ def step_findings(graph: Graph, place_of: PlaceOf) -> Iterator[Diagnostic]:
         depths = prompt_depths(graph.nodes, order, kept, loaded)
         deepest = max(depths, key=depths.__getitem__)
         if depths[deepest] >= SAFE_DEPTH:
-            yield _too_deep(depths[deepest] + 1, place_of(graph.nodes[deepest], None))
+            yield _too_deep(depths[deepest] + 1, place_of(graph.nodes[deepest], None), milder=before_binding)
 
 
-def _too_deep(depth: int, place: Place) -> Diagnostic:
+def _too_deep(depth: int, place: Place, *, milder: bool) -> Diagnostic:
     """Return the finding about a prompt with `depth` nodes in a row, the last of them at `place`."""
     message = f"{depth} nodes in a row must run in one prompt; a ComfyUI server bears {SAFE_DEPTH} for certain"
     hint = 'nothing on the way travels by value; set a type to "val" in the rules, or use the embedded engine'
-    return Diagnostic("DF402", Severity.WARNING, place, message, hint)
+    return make_finding("DF402", message, place, hint, milder=milder)

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 from discomfort.ir.catalog.effects import LOADER_CLASS, EffectTable
 from discomfort.ir.graph import Graph, Link, NodeId
-from discomfort.ir.order import producers_first
 from discomfort.ir.types.language import Signatures, Typing, accepts, is_open, wanted_type
+from discomfort.ir.walk import producers_first
 from discomfort.settings.pass_by import PRESETS, PassByRules
 
 VALUES = ",".join(name for name, rule in PRESETS.items() if rule == "val")

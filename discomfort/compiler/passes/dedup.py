@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from discomfort.ir.catalog.effects import EffectTable
-from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Note
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Note, replace_names, with_inputs
 from discomfort.ir.keys import literal_token
-from discomfort.ir.order import producers_first, replace_names, with_inputs
+from discomfort.ir.walk import producers_first
 
 
 @dataclass(frozen=True, slots=True)

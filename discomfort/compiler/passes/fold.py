@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from discomfort.ir.catalog.catalog import Catalog
 from discomfort.ir.catalog.effects import PORT_CLASS, EffectTable, means_what_it_is_called
-from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Note, Param
-from discomfort.ir.order import producers_first, replace_names, with_inputs
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Note, Param, replace_names, with_inputs
 from discomfort.ir.types.language import Signatures, accepts_value, literal_type, needs_link, wanted_type
 from discomfort.ir.types.literal_rules import literal_problem
+from discomfort.ir.walk import producers_first
 
 REROUTE = "Reroute"
 """Gives what comes in by its only input, whatever that is called."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.graph import Graph
-from discomfort.ir.order import producers_first
+from discomfort.ir.walk import producers_first
 
 
 @dataclass(frozen=True, slots=True)

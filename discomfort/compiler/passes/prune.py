@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from discomfort.ir.catalog.effects import EffectTable
-from discomfort.ir.graph import Graph, Link, Note, ancestors, restricted
+from discomfort.ir.graph import Graph, Link, Note, restricted
+from discomfort.ir.walk import ancestors
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from discomfort.compiler.program.type_check import Checker
-from discomfort.ir.diagnostics import CompileError, Diagnostic, Severity
+from discomfort.ir.codes import Severity
+from discomfort.ir.diagnostics import CompileError, Diagnostic
 from discomfort.ir.graph import Graph
-from discomfort.ir.order import producers_first
 from discomfort.ir.structure import place_of, structure_findings
 from discomfort.ir.types.language import Signatures, Typing
+from discomfort.ir.walk import producers_first
 
 if TYPE_CHECKING:
     from discomfort.ir.catalog.catalog import Catalog

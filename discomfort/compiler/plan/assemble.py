@@ -18,7 +18,8 @@ from discomfort.compiler.program.ports import PlaceOf, Port
 from discomfort.compiler.program.type_check import without_repeats
 from discomfort.compiler.program.workflows import place_in
 from discomfort.ir.catalog.catalog import Catalog, InputSpec
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Diagnostic, Place
+from discomfort.ir.findings import Findings, make_finding
 from discomfort.ir.graph import Graph, Input, NodeId, Origin, Param
 from discomfort.ir.types.language import ANY, UNKNOWN, Signatures, Typing, accepts_value, meet_value
 from discomfort.ir.types.parameters import Demands
@@ -36,7 +37,7 @@ def assemble(
     units: Sequence[Unit],
     catalog: Catalog,
     rules: PassByRules,
-    findings: list[Diagnostic],
+    findings: Findings,
 ) -> PlanType:
     """Return the plan of an optimised graph, whose nodes lie with producers first.
 
@@ -55,7 +56,7 @@ def assemble(
     if not graph.nodes and not outputs:
         message = "nothing is computed: no port gives a result and no node has an effect"
         hint = "connect a DiscomfortPort to what you want, or a node such as SaveImage"
-        findings.append(Diagnostic("DF401", Severity.WARNING, Place(file=units[0].workflow.source), message, hint))
+        findings.add("DF401", message, Place(file=units[0].workflow.source), hint)
     return make(
         workflows=tuple(PlanWorkflow(unit.name, unit.workflow.source, unit.digest()) for unit in units),
         graph=graph,
@@ -82,11 +83,11 @@ def _output_findings(
         place = where[definition.writer](definition.port.node, None)
         if rules.rule(written.type) is None:
             message = f"type {written.type} of output {name!r} has no pass-by rule and travels by reference"
-            yield Diagnostic("DF210", Severity.NOTE, place, message, "name it in pass_by_rules.json")
+            yield make_finding("DF210", message, place, "name it in pass_by_rules.json")
         read = inputs.get(name)
         if read is not None and written.kind == "output" and not accepts_value(written.type, read.type):
             message = f"{name!r} is written as {written.type}, which the next iteration cannot read as {read.type}"
-            yield Diagnostic("DF211", Severity.WARNING, place, message, "give the two ports different names")
+            yield make_finding("DF211", message, place, "give the two ports different names")
 
 
 def _definition(name: str, program: Program) -> Definition:
@@ -99,7 +100,7 @@ def _inputs(
     signatures: Signatures,
     rules: PassByRules,
     where: Mapping[str, PlaceOf],
-    findings: list[Diagnostic],
+    findings: Findings,
 ) -> dict[str, PlanInput]:
     uses: dict[str, list[tuple[NodeId, str]]] = {name: [] for name in program.reads}
     specs: dict[str, list[InputSpec]] = {name: [] for name in program.reads}
@@ -136,7 +137,7 @@ def _common_type(
     asked: Sequence[str],
     ports: Sequence[tuple[str, Port]],
     where: Mapping[str, PlaceOf],
-    findings: list[Diagnostic],
+    findings: Findings,
 ) -> str:
     """Return the type of the values that fit every consumer of a parameter."""
     common = ANY
@@ -146,7 +147,7 @@ def _common_type(
             workflow, port = ports[0]
             place = where[workflow](port.node, None)
             message = f"the consumers of {name!r} want types that do not fit together: {common} and {wanted}"
-            findings.append(Diagnostic("DF313", Severity.ERROR, place, message, "use two ports"))
+            findings.add("DF313", message, place, "use two ports")
             return common
         common = met
     return common

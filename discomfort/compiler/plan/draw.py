@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from discomfort.ir.catalog.effects import PORT_CLASS
-from discomfort.ir.graph import Graph, Input, Link, Literal, Node, Param, ancestors
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, Param
 from discomfort.ir.types.language import Signatures, Typing
-from discomfort.printable import printable_line
+from discomfort.ir.walk import ancestors
+from discomfort.printable import printable_line, shortened
 from discomfort.settings.pass_by import PassByRules
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _HEAD = """digraph plan {
 """
 _LEGEND = "by value: solid · by reference: dashed orange · effect: pink · only for a recipe: dashed border"
 _PORT_SHAPES = {"INPUT": "cds", "OUTPUT": "cds", "PASSTHRU": "hexagon"}
+_LONGEST_LITERAL = 40
 _PORT_FILLS = {"val": "#dff3e3", "ref": "#fde6cf"}
 
 
@@ -101,7 +103,7 @@ class _Drawing:
                 target = _port_id(mode, port.name)
                 if isinstance(port.source, Literal):
                     literal = f"literal:{target}"
-                    words = _quote(_shown(port.source.value))
+                    words = _quote(shortened(repr(port.source.value), _LONGEST_LITERAL))
                     yield f"{_quote(literal)} [label={words}, shape=plaintext, style=solid];"
                     labels[literal, target, False] = []
                 else:
@@ -172,11 +174,6 @@ def _source(value: Input) -> str:
 
 def _port_id(mode: str, name: str) -> str:
     return f"{mode}:{name}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _quote(*lines: str) -> str:

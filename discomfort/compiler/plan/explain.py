@@ -11,7 +11,8 @@ from discomfort.compiler.partition.cost import SAFE_DEPTH, prompt_seconds
 from discomfort.compiler.partition.steps import prompt_depths, prompt_nodes, step_roots
 from discomfort.ir.catalog.effects import RULES
 from discomfort.ir.diagnostics import render
-from discomfort.ir.graph import Graph, Link, Literal, NodeId, Step, ancestors, topological_order
+from discomfort.ir.graph import Graph, Link, Literal, NodeId, Step
+from discomfort.ir.walk import ancestors, topological_order
 from discomfort.printable import printable_line
 
 if TYPE_CHECKING:

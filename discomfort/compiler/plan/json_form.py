@@ -20,7 +20,8 @@ from discomfort.compiler.plan.model import (
 )
 from discomfort.compiler.plan.soundness import require_sound_plan
 from discomfort.compiler.program.binding import Binding, BindingKind
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.codes import Severity
+from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.graph import Graph, Link, NodeId, Note, Origin, Step
 from discomfort.ir.graph_json import (
     ENVELOPE,

@@ -13,7 +13,8 @@ from typing import Literal, TypeAlias, TypeVar
 
 from discomfort.compiler.program.binding import Binding
 from discomfort.ir.diagnostics import Diagnostic, Place
-from discomfort.ir.graph import Graph, Input, Json, Node, NodeId, Origin, Param, Step, ancestors, restricted
+from discomfort.ir.graph import Graph, Input, Json, Node, NodeId, Origin, Param, Step, restricted
+from discomfort.ir.walk import ancestors
 from discomfort.printable import printable_line
 
 PassBy: TypeAlias = Literal["val", "ref"]

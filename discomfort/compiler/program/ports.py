@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from discomfort.ir.catalog.effects import PORT_CLASS
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
-from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.findings import Findings
+from discomfort.ir.graph import Graph, Input, Literal, Node, NodeId
 
 
 class Mode(str, Enum):
@@ -47,7 +48,7 @@ PlaceOf = Callable[[Node, "str | None"], Place]
 """Where a node (and one of its inputs) is written."""
 
 
-def read_ports(graph: Graph, place: PlaceOf, findings: list[Diagnostic]) -> Interface:
+def read_ports(graph: Graph, place: PlaceOf, findings: Findings) -> Interface:
     """Classify the ports of one workflow's lowered graph, and report what is wrong with them."""
     nodes = [node for node in graph.nodes.values() if node.class_type == PORT_CLASS]
     ids = {node.id for node in nodes}
@@ -56,7 +57,9 @@ def read_ports(graph: Graph, place: PlaceOf, findings: list[Diagnostic]) -> Inte
         for name, link in node.links():
             if link.node in ids:
                 consumed.add(link.node)
-                findings += [_missing_output(name, link, place(node, name))] if link.slot else ()
+                if link.slot:
+                    message = f"input {name!r} comes from output {link.slot} of {PORT_CLASS}, which has 1"
+                    findings.add("DF303", message, place(node, name), "connect the input again")
     reads: dict[str, tuple[Port, ...]] = {}
     writes: dict[str, Port] = {}
     taps: dict[str, Port] = {}
@@ -76,27 +79,19 @@ def read_ports(graph: Graph, place: PlaceOf, findings: list[Diagnostic]) -> Inte
     return Interface(reads, writes, taps, by_node)
 
 
-def _missing_output(name: str, link: Link, where: Place) -> Diagnostic:
-    message = f"input {name!r} comes from output {link.slot} of {PORT_CLASS}, which has 1"
-    return Diagnostic("DF303", Severity.ERROR, where, message, "connect the input again")
-
-
 def read_tags(text: str) -> tuple[str, ...]:
     """Return the tags in a comma-separated text, without blanks and repeats, in their order."""
     return tuple(dict.fromkeys(tag.strip() for tag in text.split(",") if tag.strip()))
 
 
-def _read_port(node: Node, consumed: bool, place: PlaceOf, findings: list[Diagnostic]) -> Port | None:
+def _read_port(node: Node, consumed: bool, place: PlaceOf, findings: Findings) -> Port | None:
     source = node.inputs.get("input")
     if source is None and not consumed:
-        findings.append(
-            Diagnostic(
-                "DF204",
-                Severity.WARNING,
-                place(node, None),
-                f"port {_text(node, 'unique_id')!r} is not connected on either side and is left out",
-                "connect its output to make it an INPUT, its input to make it an OUTPUT, or delete it",
-            )
+        findings.add(
+            "DF204",
+            f"port {_text(node, 'unique_id')!r} is not connected on either side and is left out",
+            place(node, None),
+            "connect its output to make it an INPUT, its input to make it an OUTPUT, or delete it",
         )
         return None
     name = _port_name(node, place, findings)
@@ -106,31 +101,25 @@ def _read_port(node: Node, consumed: bool, place: PlaceOf, findings: list[Diagno
     return Port(node, mode, name, read_tags(_text(node, "tags")), source)
 
 
-def _port_name(node: Node, place: PlaceOf, findings: list[Diagnostic]) -> str | None:
+def _port_name(node: Node, place: PlaceOf, findings: Findings) -> str | None:
     value = node.inputs.get("unique_id")
     if value is not None and not (isinstance(value, Literal) and isinstance(value.value, str)):
         found = "a link" if not isinstance(value, Literal) else repr(value.value)
-        findings.append(
-            Diagnostic(
-                "DF202",
-                Severity.ERROR,
-                place(node, "unique_id"),
-                f"a port's unique_id must be text written in the workflow, found {found}",
-                "type the name into the port's unique_id field",
-            )
+        findings.add(
+            "DF202",
+            f"a port's unique_id must be text written in the workflow, found {found}",
+            place(node, "unique_id"),
+            "type the name into the port's unique_id field",
         )
         return None
     name = _text(node, "unique_id").strip()
     if name:
         return name
-    findings.append(
-        Diagnostic(
-            "DF201",
-            Severity.ERROR,
-            place(node, "unique_id"),
-            "a port has no unique_id",
-            "give it the name under which the context holds its value",
-        )
+    findings.add(
+        "DF201",
+        "a port has no unique_id",
+        place(node, "unique_id"),
+        "give it the name under which the context holds its value",
     )
     return None
 
@@ -140,39 +129,31 @@ def _text(node: Node, name: str) -> str:
     return value.value if isinstance(value, Literal) and isinstance(value.value, str) else ""
 
 
-def _add_unique(
-    table: dict[str, Port], port: Port, code: str, mode: str, place: PlaceOf, findings: list[Diagnostic]
-) -> None:
+def _add_unique(table: dict[str, Port], port: Port, code: str, mode: str, place: PlaceOf, findings: Findings) -> None:
     first = table.setdefault(port.name, port)
     if first is port:
         return
-    findings.append(
-        Diagnostic(
-            code,
-            Severity.ERROR,
-            place(port.node, "unique_id"),
-            f"two {mode} ports are called {port.name!r}",
-            "give one of them another unique_id",
-            (("the other one", place(first.node, "unique_id")),),
-        )
+    findings.add(
+        code,
+        f"two {mode} ports are called {port.name!r}",
+        place(port.node, "unique_id"),
+        "give one of them another unique_id",
+        related=(("the other one", place(first.node, "unique_id")),),
     )
 
 
 def _warn_of_shadowed_taps(
-    writes: Mapping[str, Port], taps: dict[str, Port], place: PlaceOf, findings: list[Diagnostic]
+    writes: Mapping[str, Port], taps: dict[str, Port], place: PlaceOf, findings: Findings
 ) -> None:
     """Drop the taps whose name an OUTPUT port of the same workflow has: the OUTPUT defines it."""
     for name in [name for name in taps if name in writes]:
         tap = taps.pop(name)
         if tap.source == writes[name].source:
             continue
-        findings.append(
-            Diagnostic(
-                "DF206",
-                Severity.WARNING,
-                place(tap.node, "unique_id"),
-                f"PASSTHRU port {name!r} is hidden by the OUTPUT port of that name",
-                "later workflows read the OUTPUT; rename the PASSTHRU if it is meant to be read",
-                (("the OUTPUT", place(writes[name].node, "unique_id")),),
-            )
+        findings.add(
+            "DF206",
+            f"PASSTHRU port {name!r} is hidden by the OUTPUT port of that name",
+            place(tap.node, "unique_id"),
+            "later workflows read the OUTPUT; rename the PASSTHRU if it is meant to be read",
+            related=(("the OUTPUT", place(writes[name].node, "unique_id")),),
         )

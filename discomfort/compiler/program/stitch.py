@@ -6,7 +6,6 @@ nearest earlier PASSTHRU of that name, else to the context. A write after the re
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +13,11 @@ from dataclasses import dataclass, replace
 from discomfort.compiler.program.binding import Binding
 from discomfort.compiler.program.ports import Mode, Port
 from discomfort.compiler.program.workflows import Unit
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Diagnostic, Place
+from discomfort.ir.findings import Findings, make_finding
 from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, Param
 from discomfort.ir.types.language import Signatures, needs_link
+from discomfort.ir.walk import find_cycle, settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def link_written_values(program: Program, units: Sequence[Unit], signatures: Sig
     return replace(program, graph=replace(graph, nodes=nodes))
 
 
-def order_units(units: Sequence[Unit], findings: list[Diagnostic]) -> list[Unit]:
+def order_units(units: Sequence[Unit], findings: Findings) -> list[Unit]:
     """Return the workflows sorted by what they read and write (`order="auto"`), ties in list order.
 
     For each name, those that only write it come first, then those that read and write it (in list order), then those
@@ -184,46 +185,26 @@ def order_units(units: Sequence[Unit], findings: list[Diagnostic]) -> list[Unit]
                 for second in later:
                     after[first].add(second)
                     reasons.setdefault((first, second), name)
-    order = _sorted_indices(after)
+    order = settled(after)
     if len(order) < len(units):
-        findings.append(_cycle_finding(units, after, set(range(len(units))) - set(order), reasons))
+        findings.extend([_cycle_finding(units, after, set(range(len(units))) - set(order), reasons)])
         return list(units)
     return [units[index] for index in order]
-
-
-def _sorted_indices(after: Sequence[set[int]]) -> list[int]:
-    waiting = [0] * len(after)
-    for targets in after:
-        for target in targets:
-            waiting[target] += 1
-    ready = [index for index, count in enumerate(waiting) if count == 0]
-    order: list[int] = []
-    while ready:
-        index = heapq.heappop(ready)
-        order.append(index)
-        for target in after[index]:
-            waiting[target] -= 1
-            if waiting[target] == 0:
-                heapq.heappush(ready, target)
-    return order
 
 
 def _cycle_finding(
     units: Sequence[Unit], after: Sequence[set[int]], stuck: set[int], reasons: Mapping[tuple[int, int], str]
 ) -> Diagnostic:
     """Name one cycle: every stuck workflow waits for another stuck one, so walking back must close a ring."""
-    path = [min(stuck)]
-    while path.count(path[-1]) == 1:
-        path.append(min(index for index in stuck if path[-1] in after[index]))
-    ring = path[path.index(path[-1]) :][::-1]
+    cycle = find_cycle(min(stuck), lambda waiting: min(index for index in stuck if waiting in after[index]))
+    ring = [cycle[-1], *cycle]
     steps = [
         f"{units[first].name} writes {reasons[first, second]!r} for {units[second].name}"
         for first, second in itertools.pairwise(ring)
     ]
-    return Diagnostic(
+    return make_finding(
         "DF208",
-        Severity.ERROR,
-        Place(file=units[ring[0]].workflow.source),
         f"the workflows need each other: {'; '.join(steps)}",
+        Place(file=units[ring[0]].workflow.source),
         'give the workflows in the order in which they run and leave order="list"',
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from discomfort.compiler.program.ports import PlaceOf
 from discomfort.ir.catalog.catalog import InputSpec
 from discomfort.ir.catalog.effects import LOADER_CLASS, PORT_CLASS, SAVER_CLASS
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity, did_you_mean, near_misses
-from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Param, ancestors
+from discomfort.ir.codes import Severity
+from discomfort.ir.diagnostics import Diagnostic, Place
+from discomfort.ir.findings import made_milder, make_finding
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Param
 from discomfort.ir.types.language import (
     MATCH_TYPE,
     Signatures,
@@ -22,6 +24,8 @@ from discomfort.ir.types.language import (
 )
 from discomfort.ir.types.literal_rules import literal_problem
 from discomfort.ir.untrusted_json.numbers import LAST_SLOT
+from discomfort.ir.walk import ancestors
+from discomfort.near_names import did_you_mean
 
 OWN_CLASSES = (PORT_CLASS, LOADER_CLASS, SAVER_CLASS)
 
@@ -65,7 +69,7 @@ class Checker:
         count = self.typing.output_count(source.class_type)
         has = "" if count is None else f", which has {count}"
         message = f"{what} comes from output {link.slot} of {source.class_type}{has}"
-        return Diagnostic("DF303", Severity.ERROR, place, message, "connect the input again")
+        return make_finding("DF303", message, place, "connect the input again")
 
     def _node(self, node: Node) -> Iterator[Diagnostic]:
         node_class = self.signatures.catalog.get(node.class_type) if node.class_type else None
@@ -89,24 +93,22 @@ class Checker:
         place = self.place_of(node, None)
         if node.class_type is None:
             message = "this node has a type that nobody knows, and cannot run"
-            return Diagnostic("DF305", Severity.ERROR, place, message, "install the custom node, or remove this one")
-        near = near_misses(node.class_type, list(self.signatures.catalog))
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        return Diagnostic(
+            return make_finding("DF305", message, place, "install the custom node, or remove this one")
+        near = did_you_mean(node.class_type, self.signatures.catalog)
+        pull = "give the catalog of the ComfyUI that has it: discomfort-graph catalog pull URL"
+        return make_finding(
             "DF304",
-            Severity.WARNING,
-            place,
             f"node class {node.class_type!r} is not in the catalog; its inputs are taken as saved and not checked",
-            hint + "give the catalog of the ComfyUI that has it: discomfort-graph catalog pull URL",
+            place,
+            pull if near is None else f"{near} {pull}",
         )
 
     def _missing(self, node: Node, spec: InputSpec) -> Diagnostic:
         wanted = wanted_type(spec)
-        return Diagnostic(
+        return make_finding(
             "DF307",
-            Severity.ERROR,
-            self.place_of(node, spec.name),
             f"required input {spec.name!r} of {node.class_type} is missing",
+            self.place_of(node, spec.name),
             f"connect an output of type {wanted}" if wanted.isupper() else "set it, or connect it",
         )
 
@@ -134,7 +136,7 @@ class Checker:
         crossing = self.crossings.get((node.id, spec.name))
         if crossing is not None:
             message += f", through the port {crossing[0]!r} of {crossing[1]}"
-        return Diagnostic("DF306", Severity.ERROR, place, message, f"connect an output of type {wanted}", related)
+        return make_finding("DF306", message, place, f"connect an output of type {wanted}", related=related)
 
     def _mismatch_of(self, node: Node, spec: InputSpec, value: Input) -> Diagnostic:
         source = self.graph.nodes[value.node] if isinstance(value, Link) else node
@@ -147,13 +149,13 @@ class Checker:
         place = self.place_of(node, spec.name)
         message = f"input {spec.name!r} of {node.class_type} {problem.words}"
         if problem.code not in ("DF311", "DF312"):
-            yield Diagnostic(problem.code, Severity.ERROR, place, message)
+            yield make_finding(problem.code, message, place)
             return
         hint = did_you_mean(str(problem.value), [str(choice) for choice in spec.choices or ()])
         if problem.code == "DF312":
-            yield Diagnostic("DF312", Severity.WARNING, place, message, hint or "install the file before running")
+            yield make_finding("DF312", message, place, hint or "install the file before running")
         else:
-            yield Diagnostic("DF311", Severity.ERROR, place, message, hint)
+            yield make_finding("DF311", message, place, hint)
 
     def _match_types(self, node: Node, specs: Mapping[str, InputSpec]) -> Iterator[Diagnostic]:
         for template, bound in match_types(specs, node, self.typing).items():
@@ -170,14 +172,15 @@ class Checker:
                 continue
             listed = ", ".join(f"{name} is {kind}" for name, kind in found.items())
             message = f"inputs of {node.class_type} that must share one type ({template}) do not: {listed}"
-            yield Diagnostic("DF314", Severity.ERROR, self.place_of(node, next(iter(found), None)), message)
+            yield make_finding("DF314", message, self.place_of(node, next(iter(found), None)))
 
 
-def without_repeats(findings: Sequence[Diagnostic]) -> list[Diagnostic]:
+def without_repeats(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return the findings with what is said twice of one node of unknown type (when read, when checked) said once."""
+    findings = list(findings)
     read = {(found.where.file, found.where.node): found for found in findings if found.code == "DF130"}
     if not read:
-        return list(findings)
+        return findings
     again = {(f.where.file, f.where.node) for f in findings if f.code in ("DF121", "DF122", "DF304", "DF305")}
     told: list[Diagnostic] = []
     for found in findings:
@@ -192,5 +195,4 @@ def without_repeats(findings: Sequence[Diagnostic]) -> list[Diagnostic]:
 def _as_warning(finding: Diagnostic) -> Diagnostic:
     if finding.severity is not Severity.ERROR:
         return finding
-    message = finding.message + " (nothing that is asked for needs it)"
-    return replace(finding, severity=Severity.WARNING, message=message)
+    return replace(made_milder(finding), message=f"{finding.message} (nothing that is asked for needs it)")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from discomfort.compiler.frontend import FrontendOptions, Workflow, load_workflow
 from discomfort.compiler.program.ports import Interface, PlaceOf, read_ports
 from discomfort.ir.catalog.effects import PORT_CLASS, Effect, EffectTable
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.findings import Findings
 from discomfort.ir.graph import Graph, Node, NodeId
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ def load_units(
     catalog: Catalog,
     options: FrontendOptions,
     effects: EffectTable,
-    findings: list[Diagnostic],
+    findings: Findings,
 ) -> list[Unit]:
     """Load each workflow, name it, and read its ports; findings go to `findings`."""
     if not sources:
-        findings.append(Diagnostic("DF209", Severity.ERROR, Place(), "there is no workflow to compile"))
+        findings.add("DF209", "there is no workflow to compile", Place())
     units: list[Unit] = []
     taken: set[str] = set()
     for source in sources:

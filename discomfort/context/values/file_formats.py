@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from discomfort.context.errors import CorruptValueError, EncodingError
 from discomfort.context.values import tensors as lv
 from discomfort.context.values.encoded import describe_value
+from discomfort.images import from_picture, to_picture
 
 _ONLY = "value"  # the name of a tensor exported by itself
 _MARK = {"discomfort": "tensor"}
@@ -130,27 +131,23 @@ def _read_npy(stream: BinaryIO) -> Any:
 
 def _write_png(value: Any, stream: BinaryIO) -> None:
     import numpy
-    from PIL import Image
 
     array = _as_array("png", value)
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or not numpy.issubdtype(array.dtype, numpy.floating):
         raise _cannot("png", value, "one image: floats of shape [height, width, 1, 3 or 4], alone or in a batch of one")
-    pixels = numpy.rint(numpy.nan_to_num(array).clip(0.0, 1.0) * 255.0).astype(numpy.uint8)
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, format="PNG")
+    to_picture(array).save(stream, format="PNG")
 
 
 def _read_png(stream: BinaryIO) -> Any:
     """An IMAGE: float32 tensor of shape [1, height, width, 3 or 4], values 0 to 1."""
-    import numpy
     import torch
     from PIL import Image
 
     image = Image.open(stream)
     mode = "RGBA" if "A" in image.getbands() else "RGB"
-    array = numpy.asarray(image.convert(mode), numpy.float32) / 255.0
-    return torch.from_numpy(array)[None]
+    return torch.from_numpy(from_picture(image.convert(mode)))[None]
 
 
 def _as_array(format: str, value: Any) -> Any:

@@ -9,8 +9,10 @@ from typing import Any
 
 from discomfort.ir.catalog.catalog import Catalog, default_catalog
 from discomfort.ir.catalog.entries import ENTRY_RULES, Problem, entry_problem
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Diagnostic, Place
+from discomfort.ir.findings import make_finding
 from discomfort.ir.untrusted_json.unpacking import unpacked
+from discomfort.printable import shortened
 from discomfort.settings.user_cache import UserCache
 
 LARGEST_CATALOG = 256 * 1024 * 1024
@@ -19,6 +21,7 @@ LARGEST_CATALOG = 256 * 1024 * 1024
 LONGEST_NAME = 80
 """Characters of a class's name that findings show."""
 
+_MOST_LISTED = 5
 _MOST_REMEMBERED = 200
 _CHECKED = UserCache("checked-catalogs.json", 32)
 
@@ -95,12 +98,11 @@ def _problems_of(remembered: object, answer: object) -> dict[str, Problem] | Non
 def unusable_entry(source: str, name: object, problem: Problem) -> Diagnostic:
     """Return the finding for an entry that cannot be used."""
     path, message = problem
-    shown = str(name) if len(str(name)) <= LONGEST_NAME else f"{str(name)[:LONGEST_NAME]}…"
-    return Diagnostic(
+    shown = shortened(str(name), LONGEST_NAME)
+    return make_finding(
         "DF131",
-        Severity.WARNING,
-        Place(file=source, path=f"$[{shown!r}]{path}"),
         f"the catalog's entry of node class {shown!r} cannot be used: {message}",
+        Place(file=source, path=f"$[{shown!r}]{path}"),
         "update the custom node that the class belongs to; its author has to correct INPUT_TYPES or RETURN_TYPES",
     )
 
@@ -114,11 +116,12 @@ def catalog_findings(catalog: Catalog, used: Container[str | None]) -> Iterator[
         else:
             others.append(name)
     if others:
-        shown = ", ".join(name[:LONGEST_NAME] for name in others[:5]) + (" …" if len(others) > 5 else "")
+        shown = ", ".join(shortened(name, LONGEST_NAME) for name in others[:_MOST_LISTED])
+        shown += " …" if len(others) > _MOST_LISTED else ""
         first = catalog.unusable[others[0]]
         count = f"{len(others)} entries" if len(others) > 1 else "1 entry"
         message = f"{count} of the catalog cannot be used, for node classes that are not used here: {shown}"
-        yield Diagnostic("DF131", Severity.NOTE, first.where, message, f"of the first one: {first.message}")
+        yield make_finding("DF131", message, first.where, f"of the first one: {first.message}", milder=True)
 
 
 def with_input_lists(catalog: Catalog) -> Catalog:

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from discomfort.printable import shortened
+
 AUTOGROW = "COMFY_AUTOGROW_V3"
 DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
 MATCH_TYPE = "COMFY_MATCHTYPE_V3"
@@ -23,6 +25,8 @@ DEEPEST = 64
 """Levels of lists and objects in an entry; ComfyUI's own have 13 at most."""
 MOST_INPUTS = 10_000
 """Inputs of a class, with all that dynamic inputs may grow to; ComfyUI lets one grow to 100."""
+
+_LONGEST_SHOWN = 40
 
 Problem = tuple[str, str]
 """Where in an entry (a JSON path below it), and what is wrong there."""
@@ -54,7 +58,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, int):
         return str(value) if value.bit_length() <= 64 else f"an integer of {value.bit_length()} bits"
     if isinstance(value, str):
-        return repr(value if len(value) <= 40 else value[:37] + "...")
+        return repr(shortened(value, _LONGEST_SHOWN))
     if isinstance(value, Mapping):
         return "an object"
     return "a list" if isinstance(value, (list, tuple)) else f"a {type(value).__name__}"

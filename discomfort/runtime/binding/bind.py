@@ -20,11 +20,14 @@ from discomfort.context.errors import UnreadableValueError
 from discomfort.context.values.value_list import ValueList
 from discomfort.ir.api_prompt import plain_value
 from discomfort.ir.catalog.effects import LOADER_CLASS, PORT_CLASS, Effect, EffectTable
-from discomfort.ir.diagnostics import Diagnostic, DiscomfortError, Place, Severity, near_misses, render
-from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Param, Step, ancestors, restricted
+from discomfort.ir.diagnostics import Diagnostic, DiscomfortError, Place, render
+from discomfort.ir.findings import Findings, make_finding
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Param, Step, restricted
 from discomfort.ir.recipe import Recipe, slice_recipe, splice_recipe
 from discomfort.ir.types.language import Signatures, needs_link
 from discomfort.ir.untrusted_json.nesting import is_too_long
+from discomfort.ir.walk import ancestors
+from discomfort.near_names import near_names
 from discomfort.runtime.binding.prompts import SCALARS, BoundRun, add_loader
 from discomfort.runtime.binding.value_check import check_value, convert, fit_value, looks_at
 from discomfort.runtime.engines.protocol import Splitting
@@ -115,7 +118,7 @@ def _steps(
         graph = Partition(for_speed=False)(graph, effects)
     elif spliced:
         graph = Partition()(graph, effects)
-    return graph.steps, [replace(finding, severity=Severity.ERROR) for finding in step_findings(graph, place_of)]
+    return graph.steps, list(step_findings(graph, place_of))
 
 
 class _Binder:
@@ -132,7 +135,7 @@ class _Binder:
         self.loaded_by: dict[NodeId, list[str]] = {}
         self.refs: set[str] = set()
         self._nodes: dict[NodeId, Node] = dict(plan.graph.nodes)
-        self.findings: list[Diagnostic] = []
+        self.findings = Findings()
 
     def resolve_inputs(self) -> dict[str, Input]:
         """Return what each parameter stands for in this run: a literal, or a link to a loader or into a recipe.
@@ -145,12 +148,12 @@ class _Binder:
                 continue
             values[name] = Param(name)
             if name not in self._snapshot:
-                self.findings.append(_missing(port, self._plan.place_of_port(port), self._snapshot.list_keys()))
+                self.findings.extend([_missing(port, self._plan.place_of_port(port), self._snapshot.list_keys())])
                 continue
             try:
                 values[name] = self._resolve_ref(port) if self._snapshot.is_ref(name) else self._resolve_value(port)
             except BindError as error:
-                self.findings += error.diagnostics
+                self.findings.extend(error.diagnostics)
         return values
 
     def substitute(self, values: Mapping[str, Input]) -> Graph:
@@ -280,7 +283,7 @@ def read_recipe(stored: Mapping[str, Any], name: str, catalog: Catalog, place: P
         message = (
             f"the workflow saved as {name!r} {needs}; a ref wants one OUTPUT port called {name!r} and no INPUT ports"
         )
-        raise BindError([Diagnostic("DF505", Severity.ERROR, place or Place(input=name), message)])
+        raise BindError([make_finding("DF505", message, place or Place(input=name))])
     return slice_recipe(plan.graph, output.source, output.type)
 
 
@@ -313,10 +316,10 @@ def _resolve(source: Input, values: Mapping[str, Input]) -> Input:
 
 
 def _missing(port: PlanInput, place: Place, stored: Iterable[str]) -> Diagnostic:
-    near = near_misses(port.name, sorted(stored))
+    near = near_names(port.name, sorted(stored))
     hint = f"save it first: context.save({port.name!r}, …), or pass inputs={{{port.name!r}: …}}"
     if near:
         hint += f"; the context holds {', '.join(repr(name) for name in near)}"
     how = "value" if port.pass_by == "val" else "reference"
     message = f"input {port.name!r} ({port.type}, by {how}) is not in the context"
-    return Diagnostic("DF501", Severity.ERROR, place, message, hint)
+    return make_finding("DF501", message, place, hint)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from discomfort.ir.graph import Node, NodeId
+from discomfort.ir.walk import reachable
 
 
 def effect_groups(
@@ -36,14 +37,14 @@ def effect_groups(
     for node_id, node in nodes.items():
         if not may_run_twice(node.class_type) or any(link.node in once for _, link in node.links()):
             once.add(node_id)
-    owner: dict[NodeId, int] = {}
-    for number, group in enumerate(groups):
-        stack = [*group, *(results if number == len(groups) - 1 else ())]
-        while stack:
-            node_id = stack.pop()
-            if node_id not in owner:
-                owner[node_id] = number
-                stack += [link.node for _, link in nodes[node_id].links()]
-            elif owner[node_id] < number and node_id in once:
-                return ()
+    earlier: set[NodeId] = set()
+
+    def producers(node_id: NodeId) -> list[NodeId]:
+        return [] if node_id in earlier else [link.node for _, link in nodes[node_id].links()]
+
+    for group in groups:
+        found = reachable([*group, *(results if group is groups[-1] else ())], producers).keys()
+        if not once.isdisjoint(found & earlier):
+            return ()
+        earlier |= found
     return tuple(groups)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from discomfort.ir.recipe import Recipe
 from discomfort.ir.types.language import ANY, Signatures, wanted_type
 from discomfort.ir.types.literal_rules import literal_problem
 from discomfort.ir.untrusted_json.nesting import is_too_long
+from discomfort.ir.walk import reachable
 from discomfort.runtime.binding.effect_order import effect_groups
 from discomfort.runtime.binding.pending_values import Pending, add_pending_loader
 from discomfort.runtime.binding.value_check import convert
@@ -135,20 +136,16 @@ def _behind(
     known: Callable[[Link], str | None],
 ) -> tuple[dict[NodeId, None], dict[Link, None]]:
     """Return the nodes behind `roots`, and the values that stand for further ones."""
-    nodes: dict[NodeId, None] = {}
     loads: dict[Link, None] = {}
-    stack = list(roots)
-    while stack:
-        node_id = stack.pop()
-        if node_id in nodes:
-            continue
-        nodes[node_id] = None
+
+    def producers(node_id: NodeId) -> Iterator[NodeId]:
         for _, link in graph.nodes[node_id].links():
             if link in reads or (link in cuts and known(link) is not None):
                 loads[link] = None
             else:
-                stack.append(link.node)
-    return nodes, loads
+                yield link.node
+
+    return reachable(roots, producers), loads
 
 
 def make_prompt(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from discomfort.compiler.plan.model import PlanData
 from discomfort.context.values.opaque import OpaqueValue, opaque_reason, server_value
 from discomfort.ir.catalog.effects import LOADER_CLASS
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Diagnostic, Place
+from discomfort.ir.findings import make_finding
 from discomfort.ir.graph import Link, Literal, Node, NodeId
 from discomfort.ir.types.language import Typing, needs_link
 from discomfort.runtime.binding.bind import BindError
@@ -183,7 +184,7 @@ class _Check:
         return self._plan.place_of(self._run.graph.nodes[link.node], None)
 
     def _finding(self, place: Place, message: str) -> Diagnostic:
-        return Diagnostic(self._crossing.code, Severity.ERROR, place, message, self._crossing.hint)
+        return make_finding(self._crossing.code, message, place, self._crossing.hint)
 
 
 def _loaded_digest(node: Node | None) -> str | None:

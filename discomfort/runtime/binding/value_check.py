@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from discomfort.context.values.value_list import ValueList
-from discomfort.ir.diagnostics import Diagnostic, Severity, did_you_mean
+from discomfort.ir.diagnostics import Diagnostic
+from discomfort.ir.findings import make_finding
 from discomfort.ir.untrusted_json.nesting import is_too_long
+from discomfort.near_names import did_you_mean
 from discomfort.runtime.describe_value import describe_value
 
 if TYPE_CHECKING:
@@ -40,10 +42,10 @@ def check_value(value: Any, port: PlanInput, place: Place, graph: Graph, catalog
     for constraint in constraints:
         for problem, hint in _problems(value, constraint):
             message = f"input {port.name!r} is {describe_value(value)}; {problem}"
-            found.setdefault(message, Diagnostic("DF502", Severity.ERROR, place, message, hint))
+            found.setdefault(message, make_finding("DF502", message, place, hint))
     for problem, hint in _unknown_options(value, port, graph, catalog):
         message = f"input {port.name!r} is {describe_value(value)}; {problem}"
-        found.setdefault(message, Diagnostic("DF503", Severity.ERROR, place, message, hint))
+        found.setdefault(message, make_finding("DF503", message, place, hint))
     return list(found.values())
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from discomfort.compiler.frontend.files.contents import Bytes
 from discomfort.compiler.frontend.files.exif import exif_texts
-from discomfort.compiler.frontend.findings import Findings
+from discomfort.ir.findings import Findings
 
 WANTED = ("workflow", "prompt")
 """The names under which ComfyUI embeds; an editor's save is preferred to a prompt."""
@@ -63,13 +63,13 @@ def embedded_workflow(content: Bytes, findings: Findings) -> bytes | None:
     try:
         text = _chosen({text.name: text for text in _texts(content) if text.name in _NAMES})
     except TextTooLarge as error:
-        findings.error("DF104", str(error), hint=_LARGE_HINT)
+        findings.add("DF104", str(error), hint=_LARGE_HINT)
         return None
     except (EOFError, IndexError, OSError, UnicodeError, ValueError, struct.error, zlib.error) as error:
-        findings.error("DF104", f"the file is damaged: {error}", hint="export it from ComfyUI again")
+        findings.add("DF104", f"the file is damaged: {error}", hint="export it from ComfyUI again")
         return None
     if text is None:
-        findings.error(
+        findings.add(
             "DF105",
             "the file holds neither a workflow nor a prompt",
             hint="ComfyUI embeds them unless --disable-metadata is given; many sites strip them from uploads",

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from discomfort.compiler.frontend.files.contents import FileTooLarge, StoredBytes, open_content, read_limited
-from discomfort.compiler.frontend.findings import Findings
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.findings import Findings, missing_file
 from discomfort.ir.untrusted_json.nesting import TOO_LONG, loads_any_number, place_of_long_number, text_is_too_deep
 
 
@@ -38,29 +39,29 @@ def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
     findings = Findings(label)
     if not isinstance(source, (str, os.PathLike)):
         message = f"a workflow is a path, JSON, bytes or a dict, not {type(source).__name__}"
-        findings.error("DF101", message)
+        findings.add("DF101", message)
         return Source(name or "workflow", label, None), findings
     stem = name or Path(label).stem or "workflow"
     try:
         content: bytes | StoredBytes | None = open_content(source)
     except FileNotFoundError:
         content = None
-        findings.missing_file()
+        findings.extend([missing_file(label)])
     except (OSError, ValueError) as error:
         content = None
-        findings.error("DF101", f"the workflow cannot be read: {error}", hint="check the path")
+        findings.add("DF101", f"the workflow cannot be read: {error}", hint="check the path")
     return Source(stem, label, content), findings
 
 
 def _standard_input(name: str) -> tuple[Source, Findings]:
     findings = Findings("<stdin>")
     if sys.stdin is None:  # closed by who started the program
-        findings.error("DF101", "the workflow cannot be read: there is no standard input")
+        findings.add("DF101", "the workflow cannot be read: there is no standard input")
         return Source(name, "<stdin>", None), findings
     try:
         return Source(name, "<stdin>", read_limited(sys.stdin.buffer)), findings
     except (FileTooLarge, OSError) as error:
-        findings.error("DF101", f"the workflow cannot be read: {error}")
+        findings.add("DF101", f"the workflow cannot be read: {error}")
         return Source(name, "<stdin>", None), findings
 
 
@@ -70,28 +71,28 @@ def parse_json(content: bytes, findings: Findings) -> Any:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         kinds = "PNG, WebP, JPEG, MP4, WebM, Matroska or FLAC"
-        findings.error("DF102", f"the file is neither JSON in UTF-8 nor {kinds}: {error.reason}")
+        findings.add("DF102", f"the file is neither JSON in UTF-8 nor {kinds}: {error.reason}")
         return None
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         if not text.strip():
-            findings.error("DF102", "the file is empty")
+            findings.add("DF102", "the file is empty")
         elif error.pos >= len(text.rstrip()):
-            findings.error("DF102", f"the JSON ends too early, at {where}", hint="the file is probably truncated")
+            findings.add("DF102", f"the JSON ends too early, at {where}", hint="the file is probably truncated")
         else:
-            findings.error("DF102", f"this is not JSON: {error.msg} at {where}")
+            findings.add("DF102", f"this is not JSON: {error.msg} at {where}")
     except RecursionError:
-        findings.error("DF102", "the JSON is nested too deeply for a workflow")
+        findings.add("DF102", "the JSON is nested too deeply for a workflow")
     except ValueError as error:
         _explain(error, text, findings)
     else:
         if value is None:
-            findings.error("DF103", "a workflow is a JSON object, found null")
+            findings.add("DF103", "a workflow is a JSON object, found null")
         if not text_is_too_deep(content):
             return value
-        findings.error("DF102", "the JSON is nested too deeply for a workflow")
+        findings.add("DF102", "the JSON is nested too deeply for a workflow")
     return None
 
 
@@ -100,10 +101,10 @@ def _explain(error: ValueError, text: str, findings: Findings) -> None:
     try:
         document = loads_any_number(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        findings.error("DF102", f"this is not JSON: {error}")
+        findings.add("DF102", f"this is not JSON: {error}")
         return
     node, name, way = place_of_long_number(document)
-    findings.error("DF102", f"this is no workflow: {TOO_LONG} ({way})", node=node, input=name)
+    findings.add("DF102", f"this is no workflow: {TOO_LONG} ({way})", Place(node=node, input=name))
 
 
 def _refuse_constant(name: str) -> NoReturn:

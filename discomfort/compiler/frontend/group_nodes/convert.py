@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.group_nodes.left_as_nodes import can_be_created, group_layout
 from discomfort.compiler.frontend.group_nodes.shape import GroupShape, InnerLink, Shaper, Slot
 from discomfort.compiler.frontend.group_nodes.values import feed_from_primitives, forget_choices, give_values
@@ -25,6 +24,7 @@ from discomfort.compiler.frontend.saved.editor_only_nodes import GROUP_MARKS, PR
 from discomfort.compiler.frontend.text.javascript import text
 from discomfort.compiler.frontend.widgets.class_widgets import MATCH_TYPE, Layout, Layouts
 from discomfort.compiler.frontend.widgets.slots import fits
+from discomfort.ir.findings import Findings
 from discomfort.ir.untrusted_json.numbers import whole_id
 
 _LOST = "the editor finds the ends of a group node's links by position; connect it again in the editor"
@@ -105,11 +105,11 @@ def _is_known(node: SavedNode, layouts: Layouts) -> bool:
 
 def _remove_nested(root: SavedGraph, host: SavedNode, findings: Findings) -> None:
     """Take a group node that holds another out of the workflow, as the editor does when it fails on it."""
-    findings.error(
+    findings.add(
         "DF116",
         "this group node holds another group node, which the editor cannot take apart",
-        **_place(root, host),
-        hint="ungroup it in an older editor, and save again",
+        root.place_of(host),
+        "ungroup it in an older editor, and save again",
     )
     del root.nodes[host.id]
     for node in root.nodes.values():
@@ -117,10 +117,6 @@ def _remove_nested(root: SavedGraph, host: SavedNode, findings: Findings) -> Non
             link = root.links.get(slot.link)
             if link is not None and link.origin == host.id:
                 slot.link = None
-
-
-def _place(root: SavedGraph, node: SavedNode) -> dict[str, str]:
-    return {"path": f"{root.path}.nodes[{node.row}]", "node": node.id, "title": node.title or node.type}
 
 
 def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> list[InnerLink]:
@@ -188,7 +184,7 @@ def _ports(
         origin = root.nodes.get(root.links[given.link].origin)
         if origin is not None and origin.type != PRIMITIVE:
             words = "the link to this input of a group node is lost, as in the editor"
-            findings.warning("DF117", words, **_place(root, host), input=name, hint=_LOST)
+            findings.add("DF117", words, root.place_of(host, name), _LOST)
 
 
 def _drop_misfits(
@@ -204,7 +200,7 @@ def _drop_misfits(
             if inner is None or not fits(_output_type(nodes[inner[0]], inner[1], layouts), given.type):
                 given.link = None
                 words = f"the link from output {link.origin_slot} of group node {host.id} is lost, as in the editor"
-                findings.warning("DF117", words, **_place(root, node), input=given.name, hint=_LOST)
+                findings.add("DF117", words, root.place_of(node, given.name), _LOST)
 
 
 def _output_type(node: SavedNode, slot: int, layouts: Layouts) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.hosts.promoted import Promoted
 from discomfort.compiler.frontend.links.match_types import matched_type
 from discomfort.compiler.frontend.saved.document import BYPASSED, INPUT_NODE, MUTED, LinkId, SavedNode
@@ -12,6 +11,7 @@ from discomfort.compiler.frontend.saved.editor_only_nodes import GETTER, REROUTE
 from discomfort.compiler.frontend.saved.instances import Scope
 from discomfort.compiler.frontend.widgets.class_widgets import MATCH_TYPE, Layouts, Socket
 from discomfort.compiler.frontend.widgets.slots import declared_slots, fits, loaded_slots
+from discomfort.ir.findings import Findings
 from discomfort.ir.graph import Link, Literal, NodeId
 
 Source: TypeAlias = Link | Literal | None
@@ -244,39 +244,26 @@ class Resolver:
 
     def _report_dangling(self, consumer: tuple[Scope, SavedNode, str], found: str) -> None:
         scope, node, name = consumer
-        self._findings.error(
+        self._findings.add(
             "DF113",
             found,
-            path=f"{scope.graph.path}.nodes[{node.row}]",
-            node=scope.prefix + node.id,
-            title=node.title or node.type,
-            input=name,
-            hint="the editor refuses this workflow; remove the link and connect the input again",
+            scope.place_of(node, name),
+            "the editor refuses this workflow; remove the link and connect the input again",
         )
 
     def _report_loop(self, scope: Scope, node: SavedNode, name: str, through_bypass: bool) -> None:
-        report = self._findings.error if through_bypass else self._findings.warning
-        report(
-            "DF114",
-            "a loop of bypassed nodes or reroutes feeds this input, so nothing does",
-            path=f"{scope.graph.path}.nodes[{node.row}]",
-            node=scope.prefix + node.id,
-            title=node.title or node.type,
-            input=name,
-        )
+        message = "a loop of bypassed nodes or reroutes feeds this input, so nothing does"
+        self._findings.add("DF114", message, scope.place_of(node, name), milder=not through_bypass)
 
     def _report_bypass(
         self, consumer: tuple[Scope, SavedNode, str], scope: Scope, origin: SavedNode, lacks: str
     ) -> None:
         place, node, name = consumer
-        self._findings.error(
+        self._findings.add(
             "DF115",
             f"node {scope.prefix}{origin.id} ({origin.title or origin.type}) is bypassed but has {lacks}",
-            path=f"{place.graph.path}.nodes[{node.row}]",
-            node=place.prefix + node.id,
-            title=node.title or node.type,
-            input=name,
-            hint="mute it instead, or remove the link",
+            place.place_of(node, name),
+            "mute it instead, or remove the link",
         )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.text.javascript import text
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.findings import Findings
 from discomfort.ir.untrusted_json.numbers import whole_slot
 
 LinkId: TypeAlias = Any
@@ -92,6 +93,14 @@ class SavedGraph:
         self.inputs: list[SavedPort] = []
         self.outputs: list[SavedPort] = []
 
+    def path_of(self, node: SavedNode) -> str:
+        """Return the JSON path of a node in the file."""
+        return f"{self.path}.nodes[{node.row}]"
+
+    def place_of(self, node: SavedNode, input_name: str | None = None) -> Place:
+        """Return where a node (and one of its inputs) is written."""
+        return Place(None, self.path_of(node), node.id, node.title or node.type, input_name)
+
 
 class SavedWorkflow:
     """A whole save: the root graph, the definitions by id in file order, and `extra`."""
@@ -125,11 +134,11 @@ def read_workflow(document: Mapping[str, Any], findings: Findings) -> SavedWorkf
     by_rows = version == 0.4
     root = SavedGraph("", "", "$")
     if type(version) not in (int, float) and document.get("links"):
-        findings.error(
+        findings.add(
             "DF110",
             f"the workflow's version is {version!r}, so the editor does not read its links",
-            path="$.version",
-            hint='set "version" to 0.4 (links as rows) or 1 (links as objects)',
+            Place(path="$.version"),
+            'set "version" to 0.4 (links as rows) or 1 (links as objects)',
         )
         by_rows = True
     _read_graph(root, document, by_rows, findings)
@@ -138,7 +147,7 @@ def read_workflow(document: Mapping[str, Any], findings: Findings) -> SavedWorkf
     for position, raw in enumerate(_items(saved, "subgraphs", "$.definitions", findings)):
         path = f"$.definitions.subgraphs[{position}]"
         if type(raw) is not dict or type(raw.get("id")) is not str:
-            findings.error("DF111", "a subgraph definition is not an object with a text `id`", path=path)
+            findings.add("DF111", "a subgraph definition is not an object with a text `id`", Place(path=path))
             continue
         definition = SavedGraph(raw["id"], text(raw.get("name") or ""), path)
         _read_graph(definition, raw, False, findings)
@@ -171,13 +180,13 @@ def _items(holder: object, key: str, path: str, findings: Findings) -> list[Any]
     if holder is None:
         return []
     if type(holder) is not dict:
-        findings.error("DF111", f"expected an object, found {type(holder).__name__}", path=path)
+        findings.add("DF111", f"expected an object, found {type(holder).__name__}", Place(path=path))
         return []
     value = holder.get(key)
     if value is None:
         return []
     if type(value) is not list:
-        findings.error("DF111", f"expected a list, found {type(value).__name__}", path=f"{path}.{key}")
+        findings.add("DF111", f"expected a list, found {type(value).__name__}", Place(path=f"{path}.{key}"))
         return []
     return value
 
@@ -201,20 +210,18 @@ def _read_graph(graph: SavedGraph, raw: dict[str, Any] | Mapping[str, Any], by_r
         if link is None:
             shape = "a row [id, origin, origin slot, target, target slot, type]" if by_rows else "an object"
             path = f"{graph.path}.links[{row}]"
-            findings.error("DF110", f"a link is not {shape}", path=path, hint="the editor refuses the whole workflow")
+            findings.add("DF110", f"a link is not {shape}", Place(path=path), "the editor refuses the whole workflow")
         else:
             links[link[0]] = link[1]
 
 
 def _report_twin(first: SavedNode, second: SavedNode, graph: SavedGraph, findings: Findings) -> None:
     lost = "and is left out" if graph.path == "$" else "and loses its links to this one, which gets a new id"
-    findings.warning(
+    findings.add(
         "DF112",
         f"nodes[{first.row}] ({first.title or first.type}) has the same id, {lost}",
-        path=f"{graph.path}.nodes[{second.row}]",
-        node=second.id,
-        title=second.title or second.type,
-        hint="open the workflow in the editor, which renumbers such nodes, and save it again",
+        graph.place_of(second),
+        "open the workflow in the editor, which renumbers such nodes, and save it again",
     )
 
 
@@ -245,7 +252,9 @@ def _link(link_id: Any, origin: Any, origin_slot: Any, target: Any, target_slot:
 def read_node(raw: Any, row: int, graph: SavedGraph, findings: Findings) -> SavedNode | None:
     """Return one node; None with a finding for what is no node."""
     if type(raw) is not dict:
-        findings.error("DF111", f"a node is {type(raw).__name__}, not an object", path=f"{graph.path}.nodes[{row}]")
+        findings.add(
+            "DF111", f"a node is {type(raw).__name__}, not an object", Place(path=f"{graph.path}.nodes[{row}]")
+        )
         return None
     node_id = raw.get("id")
     node_type = raw.get("type")
@@ -254,7 +263,9 @@ def read_node(raw: Any, row: int, graph: SavedGraph, findings: Findings) -> Save
         part = "type" if type(node_type) is not str else "id"
         found = raw.get(part)
         path = f"{graph.path}.nodes[{row}]"
-        findings.error("DF111", f"a node's `{part}` is {found!r:.40}", path=path, node=None if part == "id" else key)
+        findings.add(
+            "DF111", f"a node's `{part}` is {found!r:.40}", Place(path=path, node=None if part == "id" else key)
+        )
         return None
     node = SavedNode(key, node_type, row, raw)
     inputs = raw.get("inputs")
@@ -302,12 +313,10 @@ def _widget_name(widget: Any, slot_name: Any) -> str | None:
 
 
 def _wrong_part(node: SavedNode, graph: SavedGraph, part: str, found: object, findings: Findings) -> None:
-    findings.error(
+    findings.add(
         "DF111",
         f"`{part}` holds {type(found).__name__} where the editor saves another kind of value",
-        path=f"{graph.path}.nodes[{node.row}]",
-        node=node.id,
-        title=node.title or node.type,
+        graph.place_of(node),
     )
 
 
@@ -315,7 +324,7 @@ def _read_ports(raw: dict[str, Any], key: str, path: str, findings: Findings) ->
     ports = []
     for row, item in enumerate(_items(raw, key, path, findings)):
         if type(item) is not dict:
-            findings.error("DF111", f"a subgraph's slot is {type(item).__name__}", path=f"{path}.{key}[{row}]")
+            findings.add("DF111", f"a subgraph's slot is {type(item).__name__}", Place(path=f"{path}.{key}[{row}]"))
             continue
         links = item.get("linkIds")
         ids = [link for link in links if type(link) not in (list, dict)] if type(links) is list else []

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
-from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.saved.document import BYPASSED, MUTED, SavedGraph, SavedNode, SavedWorkflow
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.findings import Findings
 from discomfort.ir.untrusted_json.numbers import whole_id
+from discomfort.ir.walk import settled
 
 DEEPEST = 1000
 """Subgraphs nested deeper than this are an error: nobody draws them, and node ids grow with each level."""
@@ -37,6 +40,10 @@ class Scope:
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.children: dict[str, Scope] = {}
 
+    def place_of(self, node: SavedNode, input_name: str | None = None) -> Place:
+        """Return where a node (and one of its inputs) is written, by the id that it has in this instance."""
+        return replace(self.graph.place_of(node, input_name), node=self.prefix + node.id)
+
 
 def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
     """Return every graph instance that the editor puts into a prompt, hosts before what is in them.
@@ -56,17 +63,17 @@ def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
             definition = definitions.get(node.type)
             if definition is None or (scope.parent is None and (node.mode == MUTED or node.mode == BYPASSED)):
                 continue
-            place = {"node": scope.prefix + node.id, "title": node.title or definition.name}
+            place = Place(node=scope.prefix + node.id, title=node.title or definition.name)
             if scope.parent is None:
                 total += sizes.get(definition.id, 0)
             if definition.id not in sizes:
-                findings.error("DF121", "this subgraph contains itself", **place, hint="the editor loads it as nothing")
+                findings.add("DF121", "this subgraph contains itself", place, "the editor loads it as nothing")
             elif scope.depth >= DEEPEST:
-                findings.error("DF122", f"subgraphs are nested more than {DEEPEST} levels deep", **place)
+                findings.add("DF122", f"subgraphs are nested more than {DEEPEST} levels deep", place)
             elif total > MOST_NODES:
                 total -= sizes[definition.id]
                 message = f"with this subgraph, which unfolds to {sizes[definition.id]} nodes, there are too many"
-                findings.error("DF122", message, **place, hint=f"at most {MOST_NODES} nodes are unfolded")
+                findings.add("DF122", message, place, f"at most {MOST_NODES} nodes are unfolded")
             else:
                 child = Scope(definition, scope, node, len(scopes))
                 scope.children[node.id] = child
@@ -76,22 +83,17 @@ def unfold(workflow: SavedWorkflow, findings: Findings) -> list[Scope]:
 
 def _sizes(definitions: dict[str, SavedGraph]) -> dict[str, int]:
     """Return to how many nodes each definition unfolds; those that hold themselves, or such a one, are left out."""
-    holders: dict[str, list[str]] = {name: [] for name in definitions}
-    waiting: dict[str, int] = {}
-    for name, definition in definitions.items():
-        inner = {node.type for node in definition.nodes.values() if node.type in definitions}
-        waiting[name] = len(inner)
-        for other in inner:
-            holders[other].append(name)
-    ready = [name for name, count in waiting.items() if count == 0]
+    names = list(definitions)
+    index_of = {name: index for index, name in enumerate(names)}
+    holders: list[set[int]] = [set() for _ in names]
+    for index, definition in enumerate(definitions.values()):
+        for node in definition.nodes.values():
+            if node.type in index_of:
+                holders[index_of[node.type]].add(index)
     sizes: dict[str, int] = {}
-    while ready:
-        name = ready.pop()
-        sizes[name] = sum(1 + sizes.get(node.type, 0) for node in definitions[name].nodes.values())
-        for holder in holders[name]:
-            waiting[holder] -= 1
-            if waiting[holder] == 0:
-                ready.append(holder)
+    for index in settled(holders):
+        nodes = definitions[names[index]].nodes.values()
+        sizes[names[index]] = sum(1 + sizes.get(node.type, 0) for node in nodes)
     return sizes
 
 
@@ -130,13 +132,11 @@ def make_ids_unique(workflow: SavedWorkflow, findings: Findings) -> None:
 
 
 def _report_shared_id(definition: SavedGraph, node: SavedNode, findings: Findings) -> None:
-    findings.warning(
+    findings.add(
         "DF112",
         "the root has a node of this id, written as text: where widgets have one name, the editor mixes them up",
-        path=f"{definition.path}.nodes[{node.row}]",
-        node=node.id,
-        title=node.title or node.type,
-        hint="save the workflow again in a current editor, which writes ids as numbers",
+        definition.place_of(node),
+        "save the workflow again in a current editor, which writes ids as numbers",
     )
 
 

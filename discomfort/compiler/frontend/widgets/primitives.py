@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from discomfort.compiler.frontend.findings import Findings
 from discomfort.compiler.frontend.saved.document import LinkId, SavedGraph, SavedInput, SavedNode
 from discomfort.compiler.frontend.saved.editor_only_nodes import PRIMITIVE
 from discomfort.compiler.frontend.text.javascript import math_round, to_fixed, to_number
 from discomfort.compiler.frontend.widgets.class_widgets import UNDEFINED, Layouts, Widget
 from discomfort.compiler.frontend.widgets.slots import target_slot
 from discomfort.compiler.frontend.widgets.values import UNSET, saved_value, widget_values
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.findings import Findings
 
 REPLACE = "Run widget replace on values"
 """The property with which a PrimitiveNode replaces patterns in its text."""
@@ -145,26 +146,23 @@ class Primitives:
                     continue
                 linked = any(slot.link == link_id for slot in host.inputs or ())
                 if not linked and 0 <= link.target_slot < len(definition.inputs):
-                    self._findings.warning(
+                    title = host.title or definition.name
+                    self._findings.add(
                         "DF113",
                         f"the link from PrimitiveNode {primitive.id} arrives here, and this input has none",
-                        path=f"{graph.path}.nodes[{host.row}]",
-                        node=host.id,
-                        title=host.title or definition.name,
-                        input=definition.inputs[link.target_slot].name,
-                        hint="the editor writes the value all the same; connect the input again in the editor",
+                        Place(None, graph.path_of(host), host.id, title, definition.inputs[link.target_slot].name),
+                        "the editor writes the value all the same; connect the input again in the editor",
+                        milder=True,
                     )
 
     def _report_loop(self, graph: SavedGraph, primitive: SavedNode) -> None:
         if (graph.id, primitive.id) not in self._looped:
             self._looped.add((graph.id, primitive.id))
-            self._findings.error(
+            self._findings.add(
                 "DF145",
                 "the pattern in this text names a widget that the text itself is written to",
-                path=f"{graph.path}.nodes[{primitive.row}]",
-                node=primitive.id,
-                title=primitive.title or primitive.type,
-                hint="the editor lets the text grow each time; name another widget",
+                graph.place_of(primitive),
+                "the editor lets the text grow each time; name another widget",
             )
 
     def _write(self, graph: SavedGraph) -> dict[tuple[str, str], tuple[SavedNode, list[Widget]]]:

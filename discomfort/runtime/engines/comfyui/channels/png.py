@@ -1,4 +1,4 @@
-"""Images and masks as PNG files and back: 8 bits a channel, so values are clamped to 0..1 and rounded to 1/255."""
+"""Images and masks as PNG files and back: 8 bits a channel, to which values are cut as in ComfyUI's own files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from discomfort.images import opened_picture
+from discomfort.images import from_levels, opened_picture, to_levels
 
 if TYPE_CHECKING:
     import torch
@@ -23,12 +23,11 @@ def is_picture(value: Any) -> TypeGuard[torch.Tensor]:
 
 def png_files(value: torch.Tensor) -> list[bytes]:
     """Return the frames of an IMAGE or MASK (see `is_picture`) as PNG files."""
-    import torch
     from PIL import Image
 
     batch = value.unsqueeze(0) if value.ndim == 2 else value
     files = []
-    for frame in (batch.float().clamp(0, 1) * 255).round().to(torch.uint8).numpy():
+    for frame in to_levels(batch):
         stream = io.BytesIO()
         Image.fromarray(frame).convert("RGB").save(stream, "PNG", compress_level=1)
         files.append(stream.getvalue())
@@ -45,7 +44,7 @@ def picture_of(files: Sequence[bytes], is_mask: bool) -> torch.Tensor:
     import numpy as np
     import torch
 
-    batch = torch.from_numpy(np.stack([*_arrays(files)]).astype(np.float32) / 255)
+    batch = torch.from_numpy(from_levels(np.stack([*_arrays(files)])))
     return batch[..., 0].clone() if is_mask else batch
 
 

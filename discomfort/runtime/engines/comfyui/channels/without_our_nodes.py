@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from discomfort.context.values.value_list import ValueList
 from discomfort.images import TooManyPixels
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Place
+from discomfort.ir.findings import Findings
 from discomfort.ir.graph import Input, Literal
 from discomfort.ir.types.language import Signatures, needs_link
 from discomfort.ir.types.literal_rules import literal_problem
@@ -124,7 +125,7 @@ class _Translation:
     prompt: Prompt
     scalars: dict[str, Any] = field(default_factory=dict)
     replaced: dict[str, list[Any]] = field(default_factory=dict)
-    findings: list[Diagnostic] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
 
 
 class PlainChannel:
@@ -213,7 +214,7 @@ class PlainChannel:
         problem = PLAIN.value_problem(value, False, catalog)
         if problem:
             message = f"the value for it is {describe_value(value)}: {problem}"
-            work.findings.append(_finding(_where(request, node_id, "value"), message))
+            work.findings.add(PLAIN.code, message, _where(request, node_id, "value"), PLAIN.hint)
         elif isinstance(value, _SCALARS):
             work.scalars[node_id] = value
         else:
@@ -276,7 +277,7 @@ def _replace_saver(
     problem = PLAIN.result_problem(kind, False, catalog)
     if problem:
         where = _where(request, str(inputs["value"][0]), None)
-        work.findings.append(_finding(where, f"its result is {kind}: {problem}"))
+        work.findings.add(PLAIN.code, f"its result is {kind}: {problem}", where, PLAIN.hint)
     elif kind == "IMAGE":
         work.prompt[saver] = _node("PreviewImage", images=inputs["value"])
     elif kind == "MASK":
@@ -324,7 +325,7 @@ def _relink(work: _Translation, request: PromptRequest, catalog: Catalog) -> Non
                 problem = primitive_problem(scalar, catalog) if linked else None
                 if problem:
                     message = f"the value for it is {describe_value(scalar)}: {problem}"
-                    work.findings.append(_finding(_where(request, node_id, name), message))
+                    work.findings.add(PLAIN.code, message, _where(request, node_id, name), PLAIN.hint)
                 node["inputs"][name] = _primitive(work.prompt, value[0], scalar) if linked and not problem else scalar
 
 
@@ -363,10 +364,6 @@ def _where(request: PromptRequest, node_id: str, input_name: str | None) -> Plac
     if place is None:
         return Place(file="<prompt>", node=node_id, input=input_name)
     return Place(file=place.workflow, node=place.node, title=place.title, input=input_name)
-
-
-def _finding(where: Place, message: str) -> Diagnostic:
-    return Diagnostic(PLAIN.code, Severity.ERROR, where, message, PLAIN.hint)
 
 
 def _node(class_type: str, **inputs: Any) -> dict[str, Any]:

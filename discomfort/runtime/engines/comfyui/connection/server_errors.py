@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Diagnostic, Place
+from discomfort.ir.findings import make_finding
 from discomfort.runtime.engines.comfyui.connection.answers import list_in, object_in, shown, text_of
 from discomfort.runtime.engines.protocol import NodeFailed, NodePlace, Prompt, PromptRejected, node_failed
 
@@ -56,24 +57,20 @@ def _node_findings(
     for node, reports in errors.items():
         for error in reports:
             extra = object_in(error.get("extra_info"))
-            yield Diagnostic(
-                REJECTED,
-                Severity.ERROR,
-                _where(node, extra.get("input_name"), places, prompt),
-                _message(error, extra),
-                _hint(error),
+            yield make_finding(
+                REJECTED, _message(error, extra), _where(node, extra.get("input_name"), places, prompt), _hint(error)
             )
 
 
 def _general_finding(error: Any, places: Mapping[str, NodePlace], prompt: Prompt) -> Diagnostic:
     if not isinstance(error, dict):
-        return Diagnostic(REJECTED, Severity.ERROR, Place(), f"the server refused the prompt: {shown(error)}")
+        return make_finding(REJECTED, f"the server refused the prompt: {shown(error)}", Place())
     details = text_of(error.get("details", ""))
     node = text_of(object_in(error.get("extra_info")).get("node_id") or details.partition("'#")[2].rstrip("'") or "")
     where = _where(node, None, places, prompt) if node else Place()
     unknown = error.get("type") in ("missing_node_type", "invalid_prompt")
     hint = "install the custom node that brings this class on the server" if unknown and node else None
-    return Diagnostic(REJECTED, Severity.ERROR, where, _message(error, {}), hint)
+    return make_finding(REJECTED, _message(error, {}), where, hint)
 
 
 def _where(node: str, input_name: Any, places: Mapping[str, NodePlace], prompt: Prompt) -> Place:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.errors import ConfigError
+from discomfort.printable import shortened
 from discomfort.runtime.engines.protocol import EngineError
 from discomfort.settings.files import read_settings
 from discomfort.settings.server import reachable_host, split_command_line
 
 PATH_VARIABLE = "COMFYUI_PATH"
 CONFIG_FILE = "comfy_serverless.json"
+_LONGEST_SHOWN = 80
 
 
 class ServerConfigError(EngineError, ConfigError):
@@ -184,5 +186,4 @@ def _is_file(path: Path) -> bool:
 
 
 def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:77] + "..."
+    return shortened(repr(value), _LONGEST_SHOWN)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import traceback
 
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Diagnostic, Place
+from discomfort.ir.findings import make_finding
 from discomfort.runtime.engines.protocol import NodeFailed, NodePlace, PromptRequest, node_failed
 
 REJECTED = "DF520"
@@ -25,7 +26,7 @@ def finding(
     request: PromptRequest, node_id: str, message: str, input_name: str | None = None, hint: str | None = None
 ) -> Diagnostic:
     """Return what is wrong with a node, or with one input of it."""
-    return Diagnostic(REJECTED, Severity.ERROR, diagnostic_place(request, node_id, input_name), message, hint)
+    return make_finding(REJECTED, message, diagnostic_place(request, node_id, input_name), hint)
 
 
 def diagnostic_place(request: PromptRequest, node_id: str, input_name: str | None = None) -> Place:

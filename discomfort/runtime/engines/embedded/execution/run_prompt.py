@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from types import CoroutineType
 from typing import Any
 
-from discomfort.ir.diagnostics import Diagnostic, Place, Severity
+from discomfort.ir.diagnostics import Diagnostic, Place
+from discomfort.ir.findings import make_finding
 from discomfort.ir.gc_pause import paused_collector
-from discomfort.ir.graph import CycleError
+from discomfort.ir.walk import CycleError
 from discomfort.runtime.engines.embedded.dependencies.definitions import Definitions, Supplier
 from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSources
 from discomfort.runtime.engines.embedded.execution.error_places import REJECTED, diagnostic_place, failure, finding
@@ -89,13 +90,12 @@ def _refuse_missing_classes(request: PromptRequest, classes: Mapping[str, Any], 
     first, *rest = missing
     raise PromptRejected(
         (
-            Diagnostic(
+            make_finding(
                 REJECTED,
-                Severity.ERROR,
-                diagnostic_place(request, first),
                 f"missing_node_type: {supplier.name} does not have {', '.join(names)}",
+                diagnostic_place(request, first),
                 supplier.hint,
-                tuple(
+                related=tuple(
                     (f"also missing, {request.prompt[node_id].get('class_type')}", diagnostic_place(request, node_id))
                     for node_id in rest
                 ),
@@ -109,7 +109,7 @@ def _read(request: PromptRequest, graph: PromptGraph) -> tuple[list[PromptNode],
     outputs = graph.output_nodes()
     if not outputs:
         words = "prompt_no_outputs: nothing in the prompt saves, shows or delivers anything"
-        raise PromptRejected((Diagnostic(REJECTED, Severity.ERROR, Place("<prompt>"), words),))
+        raise PromptRejected((make_finding(REJECTED, words, Place("<prompt>")),))
     try:
         return graph.read(outputs), outputs
     except CycleError as error:

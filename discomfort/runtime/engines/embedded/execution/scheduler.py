@@ -14,7 +14,7 @@ from types import CoroutineType
 from typing import Any, NoReturn
 
 from discomfort.ir.gc_pause import paused_collector
-from discomfort.ir.graph import CycleError
+from discomfort.ir.walk import CycleError
 from discomfort.runtime.engines.embedded.classes.definition import parameters_of
 from discomfort.runtime.engines.embedded.dependencies.changed_results import (
     Deliveries,

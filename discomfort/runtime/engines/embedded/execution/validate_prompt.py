@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from discomfort.ir.catalog.catalog import Catalog, InputSpec
-from discomfort.ir.diagnostics import Diagnostic, did_you_mean
+from discomfort.ir.diagnostics import Diagnostic
 from discomfort.ir.graph import Literal
 from discomfort.ir.types.language import Signatures, accepts, wanted_type
+from discomfort.near_names import did_you_mean
 from discomfort.runtime.engines.embedded.classes.definition import Definition, Parameters
 from discomfort.runtime.engines.embedded.execution.error_places import finding
 from discomfort.runtime.engines.embedded.prompt_nodes import call_node

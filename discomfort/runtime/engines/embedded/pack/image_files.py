@@ -17,7 +17,7 @@ import torch
 from PIL import Image, ImageFile, ImageOps, ImageSequence
 from torch import Tensor
 
-from discomfort.images import check_pixels, opened_picture
+from discomfort.images import check_pixels, from_levels, from_picture, opened_picture
 from discomfort.runtime.engines.embedded.pack.sizes import require_frames
 
 OPAQUE_MASK = (64, 64)
@@ -130,7 +130,7 @@ def _frame_arrays(av: Any, frame: Any, path: Path) -> tuple[Any, Tensor | None]:
     name = frame.format.name
     has_alpha = _has_alpha_channel(frame)
     if name in _EIGHT_BITS:
-        values = _converted(av, frame, "rgba" if has_alpha else "rgb24").astype(np.float32) / 255.0
+        values = from_levels(_converted(av, frame, "rgba" if has_alpha else "rgb24"))
     elif frame.width % _WHOLE == 0:
         values = _converted(av, frame, "gbrapf32le" if has_alpha else "gbrpf32le")
     elif min(frame.width, frame.height) < _BORDER:
@@ -242,8 +242,8 @@ def _frame_tensors(frame: Image.Image, transparent: bool) -> tuple[Tensor, Tenso
         levels = np.asarray(frame).astype(np.float32) / 65535.0
         image = torch.from_numpy(levels).unsqueeze(-1).expand(*levels.shape, 3)
     else:
-        image = torch.from_numpy(np.asarray(frame.convert("RGB")).astype(np.float32) / 255.0)
+        image = torch.from_numpy(from_picture(frame.convert("RGB")))
     if not transparent:
         return image, None
-    alpha = np.asarray(frame.convert("RGBA").getchannel("A")).astype(np.float32) / 255.0
+    alpha = from_picture(frame.convert("RGBA").getchannel("A"))
     return image, 1.0 - torch.from_numpy(alpha)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+from discomfort import images
 
 PICTURE_CHANNELS = (2, 3, 4)
 """How many channels of an IMAGE make a picture, as in ComfyUI: one alone does not."""
@@ -30,9 +31,9 @@ def check_picture(image: Tensor) -> None:
 
 
 def to_picture(image: Tensor) -> Image.Image:
-    """Turn [height, width, channel] in 0 to 1 into a picture of 8 bits a channel; values are cut, not rounded.
+    """Turn [height, width, channel] in 0 to 1 into a picture of 8 bits a channel; see `discomfort.images`.
 
     Raises as `check_picture` does.
     """
     check_picture(image)
-    return Image.fromarray(np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8))
+    return images.to_picture(image)

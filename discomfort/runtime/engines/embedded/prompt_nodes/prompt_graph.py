@@ -7,7 +7,7 @@ from typing import Any
 
 from discomfort.context.private_copy import private_copy
 from discomfort.ir.api_prompt import plain_value
-from discomfort.ir.graph import CycleError, NodeId
+from discomfort.ir.walk import depth_first
 from discomfort.runtime.engines.embedded.classes.definition import Definition
 
 RawNode = Mapping[str, Any]
@@ -74,25 +74,16 @@ class PromptGraph:
             CycleError: naming one cycle.
         """
         read, raw, definition_of = self.nodes, self.raw, self._definition_of
-        order: list[PromptNode] = []
-        open_nodes: dict[str, PromptNode] = {}
-        stack = [root for root in reversed(list(roots)) if root in raw]
-        while stack:
-            node_id = stack[-1]
-            if node_id in read:
-                stack.pop()
-            elif node_id in open_nodes:
-                stack.pop()
-                node = read[node_id] = open_nodes.pop(node_id)
-                order.append(node)
-            else:
-                body = raw[node_id]
-                node = open_nodes[node_id] = PromptNode(node_id, body, definition_of(body["class_type"]))
-                for _, producer, _ in reversed(node.links):
-                    if producer in open_nodes:
-                        raise CycleError(_cycle(open_nodes, producer))
-                    if producer not in read and producer in raw:
-                        stack.append(producer)
+        found: dict[str, PromptNode] = {}
+
+        def producers(node_id: str) -> list[str]:
+            body = raw[node_id]
+            node = found[node_id] = PromptNode(node_id, body, definition_of(body["class_type"]))
+            return [producer for _, producer, _ in node.links if producer not in read and producer in raw]
+
+        new = [root for root in roots if root in raw and root not in read]
+        order = [found[node_id] for node_id in depth_first(new, producers)]
+        read.update((node.id, node) for node in order)
         return order
 
     def expand(self, parent: str, graph: Mapping[str, RawNode]) -> None:
@@ -112,12 +103,6 @@ class PromptGraph:
         while node_id in self.parents:
             node_id = self.parents[node_id]
         return node_id
-
-
-def _cycle(open_nodes: Mapping[str, PromptNode], first: str) -> tuple[NodeId, ...]:
-    """Return the cycle that closes at `first`: open nodes are in the order of descent, consumers first."""
-    path = list(open_nodes)
-    return tuple(NodeId(node_id) for node_id in reversed(path[path.index(first) :]))
 
 
 class DynamicPrompt:

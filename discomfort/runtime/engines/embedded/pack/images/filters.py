@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from discomfort.images import from_picture
 from discomfort.runtime.engines.embedded.pack.protocol import node
 
 
@@ -84,7 +85,7 @@ def image_quantize(image: Tensor, colors: int, dither: str) -> tuple[Tensor]:
         else:
             method = Image.Dither.FLOYDSTEINBERG if dither == "floyd-steinberg" else Image.Dither.NONE
             indexed = picture.quantize(colors=colors, palette=palette, dither=method)
-        quantized.append(torch.from_numpy(np.asarray(indexed.convert("RGB")).astype(np.float32)) / 255)
+        quantized.append(torch.from_numpy(from_picture(indexed.convert("RGB"))))
     return (torch.stack(quantized).to(image.dtype),)
 
 

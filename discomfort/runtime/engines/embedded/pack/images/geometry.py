@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from discomfort.images import from_levels, to_levels
 from discomfort.runtime.engines.embedded.pack.files import preview
 from discomfort.runtime.engines.embedded.pack.images.resampling import resample_image
 from discomfort.runtime.engines.embedded.pack.pictures import check_picture
@@ -88,7 +89,7 @@ def image_rotate(image: Tensor, rotation: str) -> tuple[Tensor]:
 def in_eight_bits(image: Tensor) -> Tensor:
     """Cut values down to the steps that 8 bits a channel can hold, as on the way through pictures; gives float32."""
     check_picture(image)
-    return (image * 255).clamp(0, 255).floor().float() / 255
+    return torch.from_numpy(from_levels(to_levels(image)))
 
 
 def _check_box(width: int, height: int) -> None:

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from discomfort.images import from_picture, to_picture
 from discomfort.runtime.engines.embedded.pack.sizes import require_tensor
 
 
@@ -29,9 +30,8 @@ def lanczos(samples: Tensor, width: int, height: int) -> Tensor:
     """
     resized = []
     for sample in samples:
-        pixels = np.clip(255.0 * sample.movedim(0, -1).cpu().numpy(), 0, 255).astype(np.uint8)
-        picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-        array = np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS)).astype(np.float32) / 255.0
+        picture = to_picture(sample.movedim(0, -1)).resize((width, height), Image.Resampling.LANCZOS)
+        array = from_picture(picture)
         resized.append(torch.from_numpy(np.atleast_3d(array)).movedim(-1, 0))
     return torch.stack(resized).to(samples.device)
 

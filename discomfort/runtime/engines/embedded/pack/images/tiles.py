@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from discomfort.images import from_picture
 from discomfort.runtime.engines.embedded.pack.images.batches import singles
 from discomfort.runtime.engines.embedded.pack.pictures import to_picture
 from discomfort.runtime.engines.embedded.pack.protocol import node
@@ -79,5 +79,5 @@ def image_grid(
     for number, picture in enumerate(pictures):
         y, x = number // columns[0] * (height + gap), number % columns[0] * (width + gap)
         cell = to_picture(picture[0]).resize((width, height), Image.Resampling.LANCZOS).convert("RGB")
-        grid[0, y : y + height, x : x + width] = torch.from_numpy(np.asarray(cell).astype(np.float32) / 255.0)
+        grid[0, y : y + height, x : x + width] = torch.from_numpy(from_picture(cell))
     return (grid,)

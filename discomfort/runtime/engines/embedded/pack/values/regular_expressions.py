@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from discomfort.printable import shortened
 from discomfort.runtime.engines.embedded.for_node_authors.node_api import ended_by_cancel, raise_if_interrupted
 from discomfort.runtime.engines.embedded.pack.values import regular_expression_process
 
@@ -26,6 +27,7 @@ VARIABLE = "DISCOMFORT_REGEX_SECONDS"
 LONGEST_SECONDS = 30.0
 
 _MOST_KEPT = 1
+_LONGEST_SHOWN = 100
 _log = logging.getLogger(__name__)
 
 
@@ -91,7 +93,7 @@ def _result(answered: tuple[str, Any]) -> Any:
 
 
 def _ended(code: int | None, took: float, seconds: float, pattern: str, text: str) -> Exception:
-    shown = repr(pattern if len(pattern) <= 100 else f"{pattern[:97]}...")
+    shown = repr(shortened(pattern, _LONGEST_SHOWN))
     if code == regular_expression_process.TIMED_OUT or took >= seconds:
         return TimeoutError(
             f"the regular expression {shown} did not end within {seconds:g} s on a text of {len(text)} characters; "
