@@ -51,6 +51,11 @@ class BareClient:
                 return answers
             assert message["type"] != "execution_error", data
 
+    async def ask(self) -> None:
+        """Ask something that costs the server next to nothing: how many prompts are queued."""
+        async with self._session.get(f"{self.url}/prompt") as response:
+            await response.json()
+
     async def upload(self, image: torch.Tensor, name: str) -> str:
         """Upload an image `[1, height, width, 3]` as PNG and return the name for LoadImage."""
         stream = io.BytesIO()
