@@ -85,7 +85,7 @@ class ContentValues(NamedValues):
         if letterbox is None:
             return [put_record(digest, 1, self._member.name)]
         if letterbox not in self._index.read().holders.holds:
-            raise UnknownKeyError("the run that asked for this value has ended")
+            raise UnknownKeyError("the run that requested this value has ended")
         return [hold_record(digest, 1, letterbox)]
 
     def release_value(self, digest: str) -> None:

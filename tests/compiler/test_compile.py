@@ -72,7 +72,7 @@ def test_L2_several_input_ports_of_one_name_are_one_parameter() -> None:
     assert len(plan.graph.nodes) == 1
 
 
-def test_L2_a_tap_is_read_later_and_is_no_result_unless_asked_for() -> None:
+def test_L2_a_tap_is_read_later_and_is_not_a_result_unless_requested() -> None:
     tapped = {"1": image(), "2": port("x", ["1", 0]), "3": invert(["2", 0]), "4": port("z", ["3", 0])}
     plan = compile([tapped, READER])
     assert set(plan.outputs) == {"z", "y"}

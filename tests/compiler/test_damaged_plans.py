@@ -1,4 +1,4 @@
-"""Plans and recipes read from JSON: what could not run is said when it is read, and what is read can be used."""
+"""Plans and recipes read from JSON: what could not run is reported when it is read, and what is read can be used."""
 
 from __future__ import annotations
 
@@ -118,11 +118,11 @@ def deep() -> Any:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_plan_that_could_not_run_is_refused_when_it_is_read(name: str) -> None:
-    change, words = CHANGES[name]
+    change, message = CHANGES[name]
     data = plan_data()
     assert Plan.from_json(copy.deepcopy(data)).to_json() == data
     change(data)
-    with pytest.raises(ValueError, match=words) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         Plan.from_json(data)
     assert str(caught.value).startswith("this plan is damaged")
 

@@ -272,7 +272,7 @@ def test_a_reader_of_files_has_a_key_only_with_what_is_in_them(class_type: str) 
     assert red["f"] != green["f"]
 
 
-def test_versions_and_reasons_are_no_part_of_a_key() -> None:
+def test_versions_and_reasons_are_not_part_of_a_key() -> None:
     reader = node("r", "LoadImage", image="a.png")
     assert key_of(reader, sources={"r": Source("red", "1", "x")}) == key_of(reader, sources={"r": Source("red", "2")})
 

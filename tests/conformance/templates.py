@@ -13,7 +13,7 @@ from typing import Any
 PACKAGE = "comfyui-workflow-templates-json"
 REFERENCE = "0.1.50"
 DIGESTS = {file.stem: file for file in Path(__file__).with_name("digests").glob("*.txt")}
-"""One file for each version of the package whose templates the official frontend was asked for."""
+"""One file for each version of the package whose templates the official frontend converted."""
 
 
 def folder() -> Path | None:

@@ -56,7 +56,7 @@ def folder() -> Path:
 
 
 def differs(document: dict[str, Any], editor: Frontend, *, sure: bool = False) -> str | None:
-    """The difference, if any; `sure` asks a page anew that has seen nothing before."""
+    """The difference, if any; `sure` asks once more, on a page that has opened nothing before."""
     difference = disagreement(document, editor.prompt(document), default_catalog())
     if difference is None or not sure:
         return difference

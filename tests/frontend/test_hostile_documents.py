@@ -123,9 +123,9 @@ NO_JSON: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", NO_JSON)
 def test_objects_that_no_json_could_be(name: str) -> None:
-    value, words = NO_JSON[name]
+    value, sentence = NO_JSON[name]
     for use in (lambda: compile([prompt_with(value)]), lambda: stitch([prompt_with(value)], False, False)):
-        with pytest.raises(CompileError, match=words):
+        with pytest.raises(CompileError, match=sentence):
             use()
 
 

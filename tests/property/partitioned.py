@@ -111,7 +111,7 @@ class Roll(Node):
         return a + 1, lambda: a
 
 
-class Tell(Node):
+class Record(Node):
     """An effect."""
 
     DISCOMFORT_EFFECT: str | None = None
@@ -126,7 +126,7 @@ class Tell(Node):
 
 
 CLASSES: dict[str, type[Node]] = {
-    each.__name__: each for each in (Sum, Scale, Spread, Total, Tool, Sharpen, Use, Roll, Tell)
+    each.__name__: each for each in (Sum, Scale, Spread, Total, Tool, Sharpen, Use, Roll, Record)
 }
 
 

@@ -189,7 +189,7 @@ def test_a_blocker_stops_what_lies_in_later_prompts(
     assert Calls.made == ["Post"] * opened
 
 
-def test_a_result_that_a_blocker_stopped_is_told(engine: SplittingEngine, context: WorkflowContext) -> None:
+def test_a_result_that_a_blocker_stopped_is_reported(engine: SplittingEngine, context: WorkflowContext) -> None:
     gated = workflow(
         n1=("Gate", {"value": "a", "open": False}),
         n2=("Echo", {"value": ["1", 0]}),

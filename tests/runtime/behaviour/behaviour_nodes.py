@@ -135,13 +135,13 @@ def BehaviourPass(value: Any) -> Any:
 
 
 @node(("STRING",), {"value": WILDCARD})
-def BehaviourTold(value: Any) -> Any:
+def BehaviourShowType(value: Any) -> Any:
     """Gives the type and the text of what arrives."""
     return (f"{type(value).__name__} {value!r}",)
 
 
 @node(("STRING",), inputs={"optional": {"first": WILDCARD, "rest": ("IMAGE,*",), "model": ("MODEL",)}})
-def BehaviourToldTwo(first: Any = "absent", rest: Any = "absent", model: Any = None) -> Any:
+def BehaviourShowTypes(first: Any = "absent", rest: Any = "absent", model: Any = None) -> Any:
     return (f"{type(first).__name__} {first!r}, {type(rest).__name__} {rest!r}",)
 
 
@@ -297,8 +297,8 @@ NODE_CLASS_MAPPINGS: dict[str, Any] = {
         BehaviourShow,
         BehaviourSteps,
         BehaviourSum,
-        BehaviourTold,
-        BehaviourToldTwo,
+        BehaviourShowType,
+        BehaviourShowTypes,
         BehaviourUse,
     )
 }

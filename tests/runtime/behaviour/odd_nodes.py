@@ -67,7 +67,7 @@ def OddAnswer(kind: str) -> Any:
         "result of none": {"result": None},
         "more than declared": (1, 2, 3),
         "a blocker": ExecutionBlocker(None),
-        "a blocker with words": ExecutionBlocker("not today"),
+        "a blocker with a message": ExecutionBlocker("not today"),
     }
     return answers[kind]
 

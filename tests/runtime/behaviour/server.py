@@ -101,8 +101,8 @@ class Worker(double.Worker):  # type: ignore[misc]
             tell("execution_error", node_id=error.node, node_type="", executed=[], **what)
             return messages, {}, "error"
         except PromptRejected as error:
-            words = f"the double runs what it should have refused: {error}"
-            tell("execution_error", node_id="", node_type="", executed=[], exception_type="", exception_message=words)
+            text = f"the double runs what it should have refused: {error}"
+            tell("execution_error", node_id="", node_type="", executed=[], exception_type="", exception_message=text)
             return messages, {}, "error"
         for name, shown in result.ui.items():
             tell("executed", note=False, node=name, display_node=name, output=shown)
@@ -111,7 +111,7 @@ class Worker(double.Worker):  # type: ignore[misc]
 
 
 def pass_on(event: Any, tell: Any) -> None:
-    """Tell the client in ComfyUI's words what the scheduler told."""
+    """Tell the client in ComfyUI's words what the scheduler described."""
     if isinstance(event, NodeStarted):
         tell("executing", note=False, node=event.node, display_node=event.node)
     elif isinstance(event, NodeProgress):

@@ -89,10 +89,10 @@ def say_when(moment: str) -> None:
     with_our_nodes.NodesChannel.deliver = delivering  # type: ignore[method-assign]
 
 
-def engine(words: list[str]) -> ComfyUIEngine:
-    if "://" in words[0]:
-        return ComfyUIEngine.attached(words[0], words[1])
-    return ComfyUIEngine.managed(ServerConfig(Path(words[0]), words[1], tuple(words[2:])))
+def engine(arguments: list[str]) -> ComfyUIEngine:
+    if "://" in arguments[0]:
+        return ComfyUIEngine.attached(arguments[0], arguments[1])
+    return ComfyUIEngine.managed(ServerConfig(Path(arguments[0]), arguments[1], tuple(arguments[2:])))
 
 
 def tell_server(made: ComfyUIEngine) -> None:
@@ -117,15 +117,15 @@ async def wait(context: WorkflowContext, made: ComfyUIEngine, seconds: float) ->
 
 
 def main() -> None:
-    how, moment, *words = sys.argv[1:]
+    how, moment, *arguments = sys.argv[1:]
     say_when(moment)
     seconds = 0.05 if moment == "reading" else 300.0
     with WorkflowContext(max_ram_gb=0.1) as context:
         try:
             if how == "blocking":
-                block(context, engine(words), seconds)
+                block(context, engine(arguments), seconds)
             else:
-                asyncio.run(wait(context, engine(words), seconds))
+                asyncio.run(wait(context, engine(arguments), seconds))
         except KeyboardInterrupt:
             print(json.dumps({name: context.load(name) for name in context.list_keys()}), flush=True)
             sys.exit(130)

@@ -512,7 +512,7 @@ def fault_middleware(faults: Faults) -> Any:
         for name, status in (("http_500", 500), ("http_503", 503), ("http_413", 413)):
             if getattr(faults, name) and request.path == "/prompt":
                 setattr(faults, name, getattr(faults, name) - 1)
-                return web.Response(status=status, text="a fault was asked for")
+                return web.Response(status=status, text="a fault was requested")
         return await handler(request)  # type: ignore[no-any-return]
 
     return middleware

@@ -95,7 +95,7 @@ async def test_value_that_only_pickle_could_carry_is_refused_by_remote_servers(
         await remote.run(request)
 
 
-async def test_events_tell_what_ran_and_what_was_cached(attached: ComfyUIEngine, context: WorkflowContext) -> None:
+async def test_events_reports_what_ran_and_what_was_cached(attached: ComfyUIEngine, context: WorkflowContext) -> None:
     events: list[Event] = []
     request = sleeping(context, 0.1, value=11)
     first = await attached.run(request, events.append)
@@ -231,7 +231,7 @@ async def test_catalog_holds_our_nodes(attached: ComfyUIEngine) -> None:
     assert catalog["ImageInvert"].outputs[0].type == "IMAGE"
 
 
-async def test_address_of_something_else_is_said_at_once() -> None:
+async def test_address_of_something_else_is_reported_at_once() -> None:
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_error(404)

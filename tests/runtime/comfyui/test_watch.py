@@ -73,7 +73,7 @@ async def test_R7_dead_worker_is_noticed_although_the_server_chatters(
         await engine.run(misbehaving(context, "worker"))
 
 
-async def test_R7_waiting_behind_others_is_no_silence_while_the_queue_moves(
+async def test_R7_waiting_behind_others_is_not_a_silence_while_the_queue_moves(
     server: ManagedServer, context: WorkflowContext
 ) -> None:
     patience = Patience(retry_seconds=1.0, check_seconds=0.1, silence_seconds=1.0)
@@ -111,7 +111,7 @@ async def test_R7_prompt_that_is_too_large_for_the_server_is_not_sent_again(
 
 @POSIX
 @pytest.mark.parametrize("answer_seconds", [30.0, 0.5])
-async def test_R7_server_that_is_held_up_is_waited_for_but_not_for_ever(
+async def test_R7_server_that_is_held_up_is_waited_for_but_not_forever(
     managed: StartEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch, answer_seconds: float
 ) -> None:
     """A node may keep its whole process from answering, as while a model is read from a slow disk."""

@@ -184,7 +184,7 @@ class Node:
 """
 
 
-def test_what_code_keeps_while_it_runs_is_no_code() -> None:
+def test_what_code_keeps_while_it_runs_is_not_a_code() -> None:
     """A counter, a cache, a model that is loaded when it is first needed: else nothing would ever be known again."""
     node = node_of(STATEFUL)
     before = class_code(node)

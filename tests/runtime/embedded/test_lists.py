@@ -94,7 +94,7 @@ def test_keys_with_a_dot_nest_under_a_dynamic_combo_with_its_choice(lab: Lab) ->
 
 
 @pytest.mark.parametrize("returned", [3, "text", {1, 2}])
-def test_what_is_no_answer_of_a_node_is_refused(lab: Lab, returned: Any) -> None:
+def test_what_is_not_an_answer_of_a_node_is_refused(lab: Lab, returned: Any) -> None:
     lab.add("Odd", lambda: returned)
     with pytest.raises(NodeFailed, match="a node returns a tuple"):
         lab.run(prompt(o=("Odd", {}), out=show("o")))

@@ -1,4 +1,4 @@
-"""What is said where a checkout cannot be imported, and whose turn it is where it can."""
+"""What is reported where a checkout cannot be imported, and whose turn it is where it can."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_module_names_that_others_took_are_named(tmp_path: Path, monkeypat
         await InProcessEngine(tmp_path).start()
 
 
-async def test_missing_requirements_are_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missing_requirements_are_reported_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nodes.py").touch()
     package = tmp_path / "comfy"
     package.mkdir()
@@ -62,7 +62,7 @@ def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     checkout._forget(path, before)
 
 
-async def test_a_start_that_failed_may_be_tried_again_and_begins_anew(standin: Path) -> None:
+async def test_a_start_that_failed_may_be_tried_again_and_begins_again(standin: Path) -> None:
     nodes = standin / "custom_nodes" / "leaves.py"
     nodes.write_text("import sys\nsys.exit(3)\n", encoding="utf-8")
     engine = InProcessEngine(standin, [])
@@ -75,7 +75,7 @@ async def test_a_start_that_failed_may_be_tried_again_and_begins_anew(standin: P
     await engine.close()
 
 
-async def test_a_class_that_the_checkout_lacks_is_told_with_what_to_do_there(standin: Path) -> None:
+async def test_a_class_that_the_checkout_lacks_is_reported_with_what_to_do_there(standin: Path) -> None:
     engine = InProcessEngine(standin, [])
     with WorkflowContext(max_ram_gb=0.01) as context, pytest.raises(PromptRejected) as caught:
         await engine.run(PromptRequest({"1": {"class_type": "Nobody", "inputs": {}}}, {}, context))

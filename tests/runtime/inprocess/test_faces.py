@@ -323,7 +323,7 @@ async def test_asynchronous_class_steps_in_inference_mode_and_leaves_the_loop_ou
     assert not any(modes)
 
 
-async def test_out_of_memory_unloads_models_and_is_told() -> None:
+async def test_out_of_memory_unloads_models_and_is_reported() -> None:
     class Greedy(Number):
         def give(self, value: int) -> tuple[int]:
             raise OutOfMemoryError("no more")
