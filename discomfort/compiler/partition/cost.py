@@ -1,4 +1,4 @@
-"""What a prompt costs a ComfyUI server beside the work of its nodes: the model by which `partition` decides.
+"""What a prompt costs a ComfyUI server besides the work of its nodes: the model by which `partition` decides.
 
 A server looks at each node of a prompt together with all that comes before it and with all that is still to run, so
 its own cost grows with nodes times depth, and with nodes times nodes. The constants were fitted to what

@@ -129,7 +129,7 @@ async def test_R5_a_plan_of_which_something_cannot_travel_submits_nothing(plain_
     assert observed(plain_server.url)["runs"] == before
 
 
-async def test_L8_missing_and_unfit_values_are_reported_with_those_that_cannot_travel(
+async def test_L8_missing_and_unfit_values_are_reported_with_what_cannot_travel(
     plain_server: ManagedServer,
 ) -> None:
     adding = {"in": port("a"), "1": node("Add", a=["in", 0], b=1), "out": port("sum", ["1", 0])}
