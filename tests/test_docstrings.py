@@ -1,4 +1,4 @@
-"""The examples in the docstrings of what `discomfort` exports are run; what is no error has one."""
+"""The examples in the docstrings of what `discomfort` exports are run; what is not an error has one."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_ports_lists_each_workflow_by_itself() -> None:
     }
 
 
-def test_plan_as_words_and_as_json(tmp_path: Path) -> None:
+def test_plan_as_text_and_as_json(tmp_path: Path) -> None:
     sentence = call("plan", *PROGRAM).stdout
     assert "second reads made from first (OUTPUT)" in sentence
     assert "strength: FLOAT, by value" in sentence

@@ -68,7 +68,7 @@ def test_many_files_need_a_folder() -> None:
 
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        known = {"Mine": {"input": {"required": {"x": ["INT", {"tooltip": "words"}]}}, "output": ["INT"]}}
+        known = {"Mine": {"input": {"required": {"x": ["INT", {"tooltip": "text"}]}}, "output": ["INT"]}}
         body = json.dumps(known).encode()
         self.send_response(200 if self.path == "/object_info" else 404)
         self.send_header("Content-Length", str(len(body)))

@@ -22,10 +22,10 @@ def call(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_run_writes_pictures_and_tells_of_them(tmp_path: Path) -> None:
+def test_run_writes_pictures_and_prints_their_names(tmp_path: Path) -> None:
     done = call("run", *FILES, *INPUTS, "-o", str(tmp_path))
     assert "output: a float32 tensor [1, 43, 64, 3] -> " in done.stdout
-    assert "vae: <Reference vae: VAE rebuilt by 1 nodes>" in done.stdout
+    assert "vae: <Reference vae: VAE rebuilt by 1 node>" in done.stdout
     with Image.open(tmp_path / "output.png") as image:
         assert image.size == (64, 43)
 

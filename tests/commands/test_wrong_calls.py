@@ -97,11 +97,11 @@ def test_DF531_an_engine_that_cannot_be_had_is_reported_as_data(tmp_path: Path) 
 
 
 LOOP = Path(FILES[0]).parents[1] / "loop"
-WORDS = ["-i", "model_name=v1-5-pruned-emaonly.safetensors", "-i", "prompt=a", "-i", "seed=1"]
+ARGUMENTS = ["-i", "model_name=v1-5-pruned-emaonly.safetensors", "-i", "prompt=a", "-i", "seed=1"]
 
 
 def test_nodes_that_need_a_comfyui_are_reported_together_with_where_to_run_them() -> None:
-    done = call("run", str(LOOP / "load_model.json"), str(LOOP / "main_workflow.json"), *WORDS, status=1)
+    done = call("run", str(LOOP / "load_model.json"), str(LOOP / "main_workflow.json"), *ARGUMENTS, status=1)
     assert "DF520" in done.stderr
     for sentence in ("CheckpointLoaderSimple", "CLIPTextEncode", "KSampler", "engine='comfyui:PATH'"):
         assert sentence in done.stderr

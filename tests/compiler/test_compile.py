@@ -246,5 +246,5 @@ def test_L5_a_recipe_that_reads_a_parameter_is_refused() -> None:
     stored = {"type": "IMAGE", "key": "k.0", "output": ["r", 0], "nodes": {"r": node}, "cuts": [], "conversions": []}
     with pytest.raises(ValueError, match="reads the parameter 'photo'; a recipe is closed"):
         Recipe.from_json(stored)
-    with pytest.raises(ValueError, match="this is no recipe"):
+    with pytest.raises(ValueError, match="this is not a recipe"):
         Recipe.from_json({**stored, "nodes": {"r": {**node, "inputs": {"image": {}}}}})

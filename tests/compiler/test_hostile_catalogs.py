@@ -282,7 +282,7 @@ def test_the_effects_of_entries_are_those_of_the_table() -> None:
     assert tuple(effect.value for effect in Effect) == EFFECTS
 
 
-def test_what_was_found_of_a_catalog_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_findings_about_a_catalog_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = json.dumps({"Bad": 7, "Good": GOOD}).encode()
     first = parse_catalog(content, "first")
     looked_at: list[str] = []

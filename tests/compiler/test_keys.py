@@ -145,7 +145,7 @@ JSON = st.recursive(
 
 
 def tagged(value: Any) -> Any:
-    """Return the value with every type written out, so that == tells what keys must tell."""
+    """Return the value with every type written out, so that == distinguishes what keys must distinguish."""
     if isinstance(value, float):
         return ("float", "nan" if math.isnan(value) else value.hex())
     if isinstance(value, dict):
@@ -242,7 +242,7 @@ def test_no_key_for_what_is_not_certain_nor_for_what_comes_of_it(class_type: str
         node("it", class_type, a=("before", 0)),
         node("after", "Pure", a=("it", 0), b=2),
         node("z", "Pure", a=1, b=("after", 1)),
-        node("beside", "Pure", a=("before", 0)),
+        node("next", "Pure", a=("before", 0)),
     ]
     keys = keys_of(nodes)
     assert [name for name, key in keys.items() if key is None] == ["it", "after", "z"]

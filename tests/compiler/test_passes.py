@@ -1,4 +1,4 @@
-"""The list of passes and what stands between them: verification, timing, dumps (law L4)."""
+"""The list of passes and what runs between them: verification, timing, dumps (law L4)."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_dumps_are_written_after_each_pass(monkeypatch: pytest.MonkeyPatch, tmp_
         "output x = workflow/1.0",
         "cut workflow/1.0",
         "step 1 = workflow/1",
-        "# merged workflow/4: an equal node stands already -> workflow/1.0",
+        "# merged workflow/4: duplicate of an earlier node -> workflow/1.0",
     ]
 
 

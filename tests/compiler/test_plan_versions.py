@@ -1,4 +1,4 @@
-"""Plan JSON of earlier releases: read, brought to the present version, or refused with a sentence."""
+"""Plan JSON of earlier releases: read, converted to the present version, or refused with a sentence."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def resize(source: Any, **mode: Any) -> Prompt:
                 "4": port("x", ["3", 0]),
             },
             {"by": "FLOAT", "x": "IMAGE"},
-            id="an input that a dynamic combo brings",
+            id="an input that a dynamic combo adds",
         ),
         pytest.param(
             {
@@ -114,7 +114,7 @@ def resize(source: Any, **mode: Any) -> Prompt:
             {"more": "IMAGE", "x": "IMAGE"},
             id="an input that grows",
         ),
-        pytest.param({"1": port("a"), "2": port("x", ["1", 0])}, {"a": "*", "x": "*"}, id="nobody knows"),
+        pytest.param({"1": port("a"), "2": port("x", ["1", 0])}, {"a": "*", "x": "*"}, id="unknown"),
     ],
 )
 def test_L3_types_of_ports(program: Prompt, types: dict[str, str]) -> None:

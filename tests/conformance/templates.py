@@ -61,7 +61,7 @@ def digest(prompt: Mapping[str, Any]) -> str:
 
 
 def first_difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
-    """Return the first node and input in which two prompts differ, in words."""
+    """Return the first node and input in which two prompts differ, as text."""
     for key in sorted(ours.keys() | theirs.keys()):
         mine, other = ours.get(key), theirs.get(key)
         if mine is None or other is None:

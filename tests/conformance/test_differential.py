@@ -1,4 +1,4 @@
-"""L1 where nobody wrote the cases: random edits of official templates, the frontend in a real browser against us.
+"""L1 on generated cases: random edits of official templates, the frontend in a real browser against us.
 
 `pytest --browser tests/conformance/test_differential.py --mutations 2000` tries so many; where CI is set, a few run
 with all other tests. Without playwright, the frontend package or a Chromium they are skipped, and the reason says so.
@@ -27,7 +27,7 @@ from tests.conformance.harness.verdict import disagreement
 
 pytestmark = pytest.mark.browser
 PACKS = ("kj_", "rgthree_")
-"""Goldens of node packs that bring JavaScript of their own, which the browser here does not have."""
+"""Goldens of node packs that have JavaScript of their own, which the browser here does not have."""
 
 GOLDENS = Path(__file__).parents[1] / "golden" / "frontend"
 

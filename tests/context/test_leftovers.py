@@ -198,7 +198,7 @@ def test_what_another_process_put_into_a_letterbox_outlives_it(context: Workflow
     assert not context.has_value(digest)
 
 
-def test_nothing_comes_into_a_letterbox_that_nobody_empties(context: WorkflowContext) -> None:
+def test_nothing_comes_into_a_letterbox_that_no_run_empties(context: WorkflowContext) -> None:
     other = WorkflowContext.attach(context.handle())
     work = Holds(context)
     name = work.letterbox()

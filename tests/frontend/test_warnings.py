@@ -1,4 +1,4 @@
-"""What is reported beside a prompt: where the editor itself gives less than its user drew."""
+"""What is reported besides a prompt: where the editor itself gives less than its user drew."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class Use(Node):
 
 
 class Roll(Node):
-    """What nobody may run twice: it gives a value and a ref."""
+    """What must not run twice: it gives a value and a ref."""
 
     DISCOMFORT_EFFECT: str | None = None
     TAKES: ClassVar = {"a": "INT"}
@@ -121,7 +121,7 @@ class Record(Node):
     IS_CHANGED = staticmethod(never_the_same)
 
     def run(self, a: int) -> tuple[()]:
-        Log.lines.append(f"tell {a}")
+        Log.lines.append(f"record {a}")
         return ()
 
 

@@ -1,4 +1,4 @@
-"""What cannot be brought to an engine or back is reported at bind: all of it, with workflow, port and type (law R5)."""
+"""What cannot be sent to an engine or back is reported at bind: all of it, with workflow, port and type (law R5)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Measure(Wrap):
 
 
 class CrossingEngine(EmbeddedEngine):
-    """The embedded engine, but not everything can be brought to it (None: it can); keeps what it was asked to run."""
+    """The embedded engine, but not everything can be sent to it (None: it can); keeps what it was asked to run."""
 
     splitting = Splitting.FOR_DEPTH
 

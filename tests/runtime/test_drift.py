@@ -142,7 +142,7 @@ def test_a_touched_file_runs_nothing(bench: Bench, context: WorkflowContext) -> 
     bench.paint(GREEN)
     bench.run(context, PICTURE)
     bench.results.clear()
-    bench.paint(RED)  # what was known of the file before is known again
+    bench.paint(RED)  # the earlier facts about the file are known again
     assert color(bench.run(context, PICTURE)) == RED
     assert bench.results == []
 
@@ -199,7 +199,7 @@ def test_a_file_that_is_changed_after_it_was_taken_down(bench: Bench, context: W
     assert color(again) == color(from_nothing) == RED
 
 
-def test_what_another_run_knows_of_the_file_does_not_slip_in(bench: Bench, context: WorkflowContext) -> None:
+def test_what_another_run_knows_of_the_file_is_not_used(bench: Bench, context: WorkflowContext) -> None:
     """The engine knows green; red is taken down, and green is there again when the engine looks: red is not green."""
     bench.paint(GREEN)
     bench.wait_for_the_clock()

@@ -61,10 +61,13 @@ def step_findings(graph: Graph, place_of: PlaceOf, *, before_binding: bool = Fal
             node = graph.nodes[node_id]
             for name, link in node.links():
                 if (node_id, name) in conversions and link not in loaded:
-                    message = f"input {name!r} of {node.class_type} expects another type"
+                    message = f"input {name!r} of {node.class_type} expects a type that its link does not provide"
                     hint = "put a node between them that converts the value"
                     yield make_finding(
-                        "DF306", f"{message}, and no prompt can end before it", place_of(node, name), hint
+                        "DF306",
+                        f"{message}, and no prompt can end before it to convert the value",
+                        place_of(node, name),
+                        hint,
                     )
         kept = prompt_nodes(graph, roots, loaded)
         if len(kept) < SAFE_DEPTH:

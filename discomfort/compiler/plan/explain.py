@@ -175,7 +175,8 @@ def _saved(graph: Graph, prompts: list[_Prompt]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.2g} s" if seconds >= 1 else f"{seconds * 1000:.2g} ms"
+    number, unit = (seconds, "s") if seconds >= 1 else (seconds * 1000, "ms")
+    return f"{float(f'{number:.2g}'):g} {unit}"
 
 
 def _stages(graph: Graph) -> int:

@@ -38,7 +38,7 @@ CASES: dict[str, Prompt] = {
         f"answer: {kind}": odd("OddAnswer", kind=kind)
         for kind in ("none", "list", "number", "result of none", "more than declared", "a blocker with message")
     },
-    "an optional input that brings no value": odd("OddOptional", value=["empty", 0]),
+    "an optional input that has no value": odd("OddOptional", value=["empty", 0]),
     "an undeclared output of an expansion": odd("OddExpansion", value=1),
     "nothing requested, though it is known": lazy(""),
     "one requested": lazy("one"),

@@ -223,7 +223,7 @@ FAILING: dict[str, tuple[str, Prompt]] = {
         },
     ),
     "asynchronous": ("bad", {"a": image(), "bad": node("TestAsyncError", value=["a", 0], error_after=0.02)}),
-    "beside asynchronous ones": (
+    "next to asynchronous ones": (
         "bad",
         {
             "a": image(),

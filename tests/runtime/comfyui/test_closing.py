@@ -199,7 +199,7 @@ print(server.process_id, server.log_file.parent)
 
 
 async def test_R7_program_that_just_ends_says_nothing_and_leaves_nothing(checkout: Path) -> None:
-    """An engine that a word names is nobody's to close: it is closed when the program ends."""
+    """An engine that is named by a text is not closed by a session: it is closed when the program ends."""
     root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root), "DISCOMFORT_ENGINE": f"comfyui:{checkout}"}
     program = subprocess.run(

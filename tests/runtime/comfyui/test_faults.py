@@ -320,10 +320,10 @@ async def test_R7_cancelling_at_any_moment_leaves_the_server_free(
     with pytest.raises(asyncio.CancelledError):
         await running
     assert await asyncio.wait_for(result_of(attached, addition(context, 140)), 5) == 141
-    await wait_until(lambda: _queue_length(server.url) == 0, 5)  # a success is reported before the queue lets go of it
+    await wait_until(lambda: _queue_length(server.url) == 0, 5)  # a success is reported before it leaves the queue
 
 
-async def test_R7_interruption_by_somebody_else_is_reported(
+async def test_R7_interruption_by_another_client_is_reported(
     attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext
 ) -> None:
     running = asyncio.create_task(attached.run(sleeping(context, 30.0, value=88)))
@@ -344,7 +344,7 @@ async def test_R7_closing_the_engine_ends_its_prompts(managed: StartEngine, cont
 
 
 async def test_R7_restarted_server_has_forgotten_the_prompt(managed: StartEngine, context: WorkflowContext) -> None:
-    """Somebody restarts the server that we attached to: the prompt is lost, the next one runs."""
+    """A client restarts the server that we attached to: the prompt is lost, the next one runs."""
     owner = managed()
     await owner.start()
     assert owner.server is not None

@@ -1,4 +1,4 @@
-"""A server of our own: started, found by nobody else, and gone for certain."""
+"""A server of our own: started, reachable for us alone, and always stopped."""
 
 from __future__ import annotations
 

@@ -35,17 +35,17 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 
 def take_out_of_queue(url: str) -> None:
-    """Do as somebody who clicks a waiting prompt away in ComfyUI's page."""
+    """Do as a user who clicks a waiting prompt away in ComfyUI's page."""
     waiting = [item[1] for item in queue_of(url)[1]]
     body = json.dumps({"delete": waiting}).encode()
     urllib.request.urlopen(urllib.request.Request(f"{url}/queue", body, {"Content-Type": "application/json"})).close()
 
 
 @pytest.mark.parametrize("chatter", [0, 1])
-async def test_R7_prompt_that_somebody_took_out_of_the_queue_is_not_sent_again(
+async def test_R7_prompt_that_a_client_took_out_of_the_queue_is_not_sent_again(
     attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext, chatter: int
 ) -> None:
-    """Also where custom nodes send messages to everybody all the time: those say nothing about our prompts."""
+    """Also where custom nodes send messages to every client all the time: those say nothing about our prompts."""
     await attached.start()
     set_faults(server.url, chatter=chatter)
     other = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE)

@@ -103,7 +103,7 @@ def test_an_input_that_is_not_requested_is_None_though_its_value_is_known(lab: L
     assert lab.shown(nodes) == [(None, 2)]
 
 
-def test_what_is_asked_of_a_node_arrives_at_all_inputs_from_it_as_in_comfyui(lab: Lab) -> None:
+def test_a_requested_node_arrives_at_all_inputs_from_it_as_in_comfyui(lab: Lab) -> None:
     lab.add("Two", lambda a, b: ((a, b),), {"a": LAZY, "b": LAZY}, check_lazy_status=lambda a, b: ["b"])
     nodes = prompt(x=("Number", {"value": 1}), c=("Two", {"a": ["x", 0], "b": ["x", 0]}), out=show("c"))
     assert lab.shown(nodes) == [(1, 1)]
@@ -117,6 +117,6 @@ def test_only_a_list_asks_for_inputs(lab: Lab, answer: Any) -> None:
 
 def test_asking_for_what_is_not_an_input_fails_at_the_node(lab: Lab) -> None:
     lab.add("Odd", lambda a: (a,), {"a": LAZY}, check_lazy_status=lambda a: ["z"])
-    with pytest.raises(NodeFailed, match="asks for 'z', which is no input") as caught:
+    with pytest.raises(NodeFailed, match="asks for 'z', which is not an input") as caught:
         lab.run(prompt(x=("Number", {"value": 4}), c=("Odd", {"a": ["x", 0]}), out=show("c")))
     assert caught.value.node == "c"

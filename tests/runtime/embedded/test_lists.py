@@ -124,7 +124,7 @@ def test_what_is_shown_must_be_lists(lab: Lab) -> None:
         lab.run(prompt(o=("Odd", {})))
 
 
-def test_a_node_of_optional_inputs_runs_once_without_them_when_they_bring_no_value(lab: Lab) -> None:
+def test_a_node_of_optional_inputs_runs_once_without_them_when_they_have_no_value(lab: Lab) -> None:
     lab.add("Maybe", lambda a="none": (a,), optional={"a": ANYTHING})
     lab.add("Two", lambda a="none", b=1: (a,), optional={"a": ANYTHING, "b": ANYTHING})
     empty = {"l": ("List", {"count": 0})}

@@ -53,7 +53,7 @@ def test_a_link_of_another_type(lab: Lab) -> None:
     assert message.startswith("return_type_mismatch: expects STRING, and output 0 of node 'n' (Number) is INT")
 
 
-@pytest.mark.parametrize("link", [["nobody", 0], ["n", 7], ["n"], ["n", 0, 0]])
+@pytest.mark.parametrize("link", [["absent", 0], ["n", 7], ["n"], ["n", 0, 0]])
 def test_a_link_to_what_is_not_there(lab: Lab, link: list[Any]) -> None:
     (message,) = refused(lab, prompt(n=("Number", {"value": 1}), t=("Add", {"a": link, "b": 1}), out=show("t")))
     assert message.startswith("bad_linked_input")
@@ -108,12 +108,12 @@ def test_literals_are_converted_to_the_declared_type(lab: Lab, kind: str, writte
     assert (type(value), value) == (type(received), received)
 
 
-def test_VALIDATE_INPUTS_refuses_with_its_words(lab: Lab) -> None:
+def test_VALIDATE_INPUTS_refuses_with_its_message(lab: Lab) -> None:
     lab.add("Test", lambda a: (a,), {"a": NUMBER}, VALIDATE_INPUTS=lambda a: "no sevens" if a == 7 else True)
     assert one(lab, {"a": 7}) == "custom_validation_failed: no sevens"
 
 
-def test_VALIDATE_INPUTS_refuses_without_words(lab: Lab) -> None:
+def test_VALIDATE_INPUTS_refuses_without_a_message(lab: Lab) -> None:
     lab.add("Test", lambda a: (a,), {"a": NUMBER}, VALIDATE_INPUTS=lambda a: False)
     assert one(lab, {"a": 7}).startswith("custom_validation_failed")
 

@@ -20,7 +20,7 @@ from tests.runtime.behaviour.standin import make_standin
 
 
 async def test_folder_without_comfyui_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="is no ComfyUI checkout"):
+    with pytest.raises(EngineError, match="is not a ComfyUI checkout"):
         await InProcessEngine(tmp_path).start()
 
 
@@ -78,8 +78,8 @@ async def test_a_start_that_failed_may_be_tried_again_and_begins_again(standin: 
 async def test_a_class_that_the_checkout_lacks_is_reported_with_what_to_do_there(standin: Path) -> None:
     engine = InProcessEngine(standin, [])
     with WorkflowContext(max_ram_gb=0.01) as context, pytest.raises(PromptRejected) as caught:
-        await engine.run(PromptRequest({"1": {"class_type": "Nobody", "inputs": {}}}, {}, context))
-    assert f"the ComfyUI at {standin} does not have Nobody" in str(caught.value)
+        await engine.run(PromptRequest({"1": {"class_type": "Unknown", "inputs": {}}}, {}, context))
+    assert f"the ComfyUI at {standin} does not have Unknown" in str(caught.value)
     assert "install the custom node" in str(caught.value)
     await engine.close()
 

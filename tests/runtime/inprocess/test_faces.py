@@ -299,7 +299,7 @@ async def test_v3_block_execution_and_ui_are_understood() -> None:
         await engine.run(a=("Shows", {"value": 2}))
 
 
-async def test_v3_expansion_runs_the_graph_it_brings() -> None:
+async def test_v3_expansion_runs_the_graph_it_returns() -> None:
     class Grows(V3Double):
         @classmethod
         def EXECUTE(cls, value: int) -> Any:
