@@ -1,6 +1,6 @@
 """How compiling grows with the program (law L7): seconds and bytes a node at 100,000 nodes against those at 10,000.
 
-`pytest benchmarks/test_compile.py --benchmark-only -s` prints the rows of the table in docs/compiler.md.
+`pytest benchmarks/test_compile.py --benchmark-only -s` prints the rows of the table in docs/contributing/compiler.md.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from discomfort.settings.pass_by import load_rules
 
 ROOT = Path(__file__).parents[1]
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "guide.md"
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -138,6 +138,14 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(linked), f"{page.name} links to {target}"
 
 
-def test_every_page_is_linked_from_the_readme() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert [page.name for page in PAGES if page != README and page.name not in text] == []
+def linked_from(page: Path) -> set[Path]:
+    """Return the pages that a page links to."""
+    targets = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    return {(page.parent / target).resolve() for target in targets if target.endswith(".md") and "://" not in target}
+
+
+def test_every_page_is_linked_from_the_readme_or_the_index_of_the_documentation() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = linked_from(README) | linked_from(index)
+    assert index in linked_from(README)
+    assert [page for page in PAGES if page != README and page.resolve() not in linked] == []

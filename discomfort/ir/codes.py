@@ -68,7 +68,7 @@ CODES: Mapping[str, Code] = {
     "DF122": Code(ERROR, "subgraphs are nested too deep or unfold to too many nodes"),
     "DF130": Code(WARNING, "a node type is not in the catalog"),
     "DF131": Code(WARNING, "the catalog's entry of a node class cannot be used", milder=NOTE),
-    "DF141": Code(NOTE, "a file name holds the moment of compilation"),
+    "DF141": Code(NOTE, "a file name holds the time of compilation"),
     "DF142": Code(ERROR, "a file name, or its prefix, is not text"),
     "DF143": Code(ERROR, "a node takes its picture from the browser"),
     "DF144": Code(ERROR, "a text with random choices has too many of them"),

@@ -103,7 +103,7 @@ def test_documentation_lists_the_pack_theme_by_theme() -> None:
         if node_class.__module__ == theme.__name__
     ]
     assert rows == by_theme
-    assert f"It ships {len(NODE_CLASS_MAPPINGS)} of" in DOCUMENTATION.read_text(encoding="utf-8")
+    assert f"It has {len(NODE_CLASS_MAPPINGS)} of" in DOCUMENTATION.read_text(encoding="utf-8")
 
 
 def test_switch_asks_only_for_the_side_it_needs() -> None:
