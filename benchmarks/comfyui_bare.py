@@ -17,7 +17,7 @@ from PIL import Image
 
 
 class BareClient:
-    """What somebody writes who needs no more than one prompt at a time."""
+    """A client as a user writes it who needs only one prompt at a time."""
 
     def __init__(self, url: str) -> None:
         self.url = url

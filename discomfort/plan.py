@@ -71,8 +71,8 @@ class Plan(PlanData):
         """Return the plan that `to_json` wrote.
 
         Raises:
-            ValueError: the data is no plan, one of another version, or one that cannot run (links to nodes that are
-                not there, cycles, parameters that are no inputs): says what is wrong with it.
+            ValueError: the data is not a plan, one of another version, or one that cannot run (links to nodes that are
+                not there, cycles, parameters that are not inputs): says what is wrong with it.
         """
         with paused_collector():
             return plan_from_json(cls, data)
@@ -84,7 +84,7 @@ class Plan(PlanData):
         return to_networkx(self)
 
     def explain(self) -> str:
-        """Return the plan in words: what it needs, gives and does, and what was optimised away and why."""
+        """Return the plan as text: what it needs, gives and does, and what was optimised away and why."""
         return explain(self)
 
     def diff(self, other: Plan) -> str:
@@ -215,7 +215,7 @@ class Plan(PlanData):
 
         check_context(context)
         inputs = options.inputs
-        warn_of_slips(inputs, self.inputs)
+        warn_misspelled_inputs(inputs, self.inputs)
         executor = executor_for(options.engine, context)
         progress = RunProgress(options.iterations, options.on_progress)
         with progress, self._snapshot(context, inputs) as snapshot:
@@ -224,7 +224,7 @@ class Plan(PlanData):
             return await executor.run(self, snapshot, options, progress, self._extra_pnginfo(options.effects))
 
     def _snapshot(self, context: WorkflowContext, given: Collection[str]) -> Snapshot:
-        """Return what a run reads of `context` now, beside the inputs in `given`."""
+        """Return what a run reads of `context` now, besides the inputs in `given`."""
         from discomfort.context.snapshot import Snapshot
 
         return Snapshot(context, [name for name, port in self.inputs.items() if port.required and name not in given])
@@ -283,7 +283,7 @@ def check_context(context: object) -> None:
         raise TypeError(f"a plan runs on a Context, not on {context!r}; open one: with discomfort.Context() as context")
 
 
-def warn_of_slips(given: Collection[str], known: Collection[str]) -> None:
+def warn_misspelled_inputs(given: Collection[str], known: Collection[str]) -> None:
     """Warn of values for names that the plan does not read, where one that it reads and that is not given is alike.
 
     No error, since values may be meant for a later run. But an earlier value under the right name would be taken
@@ -299,7 +299,7 @@ def list_points(parameters: object) -> dict[str, list[Any]]:
     """Return the values to try of each parameter of a sweep, as lists.
 
     Raises:
-        TypeError: naming each parameter whose values are no list.
+        TypeError: naming each parameter whose values are not a list.
     """
     if not isinstance(parameters, Mapping):
         raise TypeError(f"parameters maps names to lists of values, found {type(parameters).__name__}")

@@ -1,4 +1,4 @@
-"""A session: one engine, the contexts made beside it, and the documented `Discomfort` face of both."""
+"""A session: one engine, the contexts made next to it, and the documented `Discomfort` face of both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls of the public API that are mistaken: told in a sentence, before anything is read or run."""
+"""Calls of the public API that are mistaken: reported in a sentence, before anything is read or run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_workflows_that_can_be_read_once_only_are_kept_for_the_pictures() -> Non
     assert discomfort.compile(file for file in FILES).sources == tuple(FILES)  # type: ignore[arg-type]
 
 
-def test_a_plan_that_is_none_is_told() -> None:
+def test_a_plan_that_is_none_is_reported() -> None:
     with pytest.raises(ValueError, match="no Discomfort plan"):
         discomfort.Plan.from_json(5)  # type: ignore[arg-type]
 
@@ -72,7 +72,7 @@ def test_a_run_names_what_is_wrong_with_its_arguments(context: discomfort.Contex
 
 
 def test_an_engine_that_lacks_a_part_is_refused(context: discomfort.Context) -> None:
-    """A misspelled method of somebody's engine must not turn remembering off in silence."""
+    """A misspelled method of a user's engine must not turn remembering off silently."""
     whole = discomfort.EmbeddedEngine()
     parts = {name: getattr(whole, name) for name in ENGINE_PARTS}
     complete: Any = Assembled(**parts)
@@ -88,7 +88,7 @@ def test_an_engine_that_lacks_a_part_is_refused(context: discomfort.Context) -> 
         plan.run(context, engine=sourceless)
 
 
-def test_a_slip_in_the_name_of_an_input_is_warned_of(
+def test_a_misspelled_input_is_warned_of(
     context: discomfort.Context, caplog: pytest.LogCaptureFixture
 ) -> None:
     plan = discomfort.compile(FILES)
@@ -116,7 +116,7 @@ def test_everything_that_discomfort_raises_on_purpose_has_one_base(context: disc
         discomfort.Context(max_ram_gb=-1)
 
 
-def test_stitching_tells_what_is_wrong_with_every_workflow() -> None:
+def test_stitching_reports_what_is_wrong_with_every_workflow() -> None:
     tools = WorkflowTools()
     with pytest.raises(discomfort.CompileError) as caught:
         tools.stitch_workflows(["absent.json", {}, FILES[0], b""])

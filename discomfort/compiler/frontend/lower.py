@@ -64,8 +64,8 @@ class Lowering:
                 self.paths[node.id] = scope.graph.path_of(saved)
         _drop_dangling(nodes)
         if not nodes and self._workflow.root.nodes:
-            words = "nothing in this workflow runs: its nodes are muted, bypassed, or live in the editor only"
-            self._findings.add("DF118", words, Place(path="$.nodes"), "wake the nodes that should run")
+            message = "nothing in this workflow runs: its nodes are muted, bypassed, or live in the editor only"
+            self._findings.add("DF118", message, Place(path="$.nodes"), "un-mute or un-bypass the nodes that should run")
         return Graph(nodes)
 
     def _node(self, scope: Scope, saved: SavedNode) -> Node:

@@ -1,4 +1,4 @@
-"""A bound run → the prompts that are left of it: what is known is loaded instead of computed (law R2)."""
+"""A bound run → the prompts that are left of it: known values are loaded instead of computed (law R2)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class BoundRun:
     """A plan whose parameters have values; its graph has the steps to run.
 
     `wanted` maps outputs to the links that compute them, `known` to digests that need no computing, `recipes` to how
-    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered), `sources` what nodes depend on beside
+    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered), `sources` what nodes depend on besides
     their inputs. `loaded_by` names the inputs for which a loader is in the graph, `refs` those of them that are
     recipes; `types` are those of delivered values, where not every type can come back. `findings` are what keeps it
     from running.
@@ -59,7 +59,7 @@ class BoundRun:
     sources: Mapping[NodeId, Source] = field(default_factory=dict)
 
     def role(self, name: str) -> str:
-        """Return what a loader works for, in words: an input, or the recipe of one."""
+        """Return a text for what a loader works for: an input, or the recipe of one."""
         if not name:
             return "a value that a workflow writes into a port"
         return f"the recipe of {name!r}" if name in self.refs else f"input {name!r}"
@@ -76,18 +76,18 @@ class BoundRun:
 
     @cached_property
     def results(self) -> frozenset[Link]:
-        """The links whose values are asked for."""
+        """The links whose values are requested."""
         return frozenset(self.wanted.values())
 
     @cached_property
     def conversions(self) -> frozenset[tuple[NodeId, str]]:
-        """The inputs that take another type than comes along their link."""
+        """The inputs whose type differs from what their link provides."""
         return frozenset(self.graph.conversions)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is left of one step: the `nodes` its prompt holds, the `loads` that stand for others, and its `targets`,
+    """What is left of one step: the `nodes` its prompt holds, the `loads` that replace others, and its `targets`,
     the values it must deliver. `roots` are the nodes of the targets, then those with effects in their order.
     """
 
@@ -135,7 +135,7 @@ def _behind(
     cuts: frozenset[Link],
     known: Callable[[Link], str | None],
 ) -> tuple[dict[NodeId, None], dict[Link, None]]:
-    """Return the nodes behind `roots`, and the values that stand for further ones."""
+    """Return the nodes behind `roots`, and the values that replace further ones."""
     loads: dict[Link, None] = {}
 
     def producers(node_id: NodeId) -> Iterator[NodeId]:
@@ -161,7 +161,7 @@ def make_prompt(
     Args:
         run: what runs.
         work: the step, from `remaining_work`.
-        digests: what earlier steps delivered and what was known; a value that is not here was stopped by a blocker,
+        digests: values that earlier steps delivered or that are remembered; a missing one was stopped by a blocker,
             and the nodes behind it are part of this prompt, so that the blocker reaches it too. `Pending` where a
             prompt is made to be validated before the value is there.
         context: holds the values of digests.
@@ -183,7 +183,7 @@ def make_prompt(
             if isinstance(digest, Pending):
                 replaced[name] = _pending_input(run, nodes, undecided, node, name, link, digest)
             else:
-                replaced[name] = _stand_in(run, nodes, node, name, digest, context.value_or_opaque, store)
+                replaced[name] = _replacement(run, nodes, node, name, digest, context.value_or_opaque, store)
         nodes[node_id] = replace(node, inputs={**node.inputs, **replaced}) if replaced else node
     request = _request(run, nodes, work.targets, context)
     return replace(
@@ -225,14 +225,14 @@ def recipe_run(recipe: Recipe, steps: tuple[Step, ...], catalog: Catalog) -> Bou
 
 
 def add_loader(nodes: dict[NodeId, Node], digest: str, value_type: str) -> Link:
-    """Add the node that brings a stored value into a prompt, named by the value's content; return its output."""
+    """Add the node that loads a stored value into a prompt, named by the value's content; return its output."""
     node_id = NodeId(f"value/{digest[:24]}")
     inputs = {"digest": Literal(digest), "value_type": Literal(value_type)}
     nodes[node_id] = Node(node_id, LOADER_CLASS, inputs, "Stored value", Origin("context", digest[:24]))
     return Link(node_id, 0)
 
 
-def _stand_in(
+def _replacement(
     run: BoundRun,
     nodes: dict[NodeId, Node],
     node: Node,
@@ -241,7 +241,7 @@ def _stand_in(
     read: Callable[[str], Any],
     store: Callable[[Any], str],
 ) -> Input:
-    """Return what stands for a known value: a literal where that is the same to the node, else a loader."""
+    """Return what replaces a known value: a literal where that is the same to the node, else a loader."""
     spec = _literal_input(run, node, name)
     if spec is None:
         return add_loader(nodes, digest, "*")
@@ -266,7 +266,7 @@ def _pending_input(
     link: Link,
     value: Pending,
 ) -> Link:
-    """Return what stands for a value that is not there yet; a node that will get it as a literal is `undecided`."""
+    """Return what replaces a value that is not there yet; a node that will get it as a literal is `undecided`."""
     if _literal_input(run, node, name) is not None:
         undecided.add(node.id)
         return add_pending_loader(nodes, link, ANY)

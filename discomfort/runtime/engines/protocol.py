@@ -153,20 +153,20 @@ Listener: TypeAlias = Callable[[Event], None]
 
 
 class Crossing(Protocol):
-    """What can be brought to an engine and back, where that is not everything."""
+    """What can be sent to an engine and back, where that is not everything."""
 
     code: str
     """Of the findings about what cannot."""
     hint: str
 
     def value_problem(self, value: Any, linked: bool, catalog: Catalog) -> str | None:
-        """Return why a value cannot be brought to the engine, None where it can; the sentence begins with "it".
+        """Return why a value cannot be sent to the engine, None where it can; the sentence begins with "it".
 
         `linked`: it must reach a node along a link, not as a literal.
         """
 
     def result_problem(self, type_name: str, is_list: bool, catalog: Catalog) -> str | None:
-        """Return why a result of a type cannot be brought back, None where it can; `is_list`: it may be several."""
+        """Return why a result of a type cannot be returned, None where it can; `is_list`: it may be several."""
 
 
 @runtime_checkable
@@ -197,7 +197,7 @@ class Engine(Protocol):
         ...
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
-        """Return what can be brought from `context` to the engine and back; None: everything.
+        """Return what can be sent from `context` to the engine and back; None: everything.
 
         Raises:
             EngineError: the engine does not take values, or is lost.
@@ -302,7 +302,7 @@ class OutOfMemory(NodeFailed):
 
 
 class PromptInterrupted(EngineError):
-    """Somebody else interrupted the prompt: ComfyUI's web page, another client, or one of its nodes."""
+    """Something else interrupted the prompt: ComfyUI's web page, another client, or one of its nodes."""
 
 
 class EngineLost(EngineError):
@@ -313,12 +313,12 @@ OUT_OF_MEMORY_HINT = (
     "memory ran out. Smaller images or batches, another model precision, or a ComfyUI started with --lowvram, --novram "
     "or --cpu need less"
 )
-_MEMORY_WORDS = ("out of memory", "allocation on device", "cannot allocate memory", "not enough memory")
+_MEMORY_PHRASES = ("out of memory", "allocation on device", "cannot allocate memory", "not enough memory")
 
 
 def node_failed(node: str, place: NodePlace | None, exception_type: str, message: str, trace: str = "") -> NodeFailed:
     """Return the error for a node that raised: `OutOfMemory`, which says what needs less, where that was the cause."""
     name = exception_type.rpartition(".")[2]
-    if name in ("OutOfMemoryError", "MemoryError") or any(words in message.lower() for words in _MEMORY_WORDS):
+    if name in ("OutOfMemoryError", "MemoryError") or any(phrase in message.lower() for phrase in _MEMORY_PHRASES):
         return OutOfMemory(node, place, exception_type, f"{message} ({OUT_OF_MEMORY_HINT})", trace)
     return NodeFailed(node, place, exception_type, message, trace)

@@ -18,7 +18,7 @@ from discomfort.runtime.engines.protocol import ENGINE_PARTS, Engine, EngineErro
 VARIABLE = "DISCOMFORT_ENGINE"
 
 NAMES = "'embedded', 'comfyui', 'comfyui:PATH', 'inprocess:PATH' or the URL of a running ComfyUI"
-"""The words for engines, as messages list them."""
+"""The names of engines, as messages list them."""
 
 _lock = threading.Lock()
 _engines: dict[str, Engine] = {}
@@ -60,7 +60,7 @@ def make_engine(word: str) -> Engine:
     """Return a new engine for a word (see the module's text).
 
     Raises:
-        EngineError: the word names no engine; says which words do.
+        EngineError: the text names no engine; lists the names that do.
     """
     kind, _, argument = word.partition(":")
     if word == "embedded":
@@ -83,7 +83,7 @@ def make_engine(word: str) -> Engine:
 
 
 def close_engines() -> None:
-    """Close every engine that this module made; they are made anew when asked for again."""
+    """Close every engine that this module made; they are made again when requested again."""
     with _lock:
         engines = list(_engines.values())
         _engines.clear()
@@ -91,14 +91,14 @@ def close_engines() -> None:
         run_blocking(engine.close())
 
 
-def _begin_anew() -> None:
+def _begin_again() -> None:
     """Forget the engines in a process that was forked: they are the parent's."""
     global _engines, _lock
     _engines, _lock = {}, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_begin_again)
 
 
 def _surroundings() -> str:

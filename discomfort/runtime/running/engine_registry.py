@@ -43,9 +43,9 @@ async def catalog_to_compile_with(engine: Engine) -> Catalog:
     """Return the node classes that programs for `engine` are compiled against: those that it runs.
 
     To those of the embedded engine ComfyUI's other classes are added. So a program that needs them compiles, and the
-    engine tells of all of them at once, with where to run them, instead of each being a class that nobody knows.
+    engine reports all of them at once, with where to run them, instead of each as an unknown node type.
     """
-    await engine.start()  # somebody may have stopped it meanwhile, as Worker.kill_api does
+    await engine.start()  # it may have been stopped meanwhile, as Worker.kill_api does
     own = await engine.catalog()
     if engine.name != "embedded":
         return own

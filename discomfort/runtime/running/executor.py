@@ -17,6 +17,7 @@ from discomfort.context.holds import Holds
 from discomfort.context.private_copy import private_copy
 from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.recipe import Recipe
+from discomfort.printable import counted
 from discomfort.runtime.binding.bind import bind, read_recipe
 from discomfort.runtime.binding.prompts import BoundRun, recipe_run
 from discomfort.runtime.binding.transfer_check import checked_crossing
@@ -40,7 +41,7 @@ class Reference:
         >>> plan = discomfort.compile(["load_vae.json"])
         >>> with discomfort.Context() as context:
         ...     plan.run(context)["vae"]
-        <Reference vae: VAE rebuilt by 1 nodes>
+        <Reference vae: VAE rebuilt by 1 node>
     """
 
     unique_id: str
@@ -48,7 +49,7 @@ class Reference:
     recipe: Recipe
 
     def __repr__(self) -> str:
-        return f"<Reference {self.unique_id}: {self.type} rebuilt by {len(self.recipe.graph.nodes)} nodes>"
+        return f"<Reference {self.unique_id}: {self.type} rebuilt by {counted(len(self.recipe.graph.nodes), 'node')}>"
 
 
 class Executor:
@@ -72,7 +73,7 @@ class Executor:
         `extra_pnginfo` ends up in the pictures that a run saves.
 
         Raises:
-            BindError: values are missing, do not fit, or cannot be brought to the engine or back.
+            BindError: values are missing, do not fit, or cannot be sent to the engine or back.
             EngineError: see `Engine.run`; what finished before is remembered.
         """
         await self.engine.start()

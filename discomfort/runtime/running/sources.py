@@ -1,4 +1,4 @@
-"""What a run depends on beside its inputs, asked of the engine before the run and again after it.
+"""What a run depends on besides its inputs, asked of the engine before the run and again after it.
 
 A result goes under its key only where both answers agree: a file may change between the moment in which its content is
 taken down and the one in which a node reads it, and be changed back.

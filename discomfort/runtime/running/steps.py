@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class StepRunner:
     """Runs the steps of one bound run.
 
-    `digests` holds what is known of its values: delivered by a step, or remembered from before; `holds` keeps them
+    `digests` holds its known values: delivered by a step, or remembered from before; `holds` keeps them
     until `release`. `live` is a link whose value is kept as it is delivered, in `live_value`, and not stored. Where
     the engine runs in this Python, what it cannot rebuild is computed again.
     """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.plan.model import PlanData
 from discomfort.errors import DiscomfortError
+from discomfort.printable import counted
 from discomfort.runtime.running.executor import Executor
 from discomfort.runtime.running.options import RunOptions
 from discomfort.runtime.running.progress import RunProgress
@@ -24,7 +25,7 @@ class SweepError(DiscomfortError, RuntimeError):
         self.parameters: dict[str, Any] = dict(parameters)
         self.done: list[SweepPoint] = list(done)
         at = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
-        super().__init__(f"the sweep failed at {at} after {len(self.done)} points: {cause}")
+        super().__init__(f"the sweep failed at {at} after {counted(len(self.done), 'point')}: {cause}")
 
 
 @dataclass(frozen=True, slots=True)
