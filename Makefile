@@ -51,7 +51,7 @@ fmt: $(VENV)/.dev
 golden: $(VENV)/.dev
 	$(BIN)/python -m pytest --update-golden tests
 
-# Writes the JSON schemas anew from their models.
+# Writes the JSON schemas from their models.
 schemas: $(VENV)/.dev
 	$(BIN)/python -m pytest --update-golden tests/test_json_schemas.py -k files_are
 
@@ -61,7 +61,7 @@ thorough: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds
 
-# Writes constraints.txt anew: for each supported Python the newest releases that fit together.
+# Writes constraints.txt: for each supported Python the newest releases that fit together.
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.10 --no-python-downloads --all-extras \
 		--no-annotate --custom-compile-command "make lock" --constraint constraints.in \

@@ -17,7 +17,7 @@ from PIL import Image
 
 
 class BareClient:
-    """What somebody writes who needs no more than one prompt at a time."""
+    """A client as a user writes it who needs only one prompt at a time."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -50,6 +50,11 @@ class BareClient:
             if message["type"] == "execution_success":
                 return answers
             assert message["type"] != "execution_error", data
+
+    async def ask(self) -> None:
+        """Ask something that costs the server next to nothing: how many prompts are queued."""
+        async with self._session.get(f"{self.url}/prompt") as response:
+            await response.json()
 
     async def upload(self, image: torch.Tensor, name: str) -> str:
         """Upload an image `[1, height, width, 3]` as PNG and return the name for LoadImage."""

@@ -142,7 +142,7 @@ def equal(count: int) -> list[Document]:
     return [sheet.document()]
 
 
-def handed_on(count: int) -> list[Document]:
+def passed_on(count: int) -> list[Document]:
     """One workflow in which every second node is a PASSTHRU port, which folds away."""
     sheet = Sheet()
     last = sheet.image()
@@ -158,5 +158,5 @@ SHAPES: Mapping[str, Callable[[int], list[Document]]] = {
     "workflows": workflows,
     "subgraphs": subgraphs,
     "equal": equal,
-    "handed on": handed_on,
+    "passed on": passed_on,
 }

@@ -121,6 +121,16 @@ async def alternate(rivals: tuple[Once, Once], rounds: int, warm_up: int) -> lis
     return times
 
 
+async def one_request(bare: BareClient) -> float:
+    """Return the milliseconds of one request in the fastest tenth."""
+    taken = []
+    for _ in range(200):
+        begin = time.perf_counter()
+        await bare.ask()
+        taken.append((time.perf_counter() - begin) * 1000)
+    return statistics.quantiles(taken, n=10)[0]
+
+
 def row(what: str, times: list[list[float]]) -> tuple[float, float]:
     """Print one line of the table; return what both take when nothing disturbs them: the fastest tenth, in ms."""
     ours, theirs = (statistics.quantiles(taken, n=10)[0] for taken in times)
@@ -146,7 +156,9 @@ async def test_overhead(tmp_path: Path) -> None:
             with discomfort.Context(max_ram_gb=2) as context:
                 rivals = small_rivals(small, context, engine, bare)
                 ours, theirs = row("a text in and out", await alternate(rivals, 200, 20))
-                assert ours <= theirs * 1.1 + 3
+                ask = await one_request(bare)
+                print(f"one more request, which registers the prompt: {ask:.2f} ms at the least")
+                assert ours <= theirs * 1.1 + 3 + ask
                 rivals = image_rivals(image, context, engine, bare)
                 ours, theirs = row("an image of 1024 × 1024 in and out", await alternate(rivals, 20, 3))
                 assert ours * 5 <= theirs

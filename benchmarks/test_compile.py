@@ -1,6 +1,6 @@
 """How compiling grows with the program (law L7): seconds and bytes a node at 100,000 nodes against those at 10,000.
 
-`pytest benchmarks/test_compile.py --benchmark-only -s` prints the rows of the table in docs/compiler.md.
+`pytest benchmarks/test_compile.py --benchmark-only -s` prints the rows of the table in docs/contributing/compiler.md.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def written(shape: str, count: int, folder: Path) -> list[Path]:
 def once(kind: str, files: list[Path]) -> dict[str, float]:
     """Measure one compile in a process of its own."""
     done = subprocess.run([sys.executable, ONCE, kind, *files], capture_output=True, text=True, check=True)
-    told: dict[str, float] = json.loads(done.stdout)
-    return told
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
 
 
 @pytest.mark.timeout(900)
@@ -46,9 +46,9 @@ def test_scale(benchmark: Any, shape: str, tmp_path: Path) -> None:
 
     def turn() -> None:
         for count in SIZES:
-            told = once("time", files[count])
-            known = best.setdefault(count, told)
-            best[count] = {key: min(value, known[key]) for key, value in told.items()}
+            measured = once("time", files[count])
+            known = best.setdefault(count, measured)
+            best[count] = {key: min(value, known[key]) for key, value in measured.items()}
 
     benchmark.pedantic(turn, rounds=ROUNDS)
     memory = {count: once("memory", files[count]) for count in SIZES}
@@ -69,7 +69,7 @@ def test_scale(benchmark: Any, shape: str, tmp_path: Path) -> None:
 
 
 def row(shape: str, found: dict[str, Any]) -> str:
-    """Return what was found as a row of the table."""
+    """Return the measurements as a row of the table."""
     cells = [
         shape,
         f"{found['seconds_for_100k']:.1f}",

@@ -1,6 +1,6 @@
-"""How fast candidates for the content digest are on one core, beside a copy of the same bytes.
+"""How fast candidates for the content digest are on one core, next to a copy of the same bytes.
 
-`python -m pytest benchmarks/test_digest.py -s` prints the rows of the table in docs/libraries.md.
+`python -m pytest benchmarks/test_digest.py -s` prints the rows of the table in docs/contributing/libraries.md.
 """
 
 from __future__ import annotations

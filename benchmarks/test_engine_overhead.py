@@ -1,8 +1,8 @@
 """What an engine adds to the work of its nodes: chains of nodes that add 1, against a bare loop over their functions.
 
 With COMFYUI_PATH a ComfyUI takes part, in-process in both node protocols (when this Python has its requirements) and as
-a server: `COMFYUI_PATH=… [COMFYUI_PYTHON=…] pytest benchmarks/test_engine_overhead.py -s`. Everything is measured in
-turns in one run, and the smallest of each is reported; what an engine adds is what it takes beyond the bare loop.
+a server: `COMFYUI_PATH=… [COMFYUI_PYTHON=…] pytest benchmarks/test_engine_overhead.py -s`. Everything is measured
+alternately in one run, and the smallest of each is reported; what an engine adds is what it takes beyond the bare loop.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def seconds_of_one_prompt(engine: ComfyUIEngine, workflow: Workflow) -> float:
 
 
 def lanes(count: int, length: int) -> Workflow:
-    """Return chains beside each other that are joined at their ends."""
+    """Return chains next to each other that are joined at their ends."""
     nodes: Workflow = {}
     last: list[Any] = []
     for lane in range(count):
@@ -95,7 +95,7 @@ def lanes(count: int, length: int) -> Workflow:
 
 
 def test_prompt_cost_by_size_and_depth(server: ComfyUIEngine, benchmark: Any) -> None:
-    benchmark.group = "the model beside the server"
+    benchmark.group = "the model next to the server"
     print(f"\n{'lanes':>6} {'length':>6} {'measured s':>11} {'predicted s':>11} {'ratio':>6}")
     for count, length in SHAPES:
         measured = min(seconds_of_one_prompt(server, lanes(count, length)) for _ in range(ROUNDS))

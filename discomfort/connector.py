@@ -180,11 +180,11 @@ def _close(engine: ComfyUIEngine, process: int) -> None:
         run_blocking(engine.close())
 
 
-def _begin_anew() -> None:
+def _begin_again() -> None:
     """Forget the connector in a process that was forked: its server is the parent's."""
     global _connector, _lock
     _connector, _lock = None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_begin_again)

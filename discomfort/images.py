@@ -105,11 +105,11 @@ def check_pixels(width: int, height: int, name: str) -> None:
         raise TooManyPixels(f"{name} {_too_large(width * height, 2 * limit)}")
 
 
-def _too_many(words: str) -> str:
-    """Return Pillow's message in plain words; as it is, should a version of it word it otherwise."""
-    numbers = re.findall(r"[0-9]+", words)
+def _too_many(message: str) -> str:
+    """Return Pillow's message as a plain sentence; the message itself, should a version of Pillow change it."""
+    numbers = re.findall(r"[0-9]+", message)
     if len(numbers) != 2:
-        return f"is too large a picture: {words}"
+        return f"is too large a picture: {message}"
     return _too_large(*map(int, numbers))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from discomfort.context.snapshot import Snapshot
     from discomfort.ir.catalog.catalog import Catalog
     from discomfort.runtime.engines.protocol import Engine
-    from discomfort.runtime.running.executor import EffectsMode
+    from discomfort.runtime.running.options import EffectsMode, RunOptions
     from discomfort.runtime.running.progress import OnProgress
     from discomfort.runtime.running.sweep import SweepPoint
 
@@ -68,8 +68,8 @@ class Plan(PlanData):
         """Return the plan that `to_json` wrote.
 
         Raises:
-            ValueError: the data is no plan, one of another version, or one that cannot run (links to nodes that are
-                not there, cycles, parameters that are no inputs): says what is wrong with it.
+            ValueError: the data is not a plan, one of another version, or one that cannot run (links to nodes that are
+                not there, cycles, parameters that are not inputs): says what is wrong with it.
         """
         with paused_collector():
             return plan_from_json(cls, data)
@@ -81,7 +81,7 @@ class Plan(PlanData):
         return to_networkx(self)
 
     def explain(self) -> str:
-        """Return the plan in words: what it needs, gives and does, and what was optimised away and why."""
+        """Return the plan as text: what it needs, gives and does, and what was optimised away and why."""
         return explain(self)
 
     def diff(self, other: Plan) -> str:
@@ -123,8 +123,17 @@ class Plan(PlanData):
             TypeError, ValueError: an argument is not what it should be.
         """
         from discomfort.runtime.engine_thread import run_blocking
+        from discomfort.runtime.running.options import RunOptions
 
-        return run_blocking(self._run(context, inputs, iterations, use_ram, effects, engine, on_progress))
+        options = RunOptions(
+            inputs={} if inputs is None else inputs,
+            iterations=iterations,
+            use_ram=use_ram,
+            effects=effects,
+            engine=engine,
+            on_progress=on_progress,
+        )
+        return run_blocking(self._run(context, options))
 
     async def arun(
         self,
@@ -139,8 +148,17 @@ class Plan(PlanData):
     ) -> dict[str, Any]:
         """Run the plan without blocking the event loop; otherwise as `run`."""
         from discomfort.runtime.engine_thread import run_awaiting
+        from discomfort.runtime.running.options import RunOptions
 
-        return await run_awaiting(self._run(context, inputs, iterations, use_ram, effects, engine, on_progress))
+        options = RunOptions(
+            inputs={} if inputs is None else inputs,
+            iterations=iterations,
+            use_ram=use_ram,
+            effects=effects,
+            engine=engine,
+            on_progress=on_progress,
+        )
+        return await run_awaiting(self._run(context, options))
 
     def sweep(
         self,
@@ -170,54 +188,40 @@ class Plan(PlanData):
         """
         from discomfort.runtime.engine_thread import run_blocking
         from discomfort.runtime.running.engine_registry import executor_for
+        from discomfort.runtime.running.options import RunOptions
         from discomfort.runtime.running.progress import RunProgress
         from discomfort.runtime.running.sweep import sweep
 
-        check_run(context, None, 1, effects)
+        options = RunOptions(effects=effects, engine=engine, on_progress=on_progress)
+        check_context(context)
         points = list_points(parameters)
 
         async def work() -> list[SweepPoint]:
             total = 1
             for values in points.values():
                 total *= len(values)
-            executor = executor_for(engine, context)
-            with RunProgress(total, on_progress) as progress, self._snapshot(context, points) as snapshot:
-                return await sweep(executor, self, snapshot, points, effects, progress)
+            executor = executor_for(options.engine, context)
+            with RunProgress(total, options.on_progress) as progress, self._snapshot(context, points) as snapshot:
+                return await sweep(executor, self, snapshot, points, options, progress)
 
         return run_blocking(work())
 
-    async def _run(
-        self,
-        context: WorkflowContext,
-        inputs: Mapping[str, Any] | None,
-        iterations: int,
-        use_ram: bool,
-        effects: EffectsMode,
-        engine: Engine | str | None,
-        on_progress: OnProgress | None,
-    ) -> dict[str, Any]:
+    async def _run(self, context: WorkflowContext, options: RunOptions) -> dict[str, Any]:
         from discomfort.runtime.running.engine_registry import executor_for
         from discomfort.runtime.running.progress import RunProgress
 
-        check_run(context, inputs, iterations, effects)
-        warn_of_slips(inputs or {}, self.inputs)
-        executor = executor_for(engine, context)
-        with RunProgress(iterations, on_progress) as progress, self._snapshot(context, inputs or {}) as snapshot:
-            for name, value in (inputs or {}).items():
-                snapshot.save(name, value, use_ram)
-            results, _ = await executor.run(
-                self,
-                snapshot,
-                iterations=iterations,
-                use_ram=use_ram,
-                effects=effects,
-                progress=progress,
-                extra_pnginfo=self._extra_pnginfo(effects),
-            )
-        return results
+        check_context(context)
+        inputs = options.inputs
+        warn_misspelled_inputs(inputs, self.inputs)
+        executor = executor_for(options.engine, context)
+        progress = RunProgress(options.iterations, options.on_progress)
+        with progress, self._snapshot(context, inputs) as snapshot:
+            for name, value in inputs.items():
+                snapshot.save(name, value, options.use_ram)
+            return await executor.run(self, snapshot, options, progress, self._extra_pnginfo(options.effects))
 
     def _snapshot(self, context: WorkflowContext, given: Collection[str]) -> Snapshot:
-        """Return what a run reads of `context` now, beside the inputs in `given`."""
+        """Return what a run reads of `context` now, besides the inputs in `given`."""
         from discomfort.context.snapshot import Snapshot
 
         return Snapshot(context, [name for name, port in self.inputs.items() if port.required and name not in given])
@@ -263,25 +267,19 @@ def compile(
     return compile_to(Plan, workflows, catalog=catalog, outputs=outputs, order=order, rules=rules, options=options)
 
 
-def check_run(context: object, inputs: object, iterations: object, effects: object) -> None:
-    """Check what a plan is to be run with.
+def check_context(context: object) -> None:
+    """Check what a plan is to be run on.
 
     Raises:
-        TypeError, ValueError: an argument is not what it should be.
+        TypeError: it is not a Context.
     """
     from discomfort.context.context import WorkflowContext
 
     if not isinstance(context, WorkflowContext):
         raise TypeError(f"a plan runs on a Context, not on {context!r}; open one: with discomfort.Context() as context")
-    if inputs is not None and not isinstance(inputs, Mapping):
-        raise TypeError(f"inputs maps names to values, found {type(inputs).__name__}")
-    if isinstance(iterations, bool) or not isinstance(iterations, int):
-        raise TypeError(f"iterations is a whole number, found {iterations!r}")
-    if effects not in ("run", "skip"):
-        raise ValueError(f"effects is 'run' or 'skip', found {effects!r}")
 
 
-def warn_of_slips(given: Collection[str], known: Collection[str]) -> None:
+def warn_misspelled_inputs(given: Collection[str], known: Collection[str]) -> None:
     """Warn of values for names that the plan does not read, where one that it reads and that is not given is alike.
 
     No error, since values may be meant for a later run. But an earlier value under the right name would be taken
@@ -297,7 +295,7 @@ def list_points(parameters: object) -> dict[str, list[Any]]:
     """Return the values to try of each parameter of a sweep, as lists.
 
     Raises:
-        TypeError: naming each parameter whose values are no list.
+        TypeError: naming each parameter whose values are not a list.
     """
     if not isinstance(parameters, Mapping):
         raise TypeError(f"parameters maps names to lists of values, found {type(parameters).__name__}")

@@ -1,4 +1,4 @@
-r"""Text that other people wrote, as a terminal can show it: titles, names, messages of nodes and servers.
+r"""Text as a terminal can show it: titles, names and messages of nodes and servers that other people wrote; numbers.
 
 A title may hold the codes that clear a screen or rename a window, marks that turn the direction of writing so that
 text reads otherwise than it is, or halves of a surrogate pair, which no file can hold. All of them are shown as their
@@ -24,6 +24,16 @@ def printable(text: str) -> str:
 def printable_line(text: str) -> str:
     """Return text as one line: as `printable`, with ends of lines and tabs escaped, too."""
     return _NOT_ON_A_LINE.sub(_escape, text)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where there is not one: `1 node`, `2 nodes`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def exact_number(number: float) -> str:
+    """Return a bound with all of its digits: a whole number below 1e21 without point or exponent."""
+    return str(int(number)) if abs(number) < 1e21 and float(number).is_integer() else str(number)
 
 
 def shortened(text: str, most: int) -> str:

@@ -1,17 +1,18 @@
-"""A session: one engine, the contexts made beside it, and the documented `Discomfort` face of both."""
+"""A session: one engine, the contexts made next to it, and the documented `Discomfort` face of both."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engine_thread import run_awaiting
 from discomfort.runtime.engines.protocol import Engine, EngineError
 from discomfort.runtime.engines.select import make_engine, select_engine
-from discomfort.runtime.running.engine_registry import catalog_to_compile_with, executor_for
-from discomfort.runtime.running.executor import EffectsMode
+from discomfort.runtime.running.engine_registry import catalog_to_compile_with, rebuild_refs_on
+from discomfort.runtime.running.options import EffectsMode
 from discomfort.tools import WorkflowTools
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Discomfort:
     ) -> WorkflowContext:
         """Return a new context, or with `create=False` the existing one called `run_id`."""
         context = WorkflowContext(config_path, max_ram_gb, run_id, create, max_memo_gb)
-        executor_for(self.engine, context)
+        rebuild_refs_on(self.engine, context)
         return context
 
     @property
@@ -130,10 +131,19 @@ class Discomfort:
         if self._closed:
             raise EngineError("this session is shut down; start another with Discomfort.create()")
         plan = await self.compile(workflows, rules=rules)
+        run = partial(
+            plan.arun,
+            inputs=inputs,
+            iterations=iterations,
+            use_ram=use_ram,
+            effects=effects,
+            engine=self.engine,
+            on_progress=on_progress,
+        )
         if context is not None:
-            return await self._run_in(plan, context, inputs, iterations, use_ram, effects, on_progress)
+            return await run(context)
         with self.Context() as temporary:
-            results = await self._run_in(plan, temporary, inputs, iterations, use_ram, effects, on_progress)
+            results = await run(temporary)
             return {name: _outlive(value) for name, value in results.items()}
 
     async def compile(self, workflows: Sequence[Source], *, rules: Rules = None) -> Plan:
@@ -159,26 +169,6 @@ class Discomfort:
 
     async def __aexit__(self, *_: object) -> None:
         await self.shutdown()
-
-    async def _run_in(
-        self,
-        plan: Plan,
-        context: WorkflowContext,
-        inputs: Mapping[str, Any] | None,
-        iterations: int,
-        use_ram: bool,
-        effects: EffectsMode,
-        on_progress: OnProgress | None,
-    ) -> dict[str, Any]:
-        return await plan.arun(
-            context,
-            inputs=inputs,
-            iterations=iterations,
-            use_ram=use_ram,
-            effects=effects,
-            engine=self.engine,
-            on_progress=on_progress,
-        )
 
 
 def _outlive(value: Any) -> Any:

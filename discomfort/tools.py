@@ -65,7 +65,7 @@ class WorkflowTools:
         folders are made. With `workflow`, a PNG carries it, so that dropping the file into ComfyUI opens it.
 
         Raises:
-            ValueError: the tensor is no image, the suffix names no image format, or the format carries no workflow.
+            ValueError: the tensor is not an image, the suffix names no image format, or the format carries no workflow.
             OSError: the file cannot be written.
         """
         images = _as_images(tensor)
@@ -84,8 +84,8 @@ class WorkflowTools:
     def discover_port_nodes(self, workflow_path: Source) -> dict[str, Any]:
         """Return the ports of a workflow: `inputs`, `outputs` and `passthrus` by unique_id, and the graph around them.
 
-        Each port has `node_id`, `tags`, `type`, `input_type` and `output_type`; beside them stand `execution_order`,
-        `nodes`, `links` and `unique_id_to_node`.
+        Each port has `node_id`, `tags`, `type`, `input_type` and `output_type`; besides them the
+        result holds `execution_order`, `nodes`, `links` and `unique_id_to_node`.
 
         Raises:
             CompileError: the workflow cannot be read.

@@ -30,11 +30,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow campaigns unless asked for with -m, and tests of real programs unless they are wanted."""
-    asked_for_slow = "slow" in str(config.getoption("markexpr"))
+    """Leave out slow campaigns unless requested with -m, and tests of real programs unless they are wanted."""
+    requested_slow = "slow" in str(config.getoption("markexpr"))
     browser = config.getoption("--browser") or os.environ.get("CI")
     for item in items:
-        if "slow" in item.keywords and not asked_for_slow:
+        if "slow" in item.keywords and not requested_slow:
             item.add_marker(pytest.mark.skip(reason="slow: run with -m slow"))
         if item.get_closest_marker("browser") and not browser:
             item.add_marker(pytest.mark.skip(reason="drives a real browser: run with --browser"))

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of what `discomfort` exports are run; what is no error has one."""
+"""The examples in the docstrings of what `discomfort` exports are run; what is not an error has one."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def test_the_examples_do_what_they_show(name: str, tmp_path: Path, monkeypatch: 
     )
     monkeypatch.chdir(folder)
     for test in examples(name):
-        told: list[str] = []
-        failed, _ = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=told.append, clear_globs=False)
-        assert not failed, "".join(told)
+        printed: list[str] = []
+        failed, _ = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=printed.append, clear_globs=False)
+        assert not failed, "".join(printed)
 
 
 def test_everything_but_errors_has_an_example() -> None:

@@ -22,7 +22,7 @@ from discomfort.settings.pass_by import load_rules
 
 ROOT = Path(__file__).parents[1]
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "guide.md"
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -70,8 +70,8 @@ async def test_the_guide_s_examples_run_in_their_order(quickstart: Path, capsys:
     names: dict[str, object] = {}
     for number, source in enumerate(blocks(GUIDE, "python"), 1):
         await execute(source, f"docs/guide.md, example {number}", names)
-    told = re.findall(r"print\(.*\) +# (.*)", "\n".join(blocks(GUIDE, "python")))
-    assert capsys.readouterr().out.splitlines() == told
+    printed = re.findall(r"print\(.*\) +# (.*)", "\n".join(blocks(GUIDE, "python")))
+    assert capsys.readouterr().out.splitlines() == printed
     assert names["rounds"] == 3
     assert len(list(quickstart.glob("sweep_*.png"))) == 6
     assert isinstance(names["context"], discomfort.Context)
@@ -85,8 +85,8 @@ def test_the_guide_s_rules_are_read() -> None:
 
 def imports(source: str) -> list[str]:
     """Return the modules of Discomfort that a program, or an example in a page, imports."""
-    words = re.findall(r"^\s*(?:>>> )?(?:from|import) +((?:custom_nodes\.)?discomfort[\w.]*)", source, re.MULTILINE)
-    return [word.removeprefix("custom_nodes.discomfort.") for word in words]
+    names = re.findall(r"^\s*(?:>>> )?(?:from|import) +((?:custom_nodes\.)?discomfort[\w.]*)", source, re.MULTILINE)
+    return [name.removeprefix("custom_nodes.discomfort.") for name in names]
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ COMMANDS = [
 def test_commands_run(command: str, quickstart: Path) -> None:
     if "plan.svg" in command and shutil.which("dot") is None:
         command = command.replace("plan.svg", "plan.dot")
-    words = shlex.split(command)[1:]
-    arguments = [path for word in words for path in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
+    parts = shlex.split(command)[1:]
+    arguments = [path for part in parts for path in (sorted(map(str, Path().glob(part))) if "*" in part else [part])]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
 
@@ -138,6 +138,14 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(linked), f"{page.name} links to {target}"
 
 
-def test_every_page_is_linked_from_the_readme() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert [page.name for page in PAGES if page != README and page.name not in text] == []
+def linked_from(page: Path) -> set[Path]:
+    """Return the pages that a page links to."""
+    targets = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    return {(page.parent / target).resolve() for target in targets if target.endswith(".md") and "://" not in target}
+
+
+def test_every_page_is_linked_from_the_readme_or_the_index_of_the_documentation() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = linked_from(README) | linked_from(index)
+    assert index in linked_from(README)
+    assert [page for page in PAGES if page != README and page.resolve() not in linked] == []

@@ -157,7 +157,7 @@ def test_joined_documents_may_tap_one_name_and_mean_what_the_list_means(document
     assert [finding.code for finding in one.diagnostics] == [finding.code for finding in several.diagnostics]
 
 
-def test_a_tap_that_only_fed_what_a_later_document_writes_anew_is_no_result() -> None:
+def test_a_tap_that_only_fed_what_a_later_document_writes_again_is_not_a_result() -> None:
     reroute = ("Reroute", {"": ["2", 0]})
     only = workflow(n1=blank(8), n2=writes("tap", ["1", 0]), n3=reroute, n4=writes("b", ["3", 0]))
     documents = [editor_document(only), editor_document(workflow(n1=blank(16), n2=writes("b", ["1", 0])))]

@@ -77,6 +77,6 @@ def test_context_settings(tmp_path: Path, key: str, value: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", READERS)
-def test_what_is_no_settings_file(tmp_path: Path, name: str, text: bytes) -> None:
+def test_what_is_not_a_settings_file(tmp_path: Path, name: str, text: bytes) -> None:
     with pytest.raises(ConfigError, match=name.replace(".", r"\.")):
         READERS[name](write(tmp_path, name, text))

@@ -14,7 +14,7 @@ tomllib: Any = pytest.importorskip("tomllib", reason="part of Python from 3.11")
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
-COMFYUI_BRINGS = {"aiohttp", "numpy", "Pillow", "psutil", "pydantic", "safetensors", "torch"}
+COMFYUI_INSTALLS = {"aiohttp", "numpy", "Pillow", "psutil", "pydantic", "safetensors", "torch"}
 """What ComfyUI's own requirements name, in 0.3.64 as in 0.33.0."""
 
 
@@ -42,7 +42,7 @@ def test_requirements_have_no_upper_bounds() -> None:
 def test_requirements_are_the_dependencies_that_comfyui_lacks() -> None:
     dependencies = PROJECT["project"]["dependencies"]
     assert [one for one in requirements() if one not in dependencies] == []
-    missing = [one for one in dependencies if one not in requirements() and name_of(one) not in COMFYUI_BRINGS]
+    missing = [one for one in dependencies if one not in requirements() and name_of(one) not in COMFYUI_INSTALLS]
     assert missing == []
 
 

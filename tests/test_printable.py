@@ -38,7 +38,7 @@ def workflow(title: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("text", "shown"), [(EVIL, SHOWN), ("größer ☃ 字\t", "größer ☃ 字\\t"), ("", "")])
-def test_a_line_shows_what_is_no_text(text: str, shown: str) -> None:
+def test_a_line_shows_what_is_not_a_text(text: str, shown: str) -> None:
     assert printable_line(text) == shown
 
 

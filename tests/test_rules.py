@@ -63,6 +63,6 @@ def test_a_file_that_is_not_there_is_not_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rules", [5, {5: "val"}, {"VAE": []}])
-def test_what_is_no_rules_is_refused(rules: Mapping[str, Any]) -> None:
+def test_what_is_not_a_rules_is_refused(rules: Mapping[str, Any]) -> None:
     with pytest.raises(discomfort.ConfigError, match="rules: "):
         load_rules(rules)

@@ -36,7 +36,7 @@ def test_sixteen_bit_grey_keeps_its_range(tmp_path: Path) -> None:
     assert float(tools.open_image_as_tensor(tmp_path / "deep.png").min()) == 1.0
 
 
-def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(ValueError, match=r"text\.png is not an image"):
         tools.open_image_as_tensor(tmp_path / "text.png")
@@ -60,7 +60,7 @@ def test_an_image_too_large_for_its_own_good_is_refused(tmp_path: Path, monkeypa
         tools.open_image_as_tensor(tmp_path / "large.png")
 
 
-def test_what_is_no_number_is_black(tmp_path: Path) -> None:
+def test_what_is_not_a_number_is_black(tmp_path: Path) -> None:
     (path,) = tools.save_comfy_image_to_disk(torch.full((1, 2, 2, 3), float("nan")), tmp_path / "nan.png")
     with Image.open(path) as image:
         assert image.getpixel((0, 0)) == (0, 0, 0)
@@ -113,6 +113,6 @@ def test_a_png_carries_its_workflow(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [torch.rand(2, 2), torch.rand(1, 2, 2, 7), "text"])
-def test_what_is_no_image_is_refused(tmp_path: Path, value: torch.Tensor) -> None:
+def test_what_is_not_an_image_is_refused(tmp_path: Path, value: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="an image is a tensor"):
         tools.save_comfy_image_to_disk(value, tmp_path / "a.png")

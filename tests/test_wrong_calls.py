@@ -1,4 +1,4 @@
-"""Calls of the public API that are mistaken: told in a sentence, before anything is read or run."""
+"""Calls of the public API that are mistaken: reported in a sentence, before anything is read or run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from typing import Any
 import pytest
 
 import discomfort
+from discomfort.runtime.engines.protocol import ENGINE_PARTS
 from discomfort.tools import WorkflowTools
 
 QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
 FILES = [str(QUICKSTART / "load_vae.json"), str(QUICKSTART / "main_workflow.json")]
+
+
+class Assembled:
+    """An engine put together from parts."""
+
+    def __init__(self, **parts: Any) -> None:
+        vars(self).update(parts)
 
 
 @pytest.fixture
@@ -40,7 +48,7 @@ def test_workflows_that_can_be_read_once_only_are_kept_for_the_pictures() -> Non
     assert discomfort.compile(file for file in FILES).sources == tuple(FILES)  # type: ignore[arg-type]
 
 
-def test_a_plan_that_is_none_is_told() -> None:
+def test_a_plan_that_is_none_is_reported() -> None:
     with pytest.raises(ValueError, match="no Discomfort plan"):
         discomfort.Plan.from_json(5)  # type: ignore[arg-type]
 
@@ -56,16 +64,31 @@ def test_a_run_names_what_is_wrong_with_its_arguments(context: discomfort.Contex
             plan.run(context, iterations=iterations)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="effects is 'run' or 'skip', found 'maybe'"):
         plan.run(context, effects="maybe")  # type: ignore[arg-type]
-    with pytest.raises(discomfort.EngineError, match=r"5 is no engine; .*'embedded'"):
+    with pytest.raises(discomfort.EngineError, match=r"5 is not an engine; .*'embedded'"):
         plan.run(context, engine=5)  # type: ignore[arg-type]
     with pytest.raises(discomfort.EngineError, match=r"write inprocess:PATH"):
         plan.run(context, engine="inprocess:")
     assert context.list_keys() == []
 
 
-def test_a_slip_in_the_name_of_an_input_is_warned_of(
-    context: discomfort.Context, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_engine_that_lacks_a_part_is_refused(context: discomfort.Context) -> None:
+    """A misspelled method of a user's engine must not turn remembering off silently."""
+    whole = discomfort.EmbeddedEngine()
+    parts = {name: getattr(whole, name) for name in ENGINE_PARTS}
+    complete: Any = Assembled(**parts)
+    plan = discomfort.compile([QUICKSTART / "load_vae.json"])
+    assert list(plan.run(context, engine=complete)) == ["vae"]
+    for name in ENGINE_PARTS:
+        lacking: Any = Assembled(**{**parts, f"{name}_": None})
+        delattr(lacking, name)
+        with pytest.raises(discomfort.EngineError, match="not an engine" if name == "run" else f"it lacks {name} "):
+            plan.run(context, engine=lacking)
+    sourceless: Any = Assembled(**{name: part for name, part in parts.items() if name not in ("sources", "doubt")})
+    with pytest.raises(discomfort.EngineError, match="it lacks doubt, sources"):
+        plan.run(context, engine=sourceless)
+
+
+def test_a_misspelled_input_is_warned_of(context: discomfort.Context, caplog: pytest.LogCaptureFixture) -> None:
     plan = discomfort.compile(FILES)
     context.save("photo", discomfort.Tools.open_image_as_tensor(QUICKSTART / "coffee.png"))
     plan.run(context, inputs={"width": 32, "strength": 0.5, "for_another_run": 1})
@@ -91,7 +114,7 @@ def test_everything_that_discomfort_raises_on_purpose_has_one_base(context: disc
         discomfort.Context(max_ram_gb=-1)
 
 
-def test_stitching_tells_what_is_wrong_with_every_workflow() -> None:
+def test_stitching_reports_what_is_wrong_with_every_workflow() -> None:
     tools = WorkflowTools()
     with pytest.raises(discomfort.CompileError) as caught:
         tools.stitch_workflows(["absent.json", {}, FILES[0], b""])

@@ -1,4 +1,4 @@
-"""The nodes Discomfort brings into ComfyUI.
+"""The nodes that Discomfort adds to ComfyUI.
 
 ComfyUI loads this package as a custom node; what it looks for are the three names below. Everything a node needs
 beyond the standard library is imported when the node runs, so a ComfyUI in which something is missing still starts,

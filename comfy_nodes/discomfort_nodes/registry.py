@@ -1,7 +1,7 @@
 """The contexts that clients of this ComfyUI server have attached.
 
 A client attaches a context over HTTP, under a key of its choice that no prompt holds. Which prompt uses which context,
-and for what, is said by its ticket (`tickets.py`).
+and for what, is written in its ticket (`tickets.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ABSENCE_SECONDS = 120.0
 """How long the contexts of a client whose websocket is gone are kept: it may reconnect."""
 
 HELD_VALUES = 1024
-"""How many values a context of this process, which stands in for a remote client's, keeps beside those of runs under
+"""How many values a context of this process, which replaces a remote client's, keeps besides those of runs under
 way; the oldest go first. The client sends what is missing again."""
 
 
@@ -74,14 +74,14 @@ class Registry:
                 )
 
     def detach(self, key: str) -> None:
-        """Let go of the context attached as `key`; does nothing when there is none."""
+        """Release the context attached as `key`; does nothing when there is none."""
         with self._lock:
             attachment = self._attachments.pop(key, None)
         if attachment is not None:
             attachment.context.shutdown()
 
     def detach_absent(self, present: Collection[str]) -> None:
-        """Let go of the contexts of clients that have not been in `present` for ABSENCE_SECONDS."""
+        """Release the contexts of clients that have not been in `present` for ABSENCE_SECONDS."""
         now = time.monotonic()
         gone = []
         with self._lock:
@@ -148,7 +148,7 @@ class Registry:
     def keep(self, key: str, digest: str) -> str:
         """Keep a value that cannot travel; return the name of its class.
 
-        What stands in for it at the client has a digest of its own, by which `value` finds it from here on.
+        What replaces it at the client has a digest of its own, by which `value` finds it from here on.
 
         Raises:
             LookupError: no context is attached as `key`, or it does not hold the value.
@@ -205,7 +205,7 @@ class Registry:
 
 
 def _keep_for(context: WorkflowContext, run: _Run, digest: str) -> bool:
-    """Keep a value for a run that reads it, with what stands in for it; return whether it is here."""
+    """Keep a value for a run that reads it, with what replaces it; return whether it is here."""
     kept = context.server_value(digest)
     needed = {digest} if kept is None else {digest, kept.digest}
     for one in needed - run.reads:

@@ -35,7 +35,7 @@ class ServerFiles:
             now = survey.source(doubt["node"])
             if now is None or now.version != doubt["version"]:
                 self._distrust(str(doubt["prompt_input"]))
-        return [self._told(survey, spec) for spec in nodes]
+        return [self._source_json(survey, spec) for spec in nodes]
 
     def for_prompt(self, class_type: str, inputs: Mapping[str, Any]) -> Source | None:
         """Return what a node of a graph that is made on this server reads, for the server's own cache."""
@@ -56,7 +56,7 @@ class ServerFiles:
             return None
         return math.nan if source.token is None else source.token
 
-    def _told(self, survey: _Survey, spec: Spec) -> dict[str, Any] | None:
+    def _source_json(self, survey: _Survey, spec: Spec) -> dict[str, Any] | None:
         source = survey.source(spec)
         if source is None:
             return None
@@ -81,7 +81,7 @@ class ServerFiles:
         return replace(source, prompt_input=text, keeps_state=survey.keeps_state(name))
 
     def _distrust(self, prompt_input: str) -> None:
-        """Have nodes with this digest run anew: what the server knows of it may be of other files."""
+        """Have nodes with this digest run again: what the server knows of it may be of other files."""
         token, _, times = prompt_input.partition("#")
         with self._lock:
             self._distrusted[token] = max(self._distrusted.get(token, 0), int(times or 0) + 1)

@@ -1,6 +1,6 @@
 """Which running prompt may read and store what: nothing, unless its client registered it beforehand.
 
-Everybody who reaches a ComfyUI server sees every prompt in `/queue` and `/history`, and may queue prompts. So a prompt
+All clients that reach a ComfyUI server see every prompt in `/queue` and `/history`, and may queue prompts. So a prompt
 holds nothing that opens a context. Instead a client that knows the token registers a prompt before it queues it: its
 id, which the client chooses, a digest of it, the values that it may read and the names under which it may store.
 

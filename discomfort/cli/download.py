@@ -33,8 +33,8 @@ def download(url: str) -> bytes:
 def _in_short(message: str, most: int = 200) -> str:
     """Return a message, which may quote all that a server sent, in one line that a terminal can show."""
     line = "".join(letter if letter.isprintable() else " " for letter in message[: 2 * most])
-    words = " ".join(line.split())
-    return shortened(words, most)
+    text = " ".join(line.split())
+    return shortened(text, most)
 
 
 async def _download(url: str) -> bytes:

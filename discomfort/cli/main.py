@@ -1,4 +1,4 @@
-"""`discomfort-graph`: the command line. Exit status 0 is fine, 1 means findings, 2 a wrong call."""
+"""`discomfort-graph`: the command line. Exit status 0 is fine, 1 means findings, 2 a wrong call, 130 cancelled."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from discomfort.cli.commands.run import run
 from discomfort.cli.commands.stitch import stitch
 from discomfort.cli.groups import CommandGroup
 from discomfort.printable import printable
+
+CANCELLED = 128 + 2
+"""The exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
 
 app: typer.Typer = typer.Typer(
     name="discomfort-graph",
@@ -64,6 +67,10 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()
+    except SystemExit as end:
+        if end.code == CANCELLED:
+            sys.stderr.write("cancelled\n")
+        raise
     except OSError as error:  # a full disk, a closed pipe: what is left to write has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not isinstance(error, BrokenPipeError):

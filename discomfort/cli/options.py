@@ -1,4 +1,4 @@
-"""What the commands about plans share: options, and compiling with findings told instead of raised."""
+"""What the commands about plans share: options, and compiling with findings printed instead of raised."""
 
 from __future__ import annotations
 

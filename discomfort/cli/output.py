@@ -1,4 +1,4 @@
-"""Where commands write: files and folders, with what stands in the way told as a wrong call (status 2)."""
+"""Where commands write: files and folders, an obstacle is reported as a wrong call (status 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How commands tell what they found: text for people on standard error, JSON for programs on standard output."""
+"""How commands print their findings: text for people on standard error, JSON for programs on standard output."""
 
 from __future__ import annotations
 

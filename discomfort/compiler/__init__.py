@@ -16,7 +16,7 @@ from discomfort.compiler.passes.verify import require_sound
 from discomfort.compiler.plan.assemble import assemble
 from discomfort.compiler.plan.model import PlanType, Source
 from discomfort.compiler.program.stitch import Program, link_written_values, order_units, stitch
-from discomfort.compiler.program.type_check import Checker, without_repeats
+from discomfort.compiler.program.type_check import Checker, merge_duplicate_findings
 from discomfort.compiler.program.workflows import Unit, load_units, place_in_program, used_classes
 from discomfort.ir.catalog.catalog import Catalog, default_catalog
 from discomfort.ir.catalog.checked import catalog_findings
@@ -80,7 +80,7 @@ def compile_to(
         if order == "auto":
             units = order_units(units, findings)
         program = link_written_values(stitch(units), units, Signatures(known))
-        program = ask_for(program, outputs, units, findings)
+        program = select_outputs(program, outputs, units, findings)
         check(program, units, known, findings)
         stop_on_errors(findings)
         passes = under_rules(chosen.passes, travel)
@@ -101,8 +101,10 @@ def compile_to(
         return plan
 
 
-def ask_for(program: Program, outputs: Sequence[str] | None, units: Sequence[Unit], findings: Findings) -> Program:
-    """Return the program with only the results that were asked for; a PASSTHRU may be asked for too."""
+def select_outputs(
+    program: Program, outputs: Sequence[str] | None, units: Sequence[Unit], findings: Findings
+) -> Program:
+    """Return the program with only the results that were requested; a PASSTHRU may be requested too."""
     if outputs is None:
         return program
     given = {**program.graph.taps, **program.graph.outputs}
@@ -123,7 +125,7 @@ def check(program: Program, units: Sequence[Unit], catalog: Catalog, findings: F
     except CycleError as error:
         node = program.graph.nodes[error.cycle[0]]
         ring = " -> ".join([*error.cycle, error.cycle[0]])
-        findings.add("DF301", f"the nodes feed each other: {ring}", place_of(node, None))
+        findings.add("DF301", f"cycle in the graph: {ring}", place_of(node, None))
         return
     signatures = Signatures(catalog)
     typing = Typing(program.graph, order, signatures)
@@ -133,7 +135,7 @@ def check(program: Program, units: Sequence[Unit], catalog: Catalog, findings: F
 def stop_on_errors(findings: Findings) -> None:
     """Raise every finding where one of them is an error."""
     if has_errors(findings):
-        raise CompileError(without_repeats(findings))
+        raise CompileError(merge_duplicate_findings(findings))
 
 
 __all__ = ["CompileError", "CompileOptions", "compile_to", "load_workflow"]

@@ -1,4 +1,4 @@
-"""What `compile` was called with: mistakes of the call itself, all of them told before anything is read."""
+"""What `compile` was called with: mistakes of the call itself, all of them reported before anything is read."""
 
 from __future__ import annotations
 

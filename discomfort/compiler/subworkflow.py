@@ -268,6 +268,6 @@ def refuse_recursion(workflow: str, node_id: str, prompt: Any, find: Callable[[s
 
 
 def _converted(value: Any, spec: InputSpec | None) -> Any:
-    """Return a literal as its node receives it: nobody validates the graphs that nodes expand to."""
+    """Return a literal as its node receives it: ComfyUI does not validate the graphs that nodes expand to."""
     convert = CONVERTERS.get(spec.type) if spec is not None and not isinstance(value, (list, dict)) else None
     return value if convert is None else convert(value)

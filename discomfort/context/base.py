@@ -135,7 +135,7 @@ def _close(
 
 
 def leave(index: Index, store: Store, member: Member, wait: bool) -> None:
-    """Hold nothing any more; what was put for somebody else to name stays."""
+    """Hold nothing any more; what was put for another process to name stays."""
     # The run may be over, or the disk too full to say it: then the others find out by the file that `member` locks.
     with suppress(ContextClosedError, OSError), index.writing(wait) as state:
         store.free(index.commit(state.holders.left_by(member.name)))

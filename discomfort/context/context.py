@@ -52,7 +52,7 @@ class WorkflowContext(ContentValues):
     tensor is a copy-on-write mapping: change it freely, the stored value never changes.
 
     Args:
-        config_path: a ``workflow_context.json``; by default the one beside the package, if any.
+        config_path: a ``workflow_context.json``; by default the one next to the package, if any.
         max_ram_gb: RAM budget in GiB; wins over the configuration.
         run_id: name of the run; generated when None.
         create: make a new run. False attaches to an existing one, or adopts it when its owner died.

@@ -54,7 +54,7 @@ class UnresolvableRefError(ContextError, RuntimeError):
 
 
 class EncodingError(ContextError, TypeError):
-    """A value that cannot be stored, or not in the format asked for.
+    """A value that cannot be stored, or not in the format requested.
 
     Example:
         >>> with discomfort.Context() as context:
@@ -66,7 +66,7 @@ class EncodingError(ContextError, TypeError):
 
 
 class UnreadableValueError(EncodingError):
-    """A stored value that this Python cannot rebuild. It is whole, and can be handed on to where it can be used.
+    """A stored value that this Python cannot rebuild. It is whole, and can be passed on to where it can be used.
 
     Attributes:
         type: the name of its class.
@@ -95,7 +95,7 @@ class WireError(ContextError, ValueError):
 
 
 def folder_deleted(folder: Path) -> ContextClosedError:
-    """What is said of a context whose folder somebody deleted."""
+    """The error of a context whose folder was deleted."""
     return ContextClosedError(
         f"the folder of this context was deleted: {folder}; its values are lost, so open another context"
     )

@@ -1,4 +1,4 @@
-"""Values that somebody at work needs, kept for as long as the work takes, whatever becomes of their names."""
+"""Values that work in progress needs, kept for as long as the work takes, whatever becomes of their names."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Holds:
-    """What one piece of work keeps alive in a context: counted, and released by nobody else.
+    """What one piece of work keeps alive in a context: counted, and released by it alone.
 
     `put_value` keeps a value until anything takes it over, which suits one who gives it a name right away. Work that
-    goes on beside other work on the same values needs counts of its own. They end with this process at the latest.
+    goes on next to other work on the same values needs counts of its own. They end with this process at the latest.
     """
 
     def __init__(self, context: OpenContext, whole: Holds | None = None) -> None:

@@ -119,7 +119,7 @@ class NamedValues(OpenContext):
             try:
                 return self._read(unique_id, name)
             except UnknownKeyError:
-                if self._name(unique_id) is name:  # else it was saved anew while we looked
+                if self._name(unique_id) is name:  # else it was saved again while we looked
                     raise
         raise UnknownKeyError(f"{unique_id!r} changes faster than it can be read")
 

@@ -45,7 +45,7 @@ class Description:
 
 
 def describe(state: State, name: Name) -> Description:
-    """Describe a name that stands for a blob."""
+    """Describe a name of a blob."""
     assert name.digest is not None
     blob = state.blobs[name.digest]
     kind, dtype, shape = blob.info
@@ -60,7 +60,7 @@ def tier(blob: Blob | None) -> str:
 
 
 def storage_info(state: State, store: Store, name: Name) -> dict[str, Any]:
-    """What `get_storage_info` tells of a name."""
+    """What `get_storage_info` returns for a name."""
     blob = None if name.digest is None else state.blobs.get(name.digest)
     size = _size(name, blob)
     info: dict[str, Any] = {"storage_type": tier(blob), "size": size, "pass_by": name.pass_by}

@@ -56,12 +56,12 @@ class Gate:
         self._lock.release()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Release the file."""
         self._lock.close()
 
 
 class Transactional(Protocol):
-    """What a transaction needs of its context; asked for anew each time, since a forked process replaces the parts."""
+    """What a transaction needs of its context; requested again each time, since a forked process replaces the parts."""
 
     _gate: Gate
     _index: Index
@@ -151,7 +151,7 @@ class Transaction:
         return records + self.releases(state)
 
     def releases(self, state: State) -> list[Record]:
-        """What lets go of the values held."""
+        """Releases the values held."""
         return [holder_gone_record(self.holder)] if self.holder in state.holders.holds else []
 
 

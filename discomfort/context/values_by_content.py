@@ -66,10 +66,10 @@ class ContentValues(NamedValues):
 
         It stays until `save_digest` or a recipe takes it over, and then for as long as anything refers to it;
         `release_value` gives up one that nothing took over, and so does the death of this process. In a `letterbox`
-        it stays for as long as whoever asked for it wants (see `Holds.letterbox`).
+        it stays for as long as whoever requested it wants (see `Holds.letterbox`).
 
         Raises:
-            UnknownKeyError: nobody waits for what comes into this letterbox (any more).
+            UnknownKeyError: no run waits for what comes into this letterbox (any more).
         """
         return self._store.put(encode(value), use_ram, lambda digest: self._put_records(digest, letterbox))
 
@@ -85,7 +85,7 @@ class ContentValues(NamedValues):
         if letterbox is None:
             return [put_record(digest, 1, self._member.name)]
         if letterbox not in self._index.read().holders.holds:
-            raise UnknownKeyError("the run that asked for this value has ended")
+            raise UnknownKeyError("the run that requested this value has ended")
         return [hold_record(digest, 1, letterbox)]
 
     def release_value(self, digest: str) -> None:
@@ -150,7 +150,7 @@ class ContentValues(NamedValues):
         return digest in self._index.read().blobs
 
     def describe(self, unique_id: str) -> Description:
-        """What a name stands for: digest, kind, type, shape, size, tier, pass-by."""
+        """What is stored under a name: digest, kind, type, shape, size, tier, pass-by."""
         _, name = self._as_blob(unique_id)
         return summary.describe(self._index.read(), name)
 

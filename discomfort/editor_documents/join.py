@@ -297,7 +297,7 @@ def _wire_past(canvas: Canvas, ports: Iterable[int], feeding: EditorLink) -> Non
 
 
 def _dissolve(canvas: Canvas, taps: Iterable[int]) -> None:
-    """Take out PASSTHRU ports whose name stands for something else now."""
+    """Take out PASSTHRU ports whose name means something else now."""
     for tap in taps:
         _wire_past(canvas, [tap], _feeding(canvas, tap))
 
@@ -359,7 +359,7 @@ def _move(node: dict[str, Any], numbers: Mapping[int, int], shift: float) -> Non
 
 
 def _merge_subgraphs(canvas: Canvas, document: Mapping[str, Any]) -> dict[str, str]:
-    """Add the document's subgraph definitions; return new ids for those whose id stands for something else already."""
+    """Add the document's subgraph definitions; return new ids for those whose id means something else already."""
     definitions = read_subgraphs(document)
     renamed: dict[str, str] = {
         definition["id"]: _free_id(definition["id"], canvas.subgraphs)

@@ -6,7 +6,7 @@ a file of equal size and equal time of writing counts as another. Within `YOUNG_
 certain, since a further change may leave the same times; a file that young is read each time.
 
 Windows has no time of the last change: there a file of up to `SMALL_BYTES` is read each time, and of a larger one
-samples of its content count beside size and time.
+samples of its content count besides size and time.
 
 Limits: a write through a memory mapping on tmpfs, which changes no time; and a server of network files whose clock is
 more than `YOUNG_SECONDS` behind ours.
@@ -273,11 +273,11 @@ def fingerprints_of_user() -> Fingerprints:
         return _of_user
 
 
-def _begin_anew() -> None:
+def _begin_again() -> None:
     """Forget what this process has open after a fork: a lock may be held by a thread that is not here."""
     global _of_user, _lock
     _of_user, _lock = None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_begin_again)

@@ -1,4 +1,4 @@
-"""What a node depends on beside its inputs, worked out of the files that they name: a `Source` for its key."""
+"""What a node depends on besides its inputs, worked out of the files that they name: a `Source` for its key."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from discomfort.ir.graph import Input
 from discomfort.ir.keys import Source
 
 FILES_INPUT = "discomfort_files"
-"""An input that no class declares: in a prompt it is there for the server's own cache, which tells nodes apart by all
-their inputs. Nodes do not get it.
+"""An input that no class declares: in a prompt it is there for the server's own cache, which distinguishes nodes by
+all their inputs. Nodes do not get it.
 """
 
 UNKNOWN_FILE = Source(None, why="which file it reads is not known before it runs")
@@ -66,21 +66,21 @@ class FileSources:
             return None
         try:
             paths: list[Path] = []
-            words: list[str] = []
+            facts: list[str] = []
             for name, text in named.names.items():
                 found = self._find(text, reads.anywhere)
                 paths += found
-                words.append(f"{name}={len(found)}")
+                facts.append(f"{name}={len(found)}")
             if reads.anywhere and not paths and not may_be_unknown:
                 return UNKNOWN_FILE
             for name in named.linked:
                 offered = reads.offered(inputs, name)
                 if not offered:
                     return UNKNOWN_FILE
-                words.append(f"{name}:{self._any_of(offered)}")
+                facts.append(f"{name}:{self._any_of(offered)}")
             if named.embeddings:
                 paths += self._finder.embeddings()
-            return source_of(self._fingerprints(paths, stop), words)
+            return source_of(self._fingerprints(paths, stop), facts)
         except BlockingIOError:
             raise
         except OSError as error:
@@ -120,32 +120,32 @@ class FileSources:
         return self._store if self._store is not None else fingerprints_of_user()
 
 
-def source_of(fingerprints: Iterable[Fingerprint], words: Iterable[str] = ()) -> Source:
-    """Return the source of a node that reads these files, in this order, and depends on `words`.
+def source_of(fingerprints: Iterable[Fingerprint], facts: Iterable[str] = ()) -> Source:
+    """Return the source of a node that reads these files, in this order, and depends on `facts`.
 
     Where a file may change again without a sign of it the version is one that equals nothing.
     """
     files = list(fingerprints)
-    others = list(words)
+    others = list(facts)
     token = _digest([*(file.content for file in files), "", *others])
     steady = all(file.steady for file in files)
     version = _digest([*(file.version for file in files), "", *others]) if steady else secrets.token_hex(8)
     return Source(token, version)
 
 
-def with_words(source: Source | None, words: Sequence[str]) -> Source:
-    """Return a source that depends on `words`, too."""
+def with_facts(source: Source | None, facts: Sequence[str]) -> Source:
+    """Return a source that depends on `facts`, too."""
     if source is None:
-        return source_of((), words)
+        return source_of((), facts)
     if source.token is None:
         return source
-    return replace(source, token=_digest([source.token, *words]), version=_digest([source.version, *words]))
+    return replace(source, token=_digest([source.token, *facts]), version=_digest([source.version, *facts]))
 
 
 def insert_sources(
     prompt: Mapping[str, dict[str, Any]], sources: Mapping[str, Source], fixed: Iterable[str] = ()
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Return a prompt in which a server's cache tells files apart that have one name, and the ids that nodes got.
+    """Return a prompt in which a server's cache distinguishes files that have one name, and the ids that nodes got.
 
     A node gets what is in its files as an input that its class does not declare. One whose object may hold what it has
     read gets another id as well, since a server keeps the objects of nodes by id; not so nodes in `fixed`.

@@ -1,6 +1,6 @@
 """What the compiler has to say about a workflow: findings as data, and how they are shown.
 
-A finding names its place in full, so that nobody has to search for node 137. Checks collect every finding before
+A finding names its place in full, so that no reader has to search for node 137. Checks collect every finding before
 anything is raised.
 """
 
@@ -46,9 +46,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: a stable code, how bad it is, where it is, what was found, and what to do about it.
+    """One finding: a stable code, how bad it is, where it is, what is wrong, and what to do about it.
 
-    `related` holds other places that matter, each with a few words of why.
+    `related` holds other places that matter, each with a short reason.
 
     Example:
         >>> try:
@@ -71,7 +71,7 @@ class Diagnostic:
         What could steer a terminal is escaped; see `printable`.
         """
         lines = [f"{self.severity.value}[{self.code}] {self.message}", f"  --> {self.where}"]
-        lines += [f"  note: {words}: {place}" for words, place in self.related]
+        lines += [f"  note: {note}: {place}" for note, place in self.related]
         if self.hint:
             lines.append(f"  help: {self.hint}")
         return printable("\n".join(lines))
@@ -87,7 +87,7 @@ class Diagnostic:
         if self.hint:
             data["hint"] = self.hint
         if self.related:
-            data["related"] = [{"note": words, "where": str(place)} for words, place in self.related]
+            data["related"] = [{"note": note, "where": str(place)} for note, place in self.related]
         return data
 
 

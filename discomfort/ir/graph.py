@@ -74,7 +74,7 @@ class Node:
 class Note:
     """What a pass did to some nodes and why: `kind` is "folded", "merged" or "removed".
 
-    `into` is what stands for the nodes now, where something does.
+    `into` is what replaces the nodes now, where something does.
     """
 
     kind: str
@@ -88,7 +88,7 @@ class Step:
     """One prompt of a run: the `nodes` it is there for, producers first, the outputs of earlier steps it `reads`, and
     those of its own that later steps need (`writes`). What crosses between steps is always a val.
 
-    Beside them the prompt holds what rebuilds the refs that its nodes use, wherever that stands: see `steps.py`.
+    Besides them the prompt holds what rebuilds the refs that its nodes use, wherever those nodes are: see `steps.py`.
     """
 
     id: str
@@ -99,11 +99,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Nodes by id, the outputs asked for by name, and the nodes kept for their effects, in their order.
+    """Nodes by id, the outputs requested by name, and the nodes kept for their effects, in their order.
 
     `taps` are names for values inside the graph (PASSTHRU ports) that keep nothing alive. `cuts` are the outputs whose
-    value, once known, may stand for the nodes behind them; `conversions` the inputs (node, name) that take a value of
-    another type than comes along their link, so that it must be known before the consumer's prompt is made; `steps`
+    value, once known, may replace the nodes behind them; `conversions` the inputs (node, name) that take a value of
+    a different type from what their link provides, so that it must be known before the prompt is made; `steps` holds
     the prompts of a run (none: one prompt). `notes` is the record of what passes did and takes no part in equality.
     """
 
@@ -125,7 +125,7 @@ class Graph:
 
 
 def restricted(graph: Graph, kept: Collection[NodeId]) -> Graph:
-    """Return the graph with only the nodes in `kept`, and only what is said of them; `kept` holds their ancestors."""
+    """Return the graph with only the nodes in `kept`, and only their notes and marks; `kept` holds their ancestors."""
     steps = (
         Step(
             step.id,

@@ -4,8 +4,8 @@ Ids, titles and the order of inputs take no part. Literals are tagged with their
 `"1"` differ. Two kinds of key share one encoding: `structural_keys` says which nodes are the same piece of graph,
 `node_keys` says which results are the same value and refuses (None, which is contagious) where that is not certain.
 
-What a result depends on beside its inputs (the content of files, the code of a class, what the class answers when it is
-asked whether it changed) is in `Source`s, which the engine that runs the nodes provides.
+What a result depends on besides its inputs (the content of files, the code of a class, what the class answers when
+called) is in `Source`s, which the engine that runs the nodes provides.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _SEPARATOR = "\x1f"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the result of one node depends on beside its inputs.
+    """What the result of one node depends on besides its inputs.
 
     `token` is equal for equal sources, None where they are unknown; `version` changes with every change, also with one
     that was undone: a result is worth remembering where it is the same before and after the run. `why` says for people
-    what is unknown. `prompt_input` is what a server's own cache has to hold beside a node's inputs, "" for nothing;
+    what is unknown. `prompt_input` is what a server's own cache has to hold besides a node's inputs, "" for nothing;
     `keeps_state`: the node's object may hold what it read in an earlier run.
     """
 
@@ -73,7 +73,7 @@ def node_keys(
 ) -> dict[NodeId, str | None]:
     """Return the memo key of each node of `order` (producers first): equal keys, equal results.
 
-    `param_keys` gives the digest of each parameter's value, `sources` what nodes depend on beside their inputs. The key
+    `param_keys` gives the digest of each parameter's value, `sources` what else nodes depend on. The key
     is None, and so is that of everything behind it, for classes that are volatile, unknown or run for their effect, for
     parameters without digest, for sources that are unknown, and for file readers without a source.
     """

@@ -54,7 +54,7 @@ class Recipe:
         """
         problem = problem_of_objects(data, DEEPEST + ENVELOPE)
         if problem is not None:
-            raise ValueError(f"this is no recipe: {problem}")
+            raise ValueError(f"this is not a recipe: {problem}")
         try:
             nodes = {NodeId(node_id): node_from_json(node_id, entry) for node_id, entry in entries(data["nodes"])}
             node, number = items(data["output"])
@@ -65,10 +65,10 @@ class Recipe:
             )
             recipe = cls(graph, Link(NodeId(text(node)), slot(number)), text(data["type"]), text(data["key"]))
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-            raise ValueError(f"this is no recipe: {error!r}") from error
+            raise ValueError(f"this is not a recipe: {error!r}") from error
         for closed in nodes.values():
             _require_closed(closed)
-        require_sound_graph(graph, recipe.output, "this is no recipe")
+        require_sound_graph(graph, recipe.output, "this is not a recipe")
         return recipe
 
 
@@ -97,7 +97,7 @@ def slice_recipe(graph: Graph, output: Link, type_name: str) -> Recipe:
 
 
 def splice_recipe(nodes: dict[NodeId, Node], recipe: Recipe) -> Link:
-    """Add the recipe's nodes to `nodes`, where equal ones may stand already, and return its output."""
+    """Add the recipe's nodes to `nodes`, where equal ones may be already, and return its output."""
     for node_id, node in recipe.graph.nodes.items():
         nodes.setdefault(node_id, node)
     return recipe.output

@@ -13,7 +13,7 @@ HINT = "this is a mistake of the compiler itself: please report it, with the wor
 
 
 def structure_findings(graph: Graph) -> list[Diagnostic]:
-    """Return what is wrong with the structure of a graph, with code DF410; linear, and cheap beside any pass."""
+    """Return what is wrong with the structure of a graph, with code DF410; linear, and cheap compared with any pass."""
     findings = [*_nodes(graph), *_names(graph), *_steps(graph)]
     if findings:
         return findings

@@ -1,6 +1,6 @@
 """JSON schemas of what Discomfort reads and writes: plans, `--json` outputs, settings files.
 
-pydantic and the models are imported when a schema is asked for.
+pydantic and the models are imported when a schema is requested.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class WrittenResult(Document):
     """A result that was written to files."""
 
     files: list[str] = Field(min_length=1)
-    type: str = Field(description="what it is, in words")
+    type: str = Field(description="a description of the value")
 
 
 class PromptNode(Document):

@@ -147,7 +147,7 @@ class PlanDocument(Document):
     workflows: list[WorkflowDocument]
     inputs: dict[str, InputDocument]
     outputs: dict[str, OutputDocument]
-    taps: dict[str, OutputDocument] = Field(description="names that pass through and can be asked for")
+    taps: dict[str, OutputDocument] = Field(description="names that pass through and can be requested")
     effects: list[NodeId] = Field(description="the nodes that run for what they do, in their order")
     nodes: dict[NodeId, NodeDocument]
     steps: list[StepDocument]

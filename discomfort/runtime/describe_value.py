@@ -1,4 +1,4 @@
-"""A value in a few words, for the sentences of findings."""
+"""A value as a short text, for the sentences of findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_SHOWN = 4096
 
 
 def describe_value(value: Any) -> str:
-    """Return a few words that tell a value's type, and its shape or text."""
+    """Return a short text with a value's type, and its shape or text."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return f"a {str(value.dtype).removeprefix('torch.')} tensor {list(value.shape)}"

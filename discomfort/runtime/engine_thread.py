@@ -23,14 +23,14 @@ _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
 
-def _begin_anew() -> None:
-    """Forget the loop in a process that was forked: its thread is the parent's, so nobody would run what it gets."""
+def _begin_again() -> None:
+    """Forget the loop in a process that was forked: its thread is the parent's, so its work would never run here."""
     global _loop, _lock
     _loop, _lock = None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_begin_again)
 
 
 def engine_loop() -> asyncio.AbstractEventLoop:
@@ -52,17 +52,17 @@ def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
     loop = engine_loop()
     if _running_loop() is loop:
         work.close()
-        raise RuntimeError("a blocking run was asked for on the engine loop; await the asynchronous form instead")
-    errand = _Errand(work, loop)
+        raise RuntimeError("a blocking run was requested on the engine loop; await the asynchronous form instead")
+    handoff = _Handoff(work, loop)
     try:  # Ctrl-C may come while the work is handed over, too
-        errand.hand_over()
-        return errand.outcome.result()
+        handoff.hand_over()
+        return handoff.outcome.result()
     except KeyboardInterrupt:
-        errand.cancel()
-        errand.settle()
+        handoff.cancel()
+        handoff.settle()
         raise
     finally:
-        del errand  # it holds its error, whose traceback holds this frame
+        del handoff  # it holds its error, whose traceback holds this frame
 
 
 async def run_awaiting(work: Coroutine[Any, Any, Result]) -> Result:
@@ -73,16 +73,16 @@ async def run_awaiting(work: Coroutine[Any, Any, Result]) -> Result:
     loop = engine_loop()
     if _running_loop() is loop:
         return await work
-    errand = _Errand(work, loop)
-    errand.hand_over()
+    handoff = _Handoff(work, loop)
+    handoff.hand_over()
     try:
-        return await asyncio.wrap_future(errand.outcome)
+        return await asyncio.wrap_future(handoff.outcome)
     except asyncio.CancelledError:
-        errand.cancel()
-        await asyncio.shield(asyncio.to_thread(errand.settle))
+        handoff.cancel()
+        await asyncio.shield(asyncio.to_thread(handoff.settle))
         raise
     finally:
-        del errand  # as above
+        del handoff  # as above
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
@@ -145,7 +145,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-class _Errand(Generic[Result]):
+class _Handoff(Generic[Result]):
     """Work handed to another loop; `outcome` is done when it has ended, cancelled work once it has cleaned up."""
 
     def __init__(self, work: Coroutine[Any, Any, Result], loop: asyncio.AbstractEventLoop) -> None:

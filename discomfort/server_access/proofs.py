@@ -117,7 +117,7 @@ class Verifier:
         self._sessions: dict[tuple[str, str], _Session] = {}
 
     def new_nonce(self) -> str:
-        """Return a nonce; nothing is kept until somebody proves something with it."""
+        """Return a nonce; nothing is kept until a client proves something with it."""
         issued = f"{int(time.monotonic() * 1000):x}.{secrets.token_hex(16)}"
         return f"{issued}.{self._mac(issued)}"
 
@@ -163,7 +163,7 @@ class Verifier:
         return known
 
     def _make_room(self) -> None:
-        """Forget a session; none whose nonce could begin it anew, which would make its proofs valid again."""
+        """Forget a session; none whose nonce could begin it again, which would make its proofs valid again."""
         if len(self._sessions) < MAX_SESSIONS:
             return
         now = time.monotonic()
@@ -181,6 +181,6 @@ def _session_key(key: bytes, nonce: str) -> bytes:
 
 
 def _sign(key: bytes, method: str, path: str, *stated: str) -> str:
-    """Return the proof; `path` counts from our routes' common part on: what stands before is a proxy's or ComfyUI's."""
+    """Return the proof; `path` counts from our routes' common part on: what comes before is a proxy's or ComfyUI's."""
     named = path[path.find(_ROUTES) :] if _ROUTES in path else path
     return hmac.digest(key, "\n".join((method, named, *stated)).encode("utf-8", "surrogatepass"), "sha256").hex()

@@ -79,7 +79,7 @@ class ServerToken:
 
 
 def _is_private(folder: Path) -> bool:
-    """Return whether `folder` is a real directory, ours, and closed to everybody else."""
+    """Return whether `folder` is a real directory, ours, and closed to all other users."""
     try:
         status = folder.lstat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Settings against their model: everything that is wrong is said at once, each with its path in the file."""
+"""Settings against their model: everything that is wrong is reported at once, each with its path in the file."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from discomfort.settings.jsonc import loads_jsonc
 def settings_file(name: str) -> Path | None:
     """Return the user's settings file: in the current folder, in the user's settings folder, or in a clone's folder.
 
-    A clone is what ComfyUI has in `custom_nodes`; a package that pip installed has no settings beside it.
+    A clone is what ComfyUI has in `custom_nodes`; a package that pip installed has no settings next to it.
     """
     folders = (Path.cwd(), settings_folder(), _clone_folder())
     return next((folder / name for folder in folders if folder is not None and (folder / name).is_file()), None)

@@ -17,13 +17,13 @@ def split_command_line(line: str) -> tuple[str | None, tuple[str, ...], tuple[st
     Raises:
         ValueError: a quotation is not closed.
     """
-    words = shlex.split(line, posix=os.name == "posix")
-    script = next((index for index, word in enumerate(words) if word.endswith("main.py")), None)
+    arguments = shlex.split(line, posix=os.name == "posix")
+    script = next((index for index, word in enumerate(arguments) if word.endswith("main.py")), None)
     if script is None:
-        return None, (), tuple(words)
-    interpreter = words[0] if script > 0 else None
+        return None, (), tuple(arguments)
+    interpreter = arguments[0] if script > 0 else None
     bare = interpreter in (None, "python", "python3", "python.exe")
-    return (None if bare else interpreter), tuple(words[1:script]), tuple(words[script + 1 :])
+    return (None if bare else interpreter), tuple(arguments[1:script]), tuple(arguments[script + 1 :])
 
 
 def reachable_host(host: str) -> str:
@@ -33,7 +33,7 @@ def reachable_host(host: str) -> str:
 
 
 def has_port(host: str) -> bool:
-    """Return whether an address holds a port beside the host."""
+    """Return whether an address holds a port besides the host."""
     return re.fullmatch(r"[^:]*:[0-9]+", reachable_host(host)) is not None
 
 

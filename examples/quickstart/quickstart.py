@@ -1,6 +1,6 @@
 """Five pictures from one photograph: workflows saved by the ComfyUI editor, with an ordinary Python loop around them.
 
-Runs on the embedded engine; needs neither ComfyUI nor a GPU. Pictures go to `output/` beside this file.
+Runs on the embedded engine; needs neither ComfyUI nor a GPU. Pictures go to `output/` next to this file.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A real ComfyUI server with our nodes, brought in as users do."""
+"""A real ComfyUI server with our nodes, installed as users do."""
 
 from __future__ import annotations
 

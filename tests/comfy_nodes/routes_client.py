@@ -51,7 +51,7 @@ def _parsed(answer: bytes) -> Any:
 
 @contextlib.contextmanager
 def prompt_server() -> Iterator[Any]:
-    """Stand in for the ComfyUI of this process; no prompt runs there."""
+    """Replace the ComfyUI of this process; no prompt runs there."""
     queue = SimpleNamespace(currently_running={}, get_current_queue_volatile=lambda: ([], []))
     instance = SimpleNamespace(prompt_queue=queue, sockets={}, on_prompt_handlers=[], routes=web.RouteTableDef())
     with pytest.MonkeyPatch.context() as patch:

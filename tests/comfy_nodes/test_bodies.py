@@ -39,7 +39,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("route", "body", "faults"), WRONG)
-async def test_every_fault_is_said_with_its_path(route: str, body: dict[str, Any], faults: list[str]) -> None:
+async def test_every_fault_is_reported_with_its_path(route: str, body: dict[str, Any], faults: list[str]) -> None:
     async with routes_client() as client:
         status, answer = await client.post(f"/discomfort/{route}", body)
     assert status == 400
@@ -55,7 +55,7 @@ async def test_at_most_ten_faults_are_listed() -> None:
     assert answer["error"].endswith("; and 20 more")
 
 
-async def test_more_than_a_route_needs_and_odd_names_are_no_fault() -> None:
+async def test_more_than_a_route_needs_and_odd_names_are_not_fault() -> None:
     ticket = {**TICKET, "names": ["\ud800", "", "\x00", "\n"], "more": 1}
     async with routes_client() as client:
         assert (await client.post("/discomfort/attach", {"key": KEY, "client": "\udc80", "later": {}}))[0] == 200

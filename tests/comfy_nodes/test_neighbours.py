@@ -1,4 +1,4 @@
-"""Our nodes beside those of another pack that has a package `comfy_nodes`, too, as a dozen public ones do."""
+"""Our nodes next to those of another pack that has a package `comfy_nodes`, too, as a dozen public ones do."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def test_a_long_session_keeps_little_and_refuses_what_is_far_behind() -> None:
             server.verify(header, "POST", PATH)
 
 
-def test_a_forgotten_session_cannot_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forgotten_session_cannot_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(proofs, "MAX_SESSIONS", 3)

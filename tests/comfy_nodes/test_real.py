@@ -91,5 +91,5 @@ def test_nodes_load_and_a_workflow_runs_as_one_node(start: Start, how: str) -> N
 def test_nodes_without_the_compiler_say_what_is_missing(start: Start) -> None:
     server = start("alone")
     assert set(SHOWN) <= set(server.get("/object_info"))
-    words = refused(server, {"runner": node("DiscomfortTestRunner", workflow="x.json")}, "runner")
-    assert "needs Discomfort's compiler, which cannot be imported here: import of discomfort.compiler." in words
+    text = refused(server, {"runner": node("DiscomfortTestRunner", workflow="x.json")}, "runner")
+    assert "needs Discomfort's compiler, which cannot be imported here: import of discomfort.compiler." in text

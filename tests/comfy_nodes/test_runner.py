@@ -182,9 +182,9 @@ def test_it_is_refused_before_anything_runs_where_a_port_lacks_something() -> No
 
 @pytest.mark.usefixtures("no_compiler")
 def test_without_the_compiler_it_says_so() -> None:
-    words = "DiscomfortTestRunner needs Discomfort's compiler, which cannot be imported here"
-    assert words in str(validated(photo=["4", 1]))
-    with pytest.raises(RuntimeError, match=words):
+    sentence = "DiscomfortTestRunner needs Discomfort's compiler, which cannot be imported here"
+    assert sentence in str(validated(photo=["4", 1]))
+    with pytest.raises(RuntimeError, match=sentence):
         DiscomfortTestRunner().expand("deep/invert.json", "9", Prompt(), photo=["4", 1])
 
 
@@ -253,25 +253,25 @@ async def test_a_name_leads_to_nothing_outside_of_the_servers_folders(saved: Pat
     with pytest.raises(Refused) as refused:
         await ports(asked(workflow=name))
     assert refused.value.status == 422
-    words = str(DiscomfortTestRunner.VALIDATE_INPUTS(name, {}))
+    sentence = str(DiscomfortTestRunner.VALIDATE_INPUTS(name, {}))
     with pytest.raises(RuntimeError) as caught:
         DiscomfortTestRunner().expand(name, "9", Prompt())
     with pytest.raises(ValueError, match="workflow"):
         DiscomfortTestRunner.IS_CHANGED(name)
     listed: Any = await workflows(asked())
     assert listed == ["deep/invert.json"]
-    for said in (str(refused.value), words, str(caught.value)):
+    for said in (str(refused.value), sentence, str(caught.value)):
         assert str(tmp_path) not in said.replace(name, "").replace(repr(name), "")
         assert "workflow" in said
         assert "needs 'photo'" not in said
 
 
 @pytest.mark.parametrize("name", ["{outside}/secret.json", "{outside}/none.json", "/etc/passwd", "/etc/none"])
-def test_what_is_said_of_a_file_elsewhere_does_not_tell_whether_it_is_there(tmp_path: Path, name: str) -> None:
+def test_the_error_of_a_file_elsewhere_does_not_reveal_whether_it_exists(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.json").write_text("{}")
     name = name.format(outside=tmp_path)
-    words = str(DiscomfortTestRunner.VALIDATE_INPUTS(name, {}))
-    assert words == (
+    sentence = str(DiscomfortTestRunner.VALIDATE_INPUTS(name, {}))
+    assert sentence == (
         f"DiscomfortTestRunner: {name!r} is not a name below the saved workflows or the input folder, "
         "where workflows must lie"
     )

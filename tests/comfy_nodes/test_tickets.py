@@ -94,7 +94,7 @@ def test_a_prompt_that_arrived_has_its_ticket_while_it_runs(server: Server) -> N
 
 
 def test_a_second_run_of_the_id_has_none(server: Server) -> None:
-    """Whatever brought it into the queue."""
+    """Whatever put it into the queue."""
     made = Tickets()
     prompt_id = arrived(made)
     run = server.start(prompt_id)

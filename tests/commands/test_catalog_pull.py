@@ -31,7 +31,7 @@ def pull(url: str, folder: Path) -> Result:
 
 
 @pytest.mark.parametrize("what", ONCE)
-def test_an_answer_that_is_no_catalog_is_an_error(what: str, tmp_path: Path) -> None:
+def test_an_answer_that_is_not_a_catalog_is_an_error(what: str, tmp_path: Path) -> None:
     with serving(lambda: iter([ONCE[what]])) as url:
         done = pull(url, tmp_path)
     assert done.exit_code == 1

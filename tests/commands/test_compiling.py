@@ -33,7 +33,7 @@ def test_check_says_that_nothing_is_wrong() -> None:
     assert json.loads(call("check", *QUICKSTART, "--json").stdout) == []
 
 
-def test_check_tells_everything_with_its_place_and_exits_with_1() -> None:
+def test_check_reports_everything_with_its_place_and_exits_with_1() -> None:
     done = call("check", BAD, status=1)
     assert done.stderr.count("error[") == 5
     assert f"  --> {BAD}, node 1 (Empty Image), input 'width', $['1']" in done.stderr
@@ -67,10 +67,10 @@ def test_ports_lists_each_workflow_by_itself() -> None:
     }
 
 
-def test_plan_as_words_and_as_json(tmp_path: Path) -> None:
-    words = call("plan", *PROGRAM).stdout
-    assert "second reads made from first (OUTPUT)" in words
-    assert "strength: FLOAT, by value" in words
+def test_plan_as_text_and_as_json(tmp_path: Path) -> None:
+    sentence = call("plan", *PROGRAM).stdout
+    assert "second reads made from first (OUTPUT)" in sentence
+    assert "strength: FLOAT, by value" in sentence
     plan = Plan.from_json(json.loads(call("plan", *PROGRAM, "--json").stdout))
     assert list(plan.inputs) == ["strength"]
     call("plan", *PROGRAM, "--only", "vae", "--json", "-o", str(tmp_path / "plan.json"))

@@ -68,7 +68,7 @@ def started(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no full device")
 @pytest.mark.parametrize("arguments", [["catalog", "list"], ["check", FILES[0]], ["--version"], ["plan", *FILES]])
-def test_a_full_disk_is_told(arguments: list[str]) -> None:
+def test_a_full_disk_is_reported(arguments: list[str]) -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123
         done = started(*arguments, stdout=full)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

@@ -68,7 +68,7 @@ def test_many_files_need_a_folder() -> None:
 
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        known = {"Mine": {"input": {"required": {"x": ["INT", {"tooltip": "words"}]}}, "output": ["INT"]}}
+        known = {"Mine": {"input": {"required": {"x": ["INT", {"tooltip": "text"}]}}, "output": ["INT"]}}
         body = json.dumps(known).encode()
         self.send_response(200 if self.path == "/object_info" else 404)
         self.send_header("Content-Length", str(len(body)))
@@ -104,13 +104,13 @@ def test_a_catalog_is_pulled_and_used(tmp_path: Path, server: str) -> None:
     }
 
 
-def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_reported(tmp_path: Path) -> None:
     done = runner.invoke(app, ["catalog", "pull", "127.0.0.1:9", "-o", str(tmp_path / "x.gz")])
     assert done.exit_code == 1
     assert "no catalog from http://127.0.0.1:9" in done.stderr
 
 
-def test_a_file_that_is_no_catalog_is_a_wrong_call(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_catalog_is_a_wrong_call(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text("[]")
     assert runner.invoke(app, ["catalog", "list", "--catalog", str(path)]).exit_code == 2

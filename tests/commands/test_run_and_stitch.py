@@ -22,20 +22,20 @@ def call(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_run_writes_pictures_and_tells_of_them(tmp_path: Path) -> None:
+def test_run_writes_pictures_and_prints_their_names(tmp_path: Path) -> None:
     done = call("run", *FILES, *INPUTS, "-o", str(tmp_path))
     assert "output: a float32 tensor [1, 43, 64, 3] -> " in done.stdout
-    assert "vae: <Reference vae: VAE rebuilt by 1 nodes>" in done.stdout
+    assert "vae: <Reference vae: VAE rebuilt by 1 node>" in done.stdout
     with Image.open(tmp_path / "output.png") as image:
         assert image.size == (64, 43)
 
 
 def test_run_as_json(tmp_path: Path) -> None:
-    told = json.loads(call("run", *FILES, *INPUTS, "-o", str(tmp_path), "--json").stdout)
-    assert told["output"]["files"] == [str(tmp_path / "output.png")]
+    results = json.loads(call("run", *FILES, *INPUTS, "-o", str(tmp_path), "--json").stdout)
+    assert results["output"]["files"] == [str(tmp_path / "output.png")]
 
 
-def test_run_tells_everything_that_is_missing_or_wrong(tmp_path: Path) -> None:
+def test_run_reports_everything_that_is_missing_or_wrong(tmp_path: Path) -> None:
     done = call("run", *FILES, "-i", "strength=7", "-o", str(tmp_path), status=1)
     assert "error[DF502] input 'strength' is float 7.0; expected at most 1" in done.stderr
     assert done.stderr.count("error[DF501]") == 2
@@ -61,7 +61,7 @@ def test_stitch_writes_a_workflow_that_runs(tmp_path: Path) -> None:
     assert json.loads(call("stitch", *FILES).stdout) == json.loads(path.read_text())
 
 
-def test_stitch_tells_what_cannot_be_joined(tmp_path: Path) -> None:
+def test_stitch_reports_what_cannot_be_joined(tmp_path: Path) -> None:
     prompt = tmp_path / "prompt.json"
     prompt.write_text(json.dumps({"1": {"class_type": "VAELoader", "inputs": {"vae_name": "pixel_space"}}}))
     findings = json.loads(call("stitch", FILES[0], str(prompt), "--json", status=1).stdout)

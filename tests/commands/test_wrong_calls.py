@@ -44,7 +44,7 @@ def test_a_place_that_cannot_be_written_is_a_wrong_call(command: str, tmp_path: 
 
 
 @pytest.mark.parametrize("command", [["prompt", *FILES], ["run", *FILES, *INPUTS]])
-def test_a_folder_that_is_a_file_is_told_before_anything_runs(command: list[str], tmp_path: Path) -> None:
+def test_a_folder_that_is_a_file_is_reported_before_anything_runs(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for place in ("file", "file/deeper"):
         assert "is not a folder" in call(*command, "-o", str(tmp_path / place), status=2).stderr
@@ -55,16 +55,16 @@ def test_run_names_every_input_that_is_wrong(tmp_path: Path) -> None:
     broken.write_bytes((Path(FILES[0]).parent / "coffee.png").read_bytes()[:2000])
     wrong = ["width", "photo=@absent.png", f"photo=@{broken}", "a=1", "a=2", f"b=@{tmp_path}"]
     done = call("run", *FILES, *(part for text in wrong for part in ("-i", text)), status=2)
-    for words in ("found 'width'", "absent.png", "'a' is given twice", str(tmp_path)):
-        assert words in "".join(done.stderr.split("\n")), done.stderr
+    for sentence in ("found 'width'", "absent.png", "'a' is given twice", str(tmp_path)):
+        assert sentence in "".join(done.stderr.split("\n")), done.stderr
     assert "broken.png" in call("run", *FILES, "-i", f"photo=@{broken}", status=2).stderr
 
 
 def test_no_result_is_written_over_another(tmp_path: Path) -> None:
     names = ["i/j", "i_j", "I_J", "..", "x" * 300]
     path = saved(tmp_path, written_by({name: image(8 * (1 + number)) for number, name in enumerate(names)}))
-    told = json.loads(call("run", path, "-o", str(tmp_path / "out"), "--json").stdout)
-    files = [Path(told[name]["files"][0]) for name in names]
+    results = json.loads(call("run", path, "-o", str(tmp_path / "out"), "--json").stdout)
+    files = [Path(results[name]["files"][0]) for name in names]
     assert [file.name for file in files[:4]] == ["i_j.png", "i_j-2.png", "I_J-3.png", "result.png"]
     assert len({file.name.casefold() for file in files}) == len(names)
     assert all(file.is_file() for file in files)
@@ -81,7 +81,7 @@ def test_results_that_json_lacks_are_text(tmp_path: Path) -> None:
     assert json.loads(call("run", path, "--json").stdout, parse_constant=refuse) == {"unlimited": {"value": 1.0}}
 
 
-def test_DF530_a_node_that_fails_is_told_with_its_place(tmp_path: Path) -> None:
+def test_DF530_a_node_that_fails_is_reported_with_its_place(tmp_path: Path) -> None:
     path = saved(
         tmp_path, written_by({"found": ("RegexReplace", {"string": "a", "regex_pattern": "(", "replace": ""})})
     )
@@ -90,24 +90,24 @@ def test_DF530_a_node_that_fails_is_told_with_its_place(tmp_path: Path) -> None:
     assert "RegexReplace failed: " in finding["message"]
 
 
-def test_DF531_an_engine_that_cannot_be_had_is_told_as_data(tmp_path: Path) -> None:
+def test_DF531_an_engine_that_cannot_be_had_is_reported_as_data(tmp_path: Path) -> None:
     (finding,) = json.loads(call("run", *FILES, *INPUTS, "--engine", "warp", "--json", status=1).stdout)
     assert finding["code"] == "DF531"
     assert "names no engine" in finding["message"]
 
 
 LOOP = Path(FILES[0]).parents[1] / "loop"
-WORDS = ["-i", "model_name=v1-5-pruned-emaonly.safetensors", "-i", "prompt=a", "-i", "seed=1"]
+ARGUMENTS = ["-i", "model_name=v1-5-pruned-emaonly.safetensors", "-i", "prompt=a", "-i", "seed=1"]
 
 
-def test_nodes_that_need_a_comfyui_are_told_together_with_where_to_run_them() -> None:
-    done = call("run", str(LOOP / "load_model.json"), str(LOOP / "main_workflow.json"), *WORDS, status=1)
+def test_nodes_that_need_a_comfyui_are_reported_together_with_where_to_run_them() -> None:
+    done = call("run", str(LOOP / "load_model.json"), str(LOOP / "main_workflow.json"), *ARGUMENTS, status=1)
     assert "DF520" in done.stderr
-    for words in ("CheckpointLoaderSimple", "CLIPTextEncode", "KSampler", "engine='comfyui:PATH'"):
-        assert words in done.stderr
+    for sentence in ("CheckpointLoaderSimple", "CLIPTextEncode", "KSampler", "engine='comfyui:PATH'"):
+        assert sentence in done.stderr
 
 
-async def test_a_session_tells_so_too() -> None:
+async def test_a_session_reports_so_too() -> None:
     files = [LOOP / "load_model.json", LOOP / "main_workflow.json"]
     inputs = {"model_name": "v1-5-pruned-emaonly.safetensors", "prompt": "a", "seed": 1}
     async with await Discomfort.create(engine="embedded") as session:
@@ -119,22 +119,22 @@ def test_run_takes_what_plan_takes(tmp_path: Path) -> None:
     rules = tmp_path / "rules.json"
     rules.write_text('{"VAE": "val"}')
     backwards = [*reversed(FILES), "--auto", "--only", "vae", "--rules", str(rules)]
-    told = json.loads(call("run", *backwards, "-o", str(tmp_path), "--json").stdout)
-    assert list(told) == ["vae"]
-    assert told["vae"]["files"] == [str(tmp_path / "vae.pkl")]
+    results = json.loads(call("run", *backwards, "-o", str(tmp_path), "--json").stdout)
+    assert list(results) == ["vae"]
+    assert results["vae"]["files"] == [str(tmp_path / "vae.pkl")]
     call("run", *FILES, "--rules", str(tmp_path / "absent.json"), status=2)
     call("run", *FILES, "--catalog", str(tmp_path / "absent.json"), status=2)
 
 
 @pytest.mark.parametrize("command", ["ports", "stitch"])
-def test_every_file_that_is_wrong_is_told(command: str, tmp_path: Path) -> None:
+def test_every_file_that_is_wrong_is_reported(command: str, tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text("")
     files = [str(tmp_path / "absent.json"), FILES[0], str(tmp_path / "empty.json"), str(tmp_path)]
     findings = json.loads(call(command, *files, "--json", status=1).stdout)
     assert [finding["code"] for finding in findings] == ["DF101", "DF102", "DF101"]
 
 
-def test_every_text_can_be_told_where_the_locale_has_few_letters(
+def test_every_text_can_be_reported_where_the_locale_has_few_letters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LC_ALL", "C")

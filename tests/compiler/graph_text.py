@@ -5,7 +5,7 @@
     output x = b.0
 
 A value is `node.slot`, `$parameter` or JSON; what starts with `#` is a comment. Node ids start with a letter here, so
-that `a.0` is no number. A title is the class, the origin the id before and after its last `/`.
+that `a.0` is not a number. A title is the class, the origin the id before and after its last `/`.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def test_L2_several_input_ports_of_one_name_are_one_parameter() -> None:
     assert len(plan.graph.nodes) == 1
 
 
-def test_L2_a_tap_is_read_later_and_is_no_result_unless_asked_for() -> None:
+def test_L2_a_tap_is_read_later_and_is_not_a_result_unless_requested() -> None:
     tapped = {"1": image(), "2": port("x", ["1", 0]), "3": invert(["2", 0]), "4": port("z", ["3", 0])}
     plan = compile([tapped, READER])
     assert set(plan.outputs) == {"z", "y"}
@@ -246,5 +246,5 @@ def test_L5_a_recipe_that_reads_a_parameter_is_refused() -> None:
     stored = {"type": "IMAGE", "key": "k.0", "output": ["r", 0], "nodes": {"r": node}, "cuts": [], "conversions": []}
     with pytest.raises(ValueError, match="reads the parameter 'photo'; a recipe is closed"):
         Recipe.from_json(stored)
-    with pytest.raises(ValueError, match="this is no recipe"):
+    with pytest.raises(ValueError, match="this is not a recipe"):
         Recipe.from_json({**stored, "nodes": {"r": {**node, "inputs": {"image": {}}}}})

@@ -1,4 +1,4 @@
-"""Plans and recipes read from JSON: what could not run is said when it is read, and what is read can be used."""
+"""Plans and recipes read from JSON: what could not run is reported when it is read, and what is read can be used."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
         lambda data: inputs(data, "workflow/1").update(image={"link": ["workflow/2", 0]}),
         "cycle|does not list the nodes that read it",
     ),
-    "a parameter that is no input": (
+    "a parameter that is not an input": (
         lambda data: inputs(data).update(image={"param": "nope"}),
         "node workflow/2 reads the parameter 'nope', which is not an input of the plan",
     ),
@@ -118,11 +118,11 @@ def deep() -> Any:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_plan_that_could_not_run_is_refused_when_it_is_read(name: str) -> None:
-    change, words = CHANGES[name]
+    change, message = CHANGES[name]
     data = plan_data()
     assert Plan.from_json(copy.deepcopy(data)).to_json() == data
     change(data)
-    with pytest.raises(ValueError, match=words) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         Plan.from_json(data)
     assert str(caught.value).startswith("this plan is damaged")
 
@@ -159,7 +159,7 @@ def test_a_recipe_that_could_not_run_is_refused_when_it_is_read(change: Change) 
     data = {"type": "IMAGE", "key": "k.0", "output": ["r", 0], "nodes": {"r": body}, "cuts": [], "conversions": []}
     Recipe.from_json(copy.deepcopy(data))
     change(data)
-    with pytest.raises(ValueError, match="this is no recipe"):
+    with pytest.raises(ValueError, match="this is not a recipe"):
         Recipe.from_json(data)
 
 

@@ -67,7 +67,7 @@ def test_L8_a_clock_makes_plans_that_never_change() -> None:
 
 
 def test_L8_what_one_file_says_too_often_is_counted() -> None:
-    crowd = {str(number): {"class_type": f"Nobody{number}", "inputs": {}} for number in range(1200)}
+    crowd = {str(number): {"class_type": f"Unknown{number}", "inputs": {}} for number in range(1200)}
     with pytest.raises(CompileError) as caught:
         compile([{**crowd, "x": {"class_type": "EmptyImage"}, "y": {"inputs": {}}}])
     assert [finding.message for finding in caught.value.diagnostics if finding.code == "DF100"] == [

@@ -109,7 +109,7 @@ BAD: dict[str, Any] = {
     "combo options a text": changed(GOOD, ("input", "required", "mode"), ["COMBO", {"options": "abc"}]),
     "combo options a number": changed(GOOD, ("input", "required", "mode"), ["COMBO", {"options": 3}]),
     "template a text": changed(DYNAMIC, ("input", "required", "images", 1, "template"), "x"),
-    "template grows for ever": changed(DYNAMIC, ("input", "required", "images", 1, "template", "max"), 10**9),
+    "template grows forever": changed(DYNAMIC, ("input", "required", "images", 1, "template", "max"), 10**9),
     "template grows by halves": changed(DYNAMIC, ("input", "required", "images", 1, "template", "max"), 1.5),
     "template names numbers": changed(DYNAMIC, ("input", "required", "images", 1, "template", "names"), [1]),
     "template in a template": changed(
@@ -237,7 +237,7 @@ def test_2_to_the_64_is_a_limit_like_any_other() -> None:
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "3", '"x"', '{"nodes": [], "links": []}', "[" * 100_000, "{", ""])
-def test_what_is_no_catalog_at_all_is_an_error(content: str, tmp_path: Path) -> None:
+def test_what_is_not_a_catalog_at_all_is_an_error(content: str, tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text(content)
     with pytest.raises(ValueError, match=r"x\.json"):
@@ -246,7 +246,7 @@ def test_what_is_no_catalog_at_all_is_an_error(content: str, tmp_path: Path) -> 
         parse_catalog(gzip.compress(content.encode()), "x.json")
 
 
-def test_a_prompt_is_no_catalog() -> None:
+def test_a_prompt_is_not_a_catalog() -> None:
     with pytest.raises(ValueError, match="not node classes; '0': it has no 'input'"):
         read_catalog(using("A", "B"))
 
@@ -282,7 +282,7 @@ def test_the_effects_of_entries_are_those_of_the_table() -> None:
     assert tuple(effect.value for effect in Effect) == EFFECTS
 
 
-def test_what_was_found_of_a_catalog_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_findings_about_a_catalog_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = json.dumps({"Bad": 7, "Good": GOOD}).encode()
     first = parse_catalog(content, "first")
     looked_at: list[str] = []
@@ -310,7 +310,7 @@ def test_a_memory_that_makes_no_sense_is_not_believed(fact: Any) -> None:
 
 
 class Describing(Mapping[str, Any]):
-    """Classes that are described when asked for."""
+    """Classes that are described when requested."""
 
     def __init__(self, classes: Mapping[str, Callable[[], Any]]) -> None:
         self.classes = classes
@@ -376,7 +376,7 @@ _REAL = ("KSampler", "BatchImagesNode", "ResizeImageMaskNode", "LoadImage", "Cus
 
 
 @given(st.data())
-def test_L8_any_catalog_compiles_or_tells(data: st.DataObject) -> None:
+def test_L8_any_catalog_compiles_or_reports(data: st.DataObject) -> None:
     raw = {name: info for name, info in default_catalog().entries() if name in _REAL}
     entry: Any = copy.deepcopy(data.draw(st.sampled_from([GOOD, DYNAMIC, *raw.values()])))
     for _ in range(data.draw(st.integers(1, 4))):

@@ -145,7 +145,7 @@ JSON = st.recursive(
 
 
 def tagged(value: Any) -> Any:
-    """Return the value with every type written out, so that == tells what keys must tell."""
+    """Return the value with every type written out, so that == distinguishes what keys must distinguish."""
     if isinstance(value, float):
         return ("float", "nan" if math.isnan(value) else value.hex())
     if isinstance(value, dict):
@@ -242,7 +242,7 @@ def test_no_key_for_what_is_not_certain_nor_for_what_comes_of_it(class_type: str
         node("it", class_type, a=("before", 0)),
         node("after", "Pure", a=("it", 0), b=2),
         node("z", "Pure", a=1, b=("after", 1)),
-        node("beside", "Pure", a=("before", 0)),
+        node("next", "Pure", a=("before", 0)),
     ]
     keys = keys_of(nodes)
     assert [name for name, key in keys.items() if key is None] == ["it", "after", "z"]
@@ -272,7 +272,7 @@ def test_a_reader_of_files_has_a_key_only_with_what_is_in_them(class_type: str) 
     assert red["f"] != green["f"]
 
 
-def test_versions_and_reasons_are_no_part_of_a_key() -> None:
+def test_versions_and_reasons_are_not_part_of_a_key() -> None:
     reader = node("r", "LoadImage", image="a.png")
     assert key_of(reader, sources={"r": Source("red", "1", "x")}) == key_of(reader, sources={"r": Source("red", "2")})
 

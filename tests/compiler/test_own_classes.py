@@ -1,4 +1,4 @@
-"""The default catalog knows every node class that Discomfort brings, as ComfyUI and the embedded engine see it."""
+"""The default catalog knows every node class of Discomfort's own, as ComfyUI and the embedded engine see it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def test_every_class_of_the_embedded_pack_is_in_the_catalog() -> None:
     assert [name for name in object_info() if name not in default_catalog()] == []
 
 
-def test_the_bundled_snapshot_is_small_and_without_words_for_people() -> None:
+def test_the_bundled_snapshot_is_small_and_without_text_for_people() -> None:
     assert SNAPSHOT.stat().st_size < 150_000
     assert not any("tooltip" in spec.options for known in default_catalog().values() for spec in known.inputs)

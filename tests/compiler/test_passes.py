@@ -1,4 +1,4 @@
-"""The list of passes and what stands between them: verification, timing, dumps (law L4)."""
+"""The list of passes and what runs between them: verification, timing, dumps (law L4)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_options_of_a_pass_change_what_it_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "words"),
+    ("broken", "text"),
     [
         (Graph({NodeId("9"): IMAGE}), "kept under the id 9"),
         (graph(node("2", image=link("1"))), "output 0 of node 1, which is not in the graph"),
@@ -87,10 +87,10 @@ def test_options_of_a_pass_change_what_it_does() -> None:
         (graph(IMAGE, node("2", image=link("1", 5)), outputs={"x": link("2")}), "comes from output 5"),
     ],
 )
-def test_L4_verify_finds_what_does_not_hold(broken: Graph, words: str) -> None:
+def test_L4_verify_finds_what_does_not_hold(broken: Graph, text: str) -> None:
     assert verify(SOUND, default_catalog()) == []
     findings = verify(broken, default_catalog())
-    assert any(words in finding.message for finding in findings), findings
+    assert any(text in finding.message for finding in findings), findings
 
 
 class Vandal:
@@ -131,7 +131,7 @@ def test_dumps_are_written_after_each_pass(monkeypatch: pytest.MonkeyPatch, tmp_
         "output x = workflow/1.0",
         "cut workflow/1.0",
         "step 1 = workflow/1",
-        "# merged workflow/4: an equal node stands already -> workflow/1.0",
+        "# merged workflow/4: duplicate of an earlier node -> workflow/1.0",
     ]
 
 

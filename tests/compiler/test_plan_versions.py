@@ -1,4 +1,4 @@
-"""Plan JSON of earlier releases: read, brought to the present version, or refused with a sentence."""
+"""Plan JSON of earlier releases: read, converted to the present version, or refused with a sentence."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_plan_of_a_newer_release_is_refused() -> None:
 
 
 @pytest.mark.parametrize("version", [None, "1", 1.0, True, 0, -1, [1], "9" * 1000])
-def test_a_version_that_is_no_version_is_damage(version: object) -> None:
+def test_a_version_that_is_not_a_version_is_damage(version: object) -> None:
     data = {**stored(PLAN_VERSION), "version": version}
     with pytest.raises(ValueError, match=r"this plan has version .*, expected a whole number") as caught:
         discomfort.Plan.from_json(data)

@@ -1,4 +1,4 @@
-"""Plans of several prompts: told in words, compared, written and read."""
+"""Plans of several prompts: explained, compared, written and read."""
 
 from __future__ import annotations
 

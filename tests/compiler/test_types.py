@@ -102,7 +102,7 @@ def resize(source: Any, **mode: Any) -> Prompt:
                 "4": port("x", ["3", 0]),
             },
             {"by": "FLOAT", "x": "IMAGE"},
-            id="an input that a dynamic combo brings",
+            id="an input that a dynamic combo adds",
         ),
         pytest.param(
             {
@@ -114,7 +114,7 @@ def resize(source: Any, **mode: Any) -> Prompt:
             {"more": "IMAGE", "x": "IMAGE"},
             id="an input that grows",
         ),
-        pytest.param({"1": port("a"), "2": port("x", ["1", 0])}, {"a": "*", "x": "*"}, id="nobody knows"),
+        pytest.param({"1": port("a"), "2": port("x", ["1", 0])}, {"a": "*", "x": "*"}, id="unknown"),
     ],
 )
 def test_L3_types_of_ports(program: Prompt, types: dict[str, str]) -> None:
@@ -126,7 +126,7 @@ def test_L3_types_of_ports(program: Prompt, types: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "code", "words"),
+    ("program", "code", "text"),
     [
         pytest.param({"1": VAE, "2": resize(["1", 0])}, "DF306", "expects IMAGE,MASK, got VAE", id="outside a union"),
         pytest.param(
@@ -166,10 +166,10 @@ def test_L3_types_of_ports(program: Prompt, types: dict[str, str]) -> None:
         ),
     ],
 )
-def test_L3_what_does_not_fit(program: Prompt, code: str, words: str) -> None:
+def test_L3_what_does_not_fit(program: Prompt, code: str, text: str) -> None:
     with pytest.raises(CompileError) as caught:
         compile([{**program, "x": port("x", ["2", 0])}])
-    assert any(finding.code == code and words in finding.message for finding in caught.value.diagnostics)
+    assert any(finding.code == code and text in finding.message for finding in caught.value.diagnostics)
 
 
 def test_L3_anything_fits_a_star_and_a_star_fits_anything() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 PACKAGE = "comfyui-workflow-templates-json"
 REFERENCE = "0.1.50"
 DIGESTS = {file.stem: file for file in Path(__file__).with_name("digests").glob("*.txt")}
-"""One file for each version of the package whose templates the official frontend was asked for."""
+"""One file for each version of the package whose templates the official frontend converted."""
 
 
 def folder() -> Path | None:
@@ -61,7 +61,7 @@ def digest(prompt: Mapping[str, Any]) -> str:
 
 
 def first_difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
-    """Return the first node and input in which two prompts differ, in words."""
+    """Return the first node and input in which two prompts differ, as text."""
     for key in sorted(ours.keys() | theirs.keys()):
         mine, other = ours.get(key), theirs.get(key)
         if mine is None or other is None:

@@ -1,7 +1,7 @@
 """L2 on official templates: cut at their natural seams and stitched again, they give the prompt of the uncut one.
 
 "The same prompt" is: equal as JSON (ids, classes, inputs, titles) once each id has lost its workflow, `main/12:3` →
-`12:3`, with the optional passes off. With all passes on, equal nodes become one, and which of them stands for both
+`12:3`, with the optional passes off. With all passes on, equal nodes become one, and which of them replaces both
 depends on the order in which they were written; so there the two prompts hold the same nodes by what they compute
 (their Merkle keys), and the same effects.
 """

@@ -1,4 +1,4 @@
-"""L1 where nobody wrote the cases: random edits of official templates, the frontend in a real browser against us.
+"""L1 on generated cases: random edits of official templates, the frontend in a real browser against us.
 
 `pytest --browser tests/conformance/test_differential.py --mutations 2000` tries so many; where CI is set, a few run
 with all other tests. Without playwright, the frontend package or a Chromium they are skipped, and the reason says so.
@@ -27,7 +27,7 @@ from tests.conformance.harness.verdict import disagreement
 
 pytestmark = pytest.mark.browser
 PACKS = ("kj_", "rgthree_")
-"""Goldens of node packs that bring JavaScript of their own, which the browser here does not have."""
+"""Goldens of node packs that have JavaScript of their own, which the browser here does not have."""
 
 GOLDENS = Path(__file__).parents[1] / "golden" / "frontend"
 
@@ -56,7 +56,7 @@ def folder() -> Path:
 
 
 def differs(document: dict[str, Any], editor: Frontend, *, sure: bool = False) -> str | None:
-    """The difference, if any; `sure` asks a page anew that has seen nothing before."""
+    """The difference, if any; `sure` asks once more, on a page that has opened nothing before."""
     difference = disagreement(document, editor.prompt(document), default_catalog())
     if difference is None or not sure:
         return difference

@@ -16,7 +16,7 @@ RECIPE: dict[str, Any] = {"1": {"class_type": "CheckpointLoaderSimple", "inputs"
 
 
 class Model:
-    """Stands for a live MODEL."""
+    """Represents a live MODEL."""
 
 
 def test_C4_digest_and_value_by_digest(context: WorkflowContext) -> None:
@@ -67,7 +67,7 @@ def test_value_put_stays_until_released_or_taken_over(context: WorkflowContext) 
 
 
 def test_value_put_for_one_is_not_lost_with_a_namesake(context: WorkflowContext) -> None:
-    """An equal value saved by somebody else and deleted again takes nothing over."""
+    """An equal value saved by another process and deleted again takes nothing over."""
     digest = context.put_value(torch.ones(5000))
     context.save("namesake", torch.ones(5000))
     context.delete("namesake")
@@ -188,14 +188,14 @@ def test_origins_keep_no_model_alive(context: WorkflowContext) -> None:
 def test_describe(context: WorkflowContext) -> None:
     context.save("image", torch.zeros(1, 8, 8, 3))
     context.save("latent", {"samples": torch.zeros(1, 4, 64, 64)})
-    context.save("words", ["a"])
+    context.save("texts", ["a"])
     context.save("raw", b"x" * 5000)
     context.save("forced", 1.5, use_ram=False)
     image = context.describe("image")
     assert (image.kind, image.dtype, image.shape) == ("tensor", "float32", (1, 8, 8, 3))
     assert (image.type, image.pass_by, image.tier) == ("torch.float32 [1, 8, 8, 3]", "val", "ram")
     assert image.digest == context.digest("image")
-    assert [context.describe(name).kind for name in ("latent", "words", "raw")] == ["tree", "json", "bytes"]
+    assert [context.describe(name).kind for name in ("latent", "texts", "raw")] == ["tree", "json", "bytes"]
     assert context.describe("forced").tier == "disk"
     assert context.describe("raw").size > 5000
 

@@ -21,7 +21,7 @@ posix_only = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX sig
 
 
 def check_whole(context: WorkflowContext, acknowledged: int) -> int:
-    """Every visible value is whole, and at least as new as what the dead process had been told was saved."""
+    """Every visible value is whole, and at least as new as what the dead process had seen saved."""
     large, medium, small = context.load("large"), context.load("medium"), context.load("small")
     left, right = context.load("left"), context.load("right")
     assert bool((large == large[0]).all())
@@ -314,7 +314,7 @@ def test_C2_full_ram_tier_spills_and_never_dies(
         for number in range(12):
             assert bool((context.load(f"v{number}") == number).all())
         assert bool((context.load("huge") == 1).all())
-        # Somebody else takes the rest, while we write.
+        # Another program takes the rest, while we write.
         hog = tiny_file_system / "hog"
         fill_up(hog)
         for number in range(3000):

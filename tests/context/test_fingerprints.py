@@ -68,7 +68,7 @@ def test_an_unchanged_file_is_not_read_again(tmp_path: Path, reads: Reads) -> No
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps no time of the last change")
 @pytest.mark.usefixtures("old")
-def test_equal_size_and_equal_time_of_writing_are_no_proof(tmp_path: Path) -> None:
+def test_equal_size_and_equal_time_of_writing_are_not_proof(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(RED)
     store = Fingerprints()

@@ -115,7 +115,7 @@ class Play:
         self.step(self.ours, self.changing, self.changing)
 
     def step(self, context: WorkflowContext, own: str, steady: str) -> None:
-        """Save or delete a name of its own, load one that nobody changes meanwhile, or move any value to disk."""
+        """Save or delete a name of its own, load one that no thread changes meanwhile, or move any value to disk."""
         name, action = self.random.choice(own), self.random.random()
         if action < 0.35:
             self.model[name] = self.random.randrange(FILLS)

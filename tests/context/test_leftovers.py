@@ -198,7 +198,7 @@ def test_what_another_process_put_into_a_letterbox_outlives_it(context: Workflow
     assert not context.has_value(digest)
 
 
-def test_nothing_comes_into_a_letterbox_that_nobody_empties(context: WorkflowContext) -> None:
+def test_nothing_comes_into_a_letterbox_that_no_run_empties(context: WorkflowContext) -> None:
     other = WorkflowContext.attach(context.handle())
     work = Holds(context)
     name = work.letterbox()
@@ -208,7 +208,7 @@ def test_nothing_comes_into_a_letterbox_that_nobody_empties(context: WorkflowCon
     work.release()
     assert not context.has_value(digest)
     for late in (name, ""):
-        with pytest.raises(LookupError, match="the run that asked for this value has ended"):
+        with pytest.raises(LookupError, match="the run that requested this value has ended"):
             other.put_value(tensor(1), letterbox=late)
     assert len(context._index.read().blobs) == 0
     assert blob_files(context) == []

@@ -1,4 +1,4 @@
-"""Values that this Python cannot rebuild are handed on as they are, and named when somebody uses them."""
+"""Values that this Python cannot rebuild are passed on as they are, and named when a user uses them."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_kinds_are_known_without_decoding(context: WorkflowContext) -> None:
     assert context.kind_of(context.put_value(torch.zeros(3))) == "tensor"
 
 
-def test_no_network_brings_or_takes_them(context: WorkflowContext) -> None:
+def test_no_network_carries_them(context: WorkflowContext) -> None:
     opaque = context.value_or_opaque(saved(context, "video"), "output 'video'")
     with pytest.raises(EncodingError):
         encode_wire(opaque)

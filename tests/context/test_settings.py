@@ -81,7 +81,7 @@ def test_wrong_configuration_is_explained(tmp_path: Path, text: str, message: st
     assert str(path) in str(caught.value)
 
 
-def test_the_mark_that_windows_editors_put_first_is_no_mistake(tmp_path: Path) -> None:
+def test_the_mark_that_windows_editors_put_first_is_not_a_mistake(tmp_path: Path) -> None:
     path = tmp_path / "workflow_context.json"
     path.write_text('{"MAX_RAM_GB": 1}', encoding="utf-8-sig")
     assert load_config(path).max_ram_gb == 1

@@ -126,7 +126,7 @@ def test_C2_forced_to_disk_stays_there(context: WorkflowContext) -> None:
     context.load("forced")
     assert tier(context, "forced") == "disk"
     context.save("again", tensor(1, 1))
-    assert tier(context, "forced") == tier(context, "again") == "ram"  # one blob, and now somebody wants it in RAM
+    assert tier(context, "forced") == tier(context, "again") == "ram"  # one blob, and now RAM is wanted for it
     context.save("third", tensor(1, 1), use_ram=False)
     assert [tier(context, name) for name in ("forced", "again", "third")] == ["disk"] * 3
     assert context.get_usage()["ram_usage_bytes"] == 0
@@ -270,7 +270,7 @@ def test_C5_damaged_blob_is_named_and_not_returned(context: WorkflowContext, use
         assert torch.equal(reader.load("good"), tensor(1, 5))
         assert reader.verify() == ["bad"]
     other.shutdown()
-    context.save("bad", tensor(1, 9), use_ram=use_ram)  # saving it again mends it
+    context.save("bad", tensor(1, 9), use_ram=use_ram)  # saving it again fixes it
     assert torch.equal(context.load("bad"), tensor(1, 9))
     assert context.verify() == []
 

@@ -96,7 +96,7 @@ def nan_inside(value: Any) -> bool:
     return "nan" in repr(value)
 
 
-def test_C4_digest_tells_types_apart() -> None:
+def test_C4_digest_distinguishes_types() -> None:
     apart: list[Any] = [1, 1.0, True, "1", b"1", bytearray(b"1"), [1], (1,), {"1": 1}, {1: 1}, None, 0.0, -0.0]
     apart += [torch.tensor(1), torch.tensor([1]), torch.tensor(1.0), np.array(1), np.int64(1), 1 + 0j]
     assert len({digest_of(value) for value in apart}) == len(apart)
@@ -189,7 +189,7 @@ class Holder:
     array: Any
 
 
-def test_C8_objects_keep_their_tensors_beside_the_pickle(context: WorkflowContext) -> None:
+def test_C8_objects_keep_their_tensors_next_to_the_pickle(context: WorkflowContext) -> None:
     holder = Holder("x", torch.randn(1000, 100), np.arange(50_000))
     context.save("holder", holder)
     loaded = context.load("holder")

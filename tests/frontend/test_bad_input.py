@@ -182,7 +182,7 @@ def test_numbers_beyond_doubles_are_infinite_as_in_javascript(written: int, expe
     assert as_written(written) == (None if math.isinf(expected) else expected)
 
 
-def test_a_primitive_that_holds_a_huge_number_is_no_traceback() -> None:
+def test_a_primitive_that_holds_a_huge_number_is_not_a_traceback() -> None:
     path = Path(__file__).parents[2] / "examples" / "quickstart" / "main_workflow.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     primitives = [node for node in document["nodes"] if node["type"] == "PrimitiveNode"]

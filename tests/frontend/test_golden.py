@@ -1,6 +1,6 @@
 """Each behaviour of the editor, one workflow each: `expected.json` is what the official frontend made of it.
 
-`expected.txt` stands where the frontend refuses: there it is our findings, rendered.
+`expected.txt` is there where the frontend refuses: it holds our findings, rendered.
 """
 
 from __future__ import annotations

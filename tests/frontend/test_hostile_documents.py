@@ -53,7 +53,7 @@ def test_a_slot_that_counts_no_output_is_a_finding(slot: float, source: str) -> 
 
 
 @pytest.mark.parametrize("slot", [-1, 2**31, 10**400])
-@pytest.mark.parametrize("consumer", ["PreviewAny", "Nobody", "DiscomfortPort"])
+@pytest.mark.parametrize("consumer", ["PreviewAny", "Unknown", "DiscomfortPort"])
 def test_a_slot_of_a_class_that_no_catalog_knows(slot: int, consumer: str) -> None:
     """It cannot be counted, but no class has it; a plan with it could not be read again."""
     inputs: dict[str, Any] = {"source": ["1", slot]}
@@ -64,7 +64,7 @@ def test_a_slot_of_a_class_that_no_catalog_knows(slot: int, consumer: str) -> No
         "2": {"class_type": consumer, "inputs": inputs},
         "3": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "y", "tags": "", "input": ["2", 0]}},
     }
-    if consumer != "Nobody":
+    if consumer != "Unknown":
         del prompt["3"]
     with pytest.raises(CompileError) as caught:
         compile([prompt])
@@ -124,12 +124,12 @@ NO_JSON: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", NO_JSON)
 def test_objects_that_no_json_could_be(name: str) -> None:
-    value, words = NO_JSON[name]
+    value, sentence = NO_JSON[name]
     for use in (
         lambda: compile([prompt_with(value)]),
         lambda: stitch([prompt_with(value)], **KEPT),
     ):
-        with pytest.raises(CompileError, match=words):
+        with pytest.raises(CompileError, match=sentence):
             use()
 
 

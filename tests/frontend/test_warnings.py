@@ -1,4 +1,4 @@
-"""What is told beside a prompt: where the editor itself gives less than its user drew."""
+"""What is reported besides a prompt: where the editor itself gives less than its user drew."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_DF116_names_a_group_node_that_stays(case: str) -> None:
     assert codes == {"DF116"}
 
 
-def test_DF118_tells_that_nothing_runs() -> None:
+def test_DF118_reports_that_nothing_runs() -> None:
     node = {"id": 1, "type": "VAELoader", "mode": 2, "inputs": [], "outputs": [], "widgets_values": ["taesd"]}
     document = {"version": 0.4, "nodes": [node], "links": []}
     assert _warnings(document) == [("DF118", None, None)]
@@ -55,20 +55,20 @@ def _hosting(inputs: list[dict[str, Any]], root_id: Any = 2) -> dict[str, Any]:
     feeding = [{"name": "INT", "type": "INT", "links": [5], "widget": {"name": "width"}}]
     nodes: list[dict[str, Any]] = [
         {"id": 1, "type": "sub", "inputs": inputs, "outputs": []},
-        {"id": root_id, "type": "Note", "inputs": [], "outputs": [], "widgets_values": ["words"]},
+        {"id": root_id, "type": "Note", "inputs": [], "outputs": [], "widgets_values": ["text"]},
         {"id": 3, "type": "PrimitiveNode", "inputs": [], "outputs": feeding, "widgets_values": [128, "fixed"]},
     ]
     links = [[5, 3, 0, 1, 0, "INT"]]
     return {"version": 0.4, "nodes": nodes, "links": links, "definitions": {"subgraphs": [definition]}}
 
 
-def test_DF113_tells_of_a_primitives_link_that_its_host_does_not_have() -> None:
+def test_DF113_reports_a_primitives_link_that_its_host_does_not_have() -> None:
     width = {"name": "width", "type": "INT", "widget": {"name": "width"}, "link": 5}
     assert _warnings(_hosting([width])) == []
     assert _warnings(_hosting([])) == [("DF113", "1", "width")]
 
 
-def test_DF112_tells_of_an_id_that_is_text_at_the_root_and_a_number_inside() -> None:
+def test_DF112_reports_an_id_that_is_text_at_the_root_and_a_number_inside() -> None:
     width = {"name": "width", "type": "INT", "widget": {"name": "width"}, "link": 5}
     assert _warnings(_hosting([width], root_id=7)) == []  # renumbered
     assert _warnings(_hosting([width], root_id="7")) == [("DF112", "7", None)]

@@ -65,7 +65,7 @@ def try_plan(data: Any) -> bool:
     except ValueError as error:
         text = str(error)
         text.encode()
-        if "Exceeds the limit" in text:  # Python's own words for a number that nobody could write
+        if "Exceeds the limit" in text:  # Python's own message for a number that is too long to write
             raise
         return False
     use_plan(plan)

@@ -98,7 +98,7 @@ class Use(Node):
 
 
 class Roll(Node):
-    """What nobody may run twice: it gives a value and a ref."""
+    """What must not run twice: it gives a value and a ref."""
 
     DISCOMFORT_EFFECT: str | None = None
     TAKES: ClassVar = {"a": "INT"}
@@ -111,7 +111,7 @@ class Roll(Node):
         return a + 1, lambda: a
 
 
-class Tell(Node):
+class Record(Node):
     """An effect."""
 
     DISCOMFORT_EFFECT: str | None = None
@@ -121,12 +121,12 @@ class Tell(Node):
     IS_CHANGED = staticmethod(never_the_same)
 
     def run(self, a: int) -> tuple[()]:
-        Log.lines.append(f"tell {a}")
+        Log.lines.append(f"record {a}")
         return ()
 
 
 CLASSES: dict[str, type[Node]] = {
-    each.__name__: each for each in (Sum, Scale, Spread, Total, Tool, Sharpen, Use, Roll, Tell)
+    each.__name__: each for each in (Sum, Scale, Spread, Total, Tool, Sharpen, Use, Roll, Record)
 }
 
 

@@ -1,4 +1,4 @@
-"""Laws of the compiler on random programs, run on the embedded engine where a result is asked for."""
+"""Laws of the compiler on random programs, run on the embedded engine where a result is requested."""
 
 from __future__ import annotations
 

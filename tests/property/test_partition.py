@@ -23,7 +23,7 @@ from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from .partitioned import CLASSES, FLOATS, NUMBERS, Log, SplittingEngine, Workflow, workflows
 
 programs = st.lists(workflows(), min_size=1, max_size=3)
-closed_programs = st.lists(workflows(tuple(set(CLASSES) - {"Roll", "Tell"})), min_size=1, max_size=3)
+closed_programs = st.lists(workflows(tuple(set(CLASSES) - {"Roll", "Record"})), min_size=1, max_size=3)
 depths = st.integers(3, 8)
 
 

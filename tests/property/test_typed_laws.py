@@ -1,4 +1,4 @@
-"""Laws L2 to L6 on random typed programs, run on the embedded engine where a result is asked for."""
+"""Laws L2 to L6 on random typed programs, run on the embedded engine where a result is requested."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from discomfort.ir.walk import ancestors
 from discomfort.plan import compile
 from tests.compiler.graph_text import parse_graph
 from tests.property.typed import (
-    Tell,
+    Record,
     Workflow,
     catalog,
     contents,
@@ -46,14 +46,14 @@ few = settings(max_examples=max(10, settings().max_examples // 4))
 
 
 def run(*plans: list[Workflow], passes: tuple[Pass, ...] = PASSES) -> tuple[dict[str, Any], Counter[Any]]:
-    """Run lists of workflows one after another; return what the context holds then, and what was told."""
-    Tell.told.clear()
+    """Run lists of workflows one after another; return what the context holds then, and what was reported."""
+    Record.recorded.clear()
     with WorkflowContext(max_ram_gb=0.01) as context:
         start(context)
         for workflows in plans:
             options = CompileOptions(passes=passes)
             compile(workflows, catalog=catalog(), options=options).run(context, engine=engine())
-        return contents(context), Counter(Tell.told)
+        return contents(context), Counter(Record.recorded)
 
 
 def stitched_graph(program: list[Workflow]) -> Graph:

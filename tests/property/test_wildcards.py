@@ -40,8 +40,8 @@ class Wildcard(str):
         return False
 
 
-class Teller:
-    """Tells the type and the text of what arrives."""
+class Describer:
+    """Describes the type and the text of what arrives."""
 
     RETURN_TYPES = ("STRING",)
     FUNCTION = "run"
@@ -53,7 +53,7 @@ class Teller:
         return {"optional": {"value": (cls.KIND,)}}
 
     def run(self, value: Any = "absent") -> tuple[str]:
-        return (told(value),)
+        return (described(value),)
 
 
 KINDS: dict[str, Any] = {
@@ -64,17 +64,17 @@ KINDS: dict[str, Any] = {
     "Match": "COMFY_MATCHTYPE_V3",
     "Scalar": "INT,FLOAT,BOOLEAN,STRING",
 }
-TELLERS = {name: type(name, (Teller,), {"KIND": kind}) for name, kind in KINDS.items()}
+DESCRIBERS = {name: type(name, (Describer,), {"KIND": kind}) for name, kind in KINDS.items()}
 
 
-def told(value: Any) -> str:
+def described(value: Any) -> str:
     return f"{type(value).__name__} {value!r}"
 
 
 @lru_cache(maxsize=1)
 def engine() -> EmbeddedEngine:
     made = EmbeddedEngine()
-    made.register(TELLERS)
+    made.register(DESCRIBERS)
     return made
 
 
@@ -149,14 +149,14 @@ def programs(draw: st.DrawFn) -> Draft:
             name = draft.name(step)
             link = draft.port(name, input=link)
             if step == "carry":
-                draft.expected[name] = told(value)
+                draft.expected[name] = described(value)
                 draft.workflows.append({})
                 link = draft.port(name)
-        kinds = sorted(TELLERS if is_number_or_text(value) else TELLERS.keys() - {"Scalar"})
+        kinds = sorted(DESCRIBERS if is_number_or_text(value) else DESCRIBERS.keys() - {"Scalar"})
         for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=2)):
-            name = draft.name("told")
+            name = draft.name("described")
             draft.port(name, input=draft.node(kind, value=link))
-            draft.expected[name] = told(told(value))
+            draft.expected[name] = described(described(value))
     return draft
 
 
@@ -166,4 +166,4 @@ def test_L4_scalars_arrive_as_along_links(passes: tuple[Pass, ...], draft: Draft
     plan = compile(draft.workflows, catalog=catalog(), options=CompileOptions(passes=passes))
     with WorkflowContext(max_ram_gb=0.01) as context:
         results = plan.run(context, inputs=draft.inputs, engine=engine())
-    assert {name: told(value) for name, value in results.items()} == draft.expected
+    assert {name: described(value) for name, value in results.items()} == draft.expected

@@ -78,14 +78,14 @@ class Mix(_Node):
         return ((first + 1 - second) / 2,)
 
 
-class Tell(_Node):
-    """Run for what it does: what it was told is the test's to look at."""
+class Record(_Node):
+    """Run for its effects: the test looks at the messages itself."""
 
     RETURN_TYPES = ()
     OUTPUT_NODE = True
     DISCOMFORT_EFFECT = "effect"
     INPUTS: ClassVar[dict[str, Any]] = {"number": ("INT", {"default": 0}), "text": ("STRING", {"default": ""})}
-    told: ClassVar[list[tuple[int, str]]] = []
+    recorded: ClassVar[list[tuple[int, str]]] = []
 
     @classmethod
     def IS_CHANGED(cls, **inputs: Any) -> float:
@@ -93,18 +93,18 @@ class Tell(_Node):
         return float("nan")
 
     def run(self, number: int, text: str) -> dict[str, Any]:
-        Tell.told.append((number, text))
+        Record.recorded.append((number, text))
         return {"ui": {"text": [text]}}
 
 
-CLASSES = {cls.__name__: cls for cls in (Sum, Spell, Measure, Shade, Mix, Tell)}
+CLASSES = {cls.__name__: cls for cls in (Sum, Spell, Measure, Shade, Mix, Record)}
 MAKERS: Mapping[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "Sum": ({"a": "INT", "b": "INT"}, ("INT", "INT")),
     "Spell": ({"number": "INT", "after": "STRING"}, ("STRING",)),
     "Measure": ({"text": "STRING", "image": "IMAGE"}, ("INT",)),
     "Shade": ({"level": "INT"}, ("IMAGE",)),
     "Mix": ({"first": "IMAGE", "second": "IMAGE"}, ("IMAGE",)),
-    "Tell": ({"number": "INT", "text": "STRING"}, ()),
+    "Record": ({"number": "INT", "text": "STRING"}, ()),
 }
 LITERALS: Mapping[str, st.SearchStrategy[Any]] = {
     "INT": st.integers(0, 3),

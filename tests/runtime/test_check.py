@@ -96,11 +96,11 @@ def test_R5_what_fits_passes(value: Any, wanted: PlanInput) -> None:
         ({"sample": 1}, port("LATENT"), "input 'x' is a dict; expected a LATENT: a dict with a tensor \"samples\""),
     ],
 )
-def test_R5_what_does_not_fit_is_told(value: Any, wanted: PlanInput, expected: str) -> None:
+def test_R5_what_does_not_fit_is_reported(value: Any, wanted: PlanInput, expected: str) -> None:
     assert complaints(value, wanted) == [expected]
 
 
-def test_R5_a_name_that_is_no_option_gets_near_misses() -> None:
+def test_R5_a_name_that_is_not_an_option_gets_near_misses() -> None:
     wanted = PlanInput("x", "COMBO", "val", uses=((NodeId("w/1"), "method"),), constraints=(Constraint("COMBO"),))
     assert complaints("bicubic", wanted) == []
     (finding,) = check_value("bicubik", wanted, PLACE, GRAPH, CATALOG)
@@ -127,7 +127,7 @@ def test_numbers_become_what_their_port_takes(value: Any, wanted: PlanInput, fit
     assert (result, type(result)) == (fitted, type(fitted))
 
 
-def test_a_number_too_long_for_JSON_is_no_option() -> None:
+def test_a_number_too_long_for_JSON_is_not_an_option() -> None:
     wanted = PlanInput("x", "COMBO", "val", uses=((NodeId("w/1"), "method"),), constraints=(Constraint("COMBO"),))
     (message,) = complaints(10**5000, wanted)
     assert message.startswith("input 'x' is an int of 16610 bits; Scaler.method takes one of")

@@ -1,4 +1,4 @@
-"""What cannot be brought to an engine or back is said at bind: all of it, with workflow, port and type (law R5)."""
+"""What cannot be sent to an engine or back is reported at bind: all of it, with workflow, port and type (law R5)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Measure(Wrap):
 
 
 class CrossingEngine(EmbeddedEngine):
-    """The embedded engine, but not everything can be brought to it (None: it can); keeps what it was asked to run."""
+    """The embedded engine, but not everything can be sent to it (None: it can); keeps what it was asked to run."""
 
     splitting = Splitting.FOR_DEPTH
 
@@ -115,7 +115,7 @@ FRAMES = workflow(
 )
 
 
-def test_R5_all_that_cannot_cross_is_said_before_the_first_prompt(
+def test_R5_all_that_cannot_cross_is_reported_before_the_first_prompt(
     engine: CrossingEngine, context: WorkflowContext, tmp_path: Path
 ) -> None:
     flip, frames = saved(tmp_path, "flip.json", FLIPPER), saved(tmp_path, "frames.json", FRAMES)
@@ -169,7 +169,7 @@ def test_R5_a_match_type_crosses_as_what_it_is_bound_to(engine: CrossingEngine, 
     assert [list(request.types.values()) for request in engine.requests] == [["IMAGE"]]
 
 
-def test_R5_what_only_pickle_could_carry_is_said_where_values_travel_over_a_network(context: WorkflowContext) -> None:
+def test_R5_values_that_need_pickle_are_reported_where_values_travel_over_a_network(context: WorkflowContext) -> None:
     engine = CrossingEngine(WIRE)
     plan = engine.compile(workflow(n1=reads("given"), n2=("PreviewAny", {"source": ["1", 0]})))
     with pytest.raises(BindError) as caught:

@@ -82,8 +82,8 @@ class Bench:
         """Run again, and from nothing: with another engine and another context."""
         again = self.run(context, *workflows, **inputs)
         with WorkflowContext(max_ram_gb=0.05) as fresh:
-            anew = self.plan(*workflows).run(fresh, inputs=inputs, engine=self.new_engine())
-        return again, anew
+            from_nothing = self.plan(*workflows).run(fresh, inputs=inputs, engine=self.new_engine())
+        return again, from_nothing
 
     def ran(self) -> list[str]:
         """Return the classes of the bench that ran since this was last asked."""
@@ -142,7 +142,7 @@ def test_a_touched_file_runs_nothing(bench: Bench, context: WorkflowContext) -> 
     bench.paint(GREEN)
     bench.run(context, PICTURE)
     bench.results.clear()
-    bench.paint(RED)  # what was known of the file before is known again
+    bench.paint(RED)  # the earlier facts about the file are known again
     assert color(bench.run(context, PICTURE)) == RED
     assert bench.results == []
 
@@ -159,8 +159,8 @@ def test_a_file_that_is_changed_and_changed_back_while_it_is_read(bench: Bench, 
     bench.meddle = meddle
     assert color(bench.run(context, PICTURE)) == GREEN
     bench.meddle = None
-    again, anew = bench.both(context, PICTURE)
-    assert color(again) == color(anew) == RED
+    again, from_nothing = bench.both(context, PICTURE)
+    assert color(again) == color(from_nothing) == RED
 
 
 def test_the_same_between_the_look_of_the_engine_and_the_read(
@@ -179,8 +179,8 @@ def test_the_same_between_the_look_of_the_engine_and_the_read(
     with monkeypatch.context() as patch:
         patch.setattr(files, "read_image", meddling)
         assert color(bench.run(context, PICTURE)) == GREEN
-    again, anew = bench.both(context, PICTURE)
-    assert color(again) == color(anew) == RED
+    again, from_nothing = bench.both(context, PICTURE)
+    assert color(again) == color(from_nothing) == RED
 
 
 def test_a_file_that_is_changed_after_it_was_taken_down(bench: Bench, context: WorkflowContext) -> None:
@@ -195,11 +195,11 @@ def test_a_file_that_is_changed_after_it_was_taken_down(bench: Bench, context: W
     assert color(bench.run(context, PICTURE)) == GREEN
     bench.meddle = None
     bench.paint(RED)
-    again, anew = bench.both(context, PICTURE)
-    assert color(again) == color(anew) == RED
+    again, from_nothing = bench.both(context, PICTURE)
+    assert color(again) == color(from_nothing) == RED
 
 
-def test_what_another_run_knows_of_the_file_does_not_slip_in(bench: Bench, context: WorkflowContext) -> None:
+def test_what_another_run_knows_of_the_file_is_not_used(bench: Bench, context: WorkflowContext) -> None:
     """The engine knows green; red is taken down, and green is there again when the engine looks: red is not green."""
     bench.paint(GREEN)
     bench.wait_for_the_clock()
@@ -233,9 +233,9 @@ def test_a_change_reaches_all_that_comes_of_it_and_nothing_else(bench: Bench, co
     bench.ran()
     bench.paint(GREEN)
     bench.wait_for_the_clock()
-    again, anew = bench.both(context, program)
+    again, from_nothing = bench.both(context, program)
     assert sorted(bench.ran()) == ["Number", "Pass", "Pass"]
-    assert color(again) == color(anew) == GREEN
+    assert color(again) == color(from_nothing) == GREEN
     bench.run(context, program)
     assert bench.ran() == []
 
@@ -302,7 +302,7 @@ def test_a_choice_that_comes_along_a_link_may_be_any_of_the_files(bench: Bench, 
     assert bench.ran() == ["Load"]
 
 
-def test_an_object_that_may_hold_what_it_read_is_made_anew(bench: Bench, context: WorkflowContext) -> None:
+def test_an_object_that_may_hold_what_it_read_is_made_again(bench: Bench, context: WorkflowContext) -> None:
     """As a LoRA loader does, which reads the file of a name once."""
     path = bench.folders.input / "lora.safetensors"
 
@@ -347,8 +347,8 @@ def test_what_a_class_says_when_it_is_asked_is_part_of_the_key(bench: Bench, con
     program = workflow(n1=("Service", {"a": 1}), n2=writes("text", ["1", 0]))
     for content in ("one", "two", "one"):
         state["content"] = content
-        again, anew = bench.both(context, program)
-        assert again == anew == {"text": f"{content} 1"}
+        again, from_nothing = bench.both(context, program)
+        assert again == from_nothing == {"text": f"{content} 1"}
     bench.ran()
     bench.run(context, program)
     assert bench.ran() == []
@@ -405,7 +405,7 @@ class Times:
 
 
 def test_a_notebook_s_cells(bench: Bench, context: WorkflowContext) -> None:
-    """A cell that is run again without a change changes nothing; one that defines a helper anew does, also where the
+    """A cell that is run again without a change changes nothing; one that defines a helper again does, also where the
     class is not registered again.
     """
     program = workflow(n1=reads("x"), n2=("Times", {"a": ["1", 0]}), n3=writes("y", ["2", 0]))
@@ -565,8 +565,8 @@ def test_what_is_computed_from_a_changed_input_is_not_remembered(bench: Bench, c
     )
     first = bench.run(context, changing)
     bench.ran()
-    again, anew = bench.both(context, changing)
-    assert first == again == anew == {"y": 12}
+    again, from_nothing = bench.both(context, changing)
+    assert first == again == from_nothing == {"y": 12}
     assert bench.ran() == ["Source", "Change", "Read", "Twice"] * 2
     with WorkflowContext(max_ram_gb=0.05) as fresh:  # the values are under no key, and the engine has none of them
         reading = workflow(n1=("Source", {}), n3=("Read", {"x": ["1", 0], "after": 1}), n5=writes("y", ["3", 0]))

@@ -89,15 +89,15 @@ def test_findings_of_bind_name_the_workflow_where_there_is_no_file(context: Work
     assert refused(compile([SCALE, SCALE]), context)["DF501"].file == "workflow"
 
 
-def test_a_ref_that_does_not_compile_is_told_with_the_port_that_reads_it(context: WorkflowContext) -> None:
+def test_a_ref_that_does_not_compile_is_reported_with_the_port_that_reads_it(context: WorkflowContext) -> None:
     lonely = workflow(n1=("VAELoader", {}), n2=writes("vae", ["1", 0]))
     context.save("vae", lonely, pass_by="ref")
     with pytest.raises(BindError) as caught:
         compile([DECODE]).run(context, engine=EmbeddedEngine())
     (finding,) = caught.value.diagnostics
     assert (finding.code, finding.where.node, finding.where.input) == ("DF307", "1", "vae_name")
-    ((words, place),) = finding.related
-    assert words == "it is saved as the ref 'vae', which is read by"
+    ((text, place),) = finding.related
+    assert text == "it is saved as the ref 'vae', which is read by"
     assert (place.file, place.node, place.input) == ("workflow", "2", "vae")
 
 

@@ -79,7 +79,7 @@ def test_interrupt_cancels_the_work_and_waits_for_its_clean_up() -> None:
 def test_R7_an_interrupt_while_the_work_is_handed_over_is_not_lost(
     handed_over: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hand_over = engine_thread._Errand.hand_over
+    hand_over = engine_thread._Handoff.hand_over
     steps: list[str] = []
     began = threading.Event()
 
@@ -91,13 +91,13 @@ def test_R7_an_interrupt_while_the_work_is_handed_over_is_not_lost(
             await asyncio.sleep(0.05)
             steps.append("cleaned up")
 
-    def interrupted(errand: engine_thread._Errand[Any]) -> None:
+    def interrupted(handoff: engine_thread._Handoff[Any]) -> None:
         if handed_over:
-            hand_over(errand)
+            hand_over(handoff)
             assert began.wait(10)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine_thread._Errand, "hand_over", interrupted)
+    monkeypatch.setattr(engine_thread._Handoff, "hand_over", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_blocking(work())
     assert steps == (["cleaned up"] if handed_over else [])
@@ -106,20 +106,20 @@ def test_R7_an_interrupt_while_the_work_is_handed_over_is_not_lost(
 def test_R7_an_interrupt_right_after_the_hand_over_keeps_the_work_from_beginning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hand_over = engine_thread._Errand.hand_over
+    hand_over = engine_thread._Handoff.hand_over
     began = threading.Event()
     busy = threading.Event()
 
     async def work() -> None:
         began.set()
 
-    def interrupted(errand: engine_thread._Errand[Any]) -> None:
+    def interrupted(handoff: engine_thread._Handoff[Any]) -> None:
         engine_loop().call_soon_threadsafe(busy.wait, 10)
-        hand_over(errand)
+        hand_over(handoff)
         threading.Timer(0.1, busy.set).start()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine_thread._Errand, "hand_over", interrupted)
+    monkeypatch.setattr(engine_thread._Handoff, "hand_over", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_blocking(work())
     assert not began.is_set()

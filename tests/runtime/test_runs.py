@@ -151,7 +151,7 @@ def test_a_workflow_saved_as_a_ref_must_be_closed(context: WorkflowContext, engi
         compiled(engine, USER).run(context, inputs={"word": "x"}, engine=engine)
 
 
-def test_R5_everything_missing_or_wrong_is_told_at_once(context: WorkflowContext, engine: EmbeddedEngine) -> None:
+def test_R5_everything_missing_or_wrong_is_reported_at_once(context: WorkflowContext, engine: EmbeddedEngine) -> None:
     plan = compiled(engine, ADDER, PAINTER)
     context.save("levle", 0.5)
     with pytest.raises(BindError) as caught:
@@ -222,7 +222,7 @@ def test_R8_a_program_can_follow_the_run(context: WorkflowContext, engine: Embed
     assert {update.place.title for update in updates if update.place} == {"my Add"}
 
 
-def test_R8_a_callback_that_raises_is_told_of_and_the_run_goes_on(
+def test_R8_a_callback_that_raises_is_reported_and_the_run_goes_on(
     context: WorkflowContext, engine: EmbeddedEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls = []

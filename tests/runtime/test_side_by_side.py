@@ -60,7 +60,7 @@ USER = workflow(
 
 
 class Halt:
-    """Waits until the test lets it go on; one that was not told to wait does not."""
+    """Waits until the test lets it go on; one without a wait does not."""
 
     RETURN_TYPES = ("INT",)
     FUNCTION = "run"
@@ -157,7 +157,7 @@ def compiled(engine: EmbeddedEngine, *workflows: dict[str, Any], **options: Any)
     return discomfort.compile(workflows, catalog=asyncio.run(engine.catalog()), **options)
 
 
-class Beside:
+class Running:
     """Something that goes on in a thread of its own; its end, error or value, is that of `end`."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
@@ -172,15 +172,15 @@ class Beside:
             self._pool.shutdown()
 
 
-def halted(work: Callable[[], Any]) -> Beside:
-    """Begin a run in a thread, and return when it stands still at its `Halt`."""
-    beside = Beside(work)
+def halted(work: Callable[[], Any]) -> Running:
+    """Begin a run in a thread, and return when it has stopped at its `Halt`."""
+    running = Running(work)
     assert Halt.reached.wait(60)
-    return beside
+    return running
 
 
 def held(context: WorkflowContext) -> set[str]:
-    """Return what is kept alive by somebody who is at work."""
+    """Return what is kept alive by work in progress."""
     holders = context._index.read().holders
     assert holders.digests() or not holders.holds, "one who holds nothing is gone"
     return holders.digests()
@@ -217,7 +217,7 @@ def test_runs_of_many_threads_give_their_own_results_and_leave_those_of_one_run(
                     x, total = context.load("x"), context.load("sum")
                     seen.append((x, total, context.load("level"), float(context.load("negative")[0, 0, 0, 0])))
 
-    watcher = Beside(watch)
+    watcher = Running(watch)
     with ThreadPoolExecutor(8) as pool:
         results = [pair for pairs in pool.map(work, range(8)) for pair in pairs]
     finished.set()

@@ -189,7 +189,7 @@ def test_a_blocker_stops_what_lies_in_later_prompts(
     assert Calls.made == ["Post"] * opened
 
 
-def test_a_result_that_a_blocker_stopped_is_told(engine: SplittingEngine, context: WorkflowContext) -> None:
+def test_a_result_that_a_blocker_stopped_is_reported(engine: SplittingEngine, context: WorkflowContext) -> None:
     gated = workflow(
         n1=("Gate", {"value": "a", "open": False}),
         n2=("Echo", {"value": ["1", 0]}),
@@ -209,7 +209,7 @@ def test_models_in_a_long_row_are_refused_before_anything_runs(context: Workflow
     deep = workflow(**nodes, use=("Stroke", {"brush": ["299", 0], "word": "a"}), out=writes("text", ["use", 0]))
     plan = discomfort.compile([deep], catalog=asyncio.run(engine.catalog()))
     assert [finding.code for finding in plan.diagnostics] == ["DF402"]
-    with pytest.raises(BindError, match=r"302 nodes in a row.*a ComfyUI server bears 256") as caught:
+    with pytest.raises(BindError, match=r"302 nodes in a row.*ComfyUI handles at most 256") as caught:
         plan.run(context, engine=engine)
     assert caught.value.diagnostics[0].where == Place("workflow", None, "use", "my Stroke")
     assert engine.sizes == []

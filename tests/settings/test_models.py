@@ -56,7 +56,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_everything_wrong_is_said_at_once_with_its_path(name: str, tmp_path: Path) -> None:
+def test_everything_wrong_is_reported_at_once_with_its_path(name: str, tmp_path: Path) -> None:
     settings, findings = WRONG[name]
     path = tmp_path / f"{name}.json"
     path.write_text(json.dumps(settings), encoding="utf-8")

@@ -1,7 +1,7 @@
 """ComfyUI's any type, also for versions that compare the types at the two ends of a link as plain text.
 
-Beside it, how a loader can have another type where a prompt is only validated: its value is not there yet, but the type
-is known.
+Besides it, how a loader can have another type where a prompt is only validated: its value is not there yet, but its
+type is known.
 """
 
 from __future__ import annotations

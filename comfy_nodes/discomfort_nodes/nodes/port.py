@@ -11,7 +11,7 @@ UNCONNECTED = (
     "This DiscomfortPort is an INPUT port: its value comes from Python, through Discomfort.run() or "
     "discomfort.compile(). To try the workflow in ComfyUI alone, connect something to the port's input."
 )
-"""What somebody reads who queues a workflow with an open INPUT port in ComfyUI itself."""
+"""What a user reads who queues a workflow with an open INPUT port in ComfyUI itself."""
 
 
 class DiscomfortPort:
@@ -19,7 +19,7 @@ class DiscomfortPort:
 
     Nothing connected to its input: an INPUT port, a parameter. Nothing connected to its output: an OUTPUT port, a
     result. Both: PASSTHRU. Discomfort's compiler replaces ports before a prompt is sent, so this class only runs when
-    a workflow is queued from ComfyUI's own editor: there it hands on what it receives.
+    a workflow is queued from ComfyUI's own editor: there it passes on what it receives.
     """
 
     CATEGORY = "discomfort/utilities"

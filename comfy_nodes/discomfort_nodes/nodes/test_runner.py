@@ -86,14 +86,14 @@ class DiscomfortTestRunner:
             ports = {name: value for name, value in given.items() if name not in ("unique_id", "dynprompt")}
             problems = input_problems(plan, ports, input_types)
         except (ImportError, ValueError, OSError) as error:
-            return _told(error)
+            return _message(error)
         return "; ".join(problems) or True
 
     @classmethod
     def IS_CHANGED(
         cls, workflow: str, unique_id: str | None = None, dynprompt: Any = None, **given: Any
     ) -> str | float:
-        """Answer with a digest of what the workflow's result depends on beside its ports, its files included."""
+        """Answer with a digest of what the workflow's result depends on besides its ports, its files included."""
         from discomfort.compiler.subworkflow import content_digest
 
         read = SERVER_FILES.content
@@ -118,11 +118,11 @@ class DiscomfortTestRunner:
             made = expand_subworkflow(plan, installed_catalog(), given, f"{unique_id}.")
             return expansion_with_sources(made, SERVER_FILES.for_prompt)
         except (ImportError, ValueError, OSError) as error:
-            raise RuntimeError(_told(error)) from error
+            raise RuntimeError(_message(error)) from error
 
 
 def watch_prompts() -> None:
-    """Learn which ports prompts use; does nothing in a process that is no ComfyUI server."""
+    """Learn which ports prompts use; does nothing in a process that is not a ComfyUI server."""
     add_handler = getattr(prompt_server(), "add_on_prompt_handler", None)
     if add_handler is not None:
         add_handler(PortInputs.remember)
@@ -134,7 +134,7 @@ def _compiled(workflow: str) -> PlanData:
     return compile_subworkflow(workflow_file(workflow), installed_catalog())
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, ImportError):
         return f"{RUNNER_CLASS} needs Discomfort's compiler, which cannot be imported here: {error}"
     return f"{RUNNER_CLASS}: {error}"

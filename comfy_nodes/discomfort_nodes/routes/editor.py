@@ -1,6 +1,6 @@
 """The HTTP routes that our extension of the editor asks: which workflows there are, and what ports one has.
 
-They want no token: an editor has none. They tell no more than ComfyUI's own routes, of files in ComfyUI's own folders.
+They want no token: an editor has none. They reveal no more than ComfyUI's own routes, and only of its own folders.
 """
 
 from __future__ import annotations

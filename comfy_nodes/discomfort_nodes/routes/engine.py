@@ -43,7 +43,7 @@ def add_routes() -> None:
 
 @open_route("GET", "/discomfort/info")
 async def info(asked: Asked) -> Answer:
-    """Say who we are, what a proof needs, and whether the thread that runs prompts is alive (null: cannot tell)."""
+    """Say who we are, what a proof needs, and whether the thread that runs prompts is alive (null: unknown)."""
     from aiohttp import web
 
     from discomfort._version import __version__

@@ -51,7 +51,7 @@ async def fingerprints(asked: Asked) -> Answer:
 
 
 def _forget(name: str) -> None:
-    """Forget a question to which nobody has come back for the answer."""
+    """Forget a question whose client has not come back for the answer."""
     question = _questions.get(name)
     if question is not None and question.done():
         del _questions[name]

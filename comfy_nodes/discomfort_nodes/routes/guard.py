@@ -6,7 +6,7 @@ A new route is one decorated function in a module that `comfy_nodes/discomfort_n
     async def lengths(asked: Asked) -> Answer:
         return {"lengths": [len(name) for name in asked.read(LengthsBody).names]}
 
-`guarded_route` lets in only clients that prove to know the server's token (see `proofs.py`), `open_route` everybody.
+`guarded_route` lets in only clients that prove to know the server's token (see `proofs.py`), `open_route` every client.
 Both refuse a `Host` or `Origin` that is not this server's (see `hosts.py`). A handler reads the body, a JSON object, as
 a pydantic model of `bodies.py`, answers with a dict, and raises `Refused` for whatever is wrong with the request.
 On the client's side, `Transport.post_json(path, …)` proves what has to be proved.
@@ -138,7 +138,7 @@ def guarded_route(
 
 
 def open_route(method: str, path: str) -> Callable[[Handler], Handler]:
-    """Return a decorator that makes a handler a route for everybody, as the editor's; it gets no body."""
+    """Return a decorator that makes a handler a route for every client, as the editor's; it gets no body."""
     return _decorator(method, path, is_guarded=False, max_bytes=0)
 
 

@@ -33,7 +33,7 @@ app.registerExtension({
     button.options.serialize = false;
   },
 
-  // A saved node brings its slots and links with it; its workflow may have changed since.
+  // A saved node has its slots and links already; its workflow may have changed since.
   loadedGraphNode(node) {
     if (node.comfyClass !== CLASS_NAME) return;
     const widget = node.widgets?.find((one) => one.name === "workflow");
@@ -95,7 +95,7 @@ function link(graph, id) {
   return graph.getLink ? graph.getLink(id) : graph.links.get ? graph.links.get(id) : graph.links[id];
 }
 
-// Slots are made anew in the order of the ports; a link stays where its port's name does.
+// Slots are made again in the order of the ports; a link stays where its port's name does.
 function setInputs(node, ports) {
   const isPort = (slot) => !slot.widget;
   if (sameSlots((node.inputs ?? []).filter(isPort), ports)) return;

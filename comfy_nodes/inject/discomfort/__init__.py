@@ -1,9 +1,9 @@
-"""Brings the Discomfort nodes into a ComfyUI: into a managed server, and where the repository is a custom node.
+"""Adds the Discomfort nodes to a ComfyUI: to a managed server, and where the repository is a custom node.
 
 A managed server gets the folder above this one as an extra `custom_nodes` folder; the `__init__.py` of a clone in
 `custom_nodes` loads this file by its path. The two packages that it needs become importable under names of our own,
 `discomfort` and `discomfort_nodes`, and the folders they lie in do not: `comfy_nodes`, `tests` or `docs` there would
-hide those of other packs, and where Discomfort is installed as a package, numpy and torch beside it would hide
+hide those of other packs, and where Discomfort is installed as a package, numpy and torch next to it would hide
 ComfyUI's own.
 """
 
@@ -17,7 +17,7 @@ _COMFY_NODES = Path(__file__).resolve().parents[2]
 
 
 def _library_folder() -> Path:
-    """Return the folder of the package `discomfort`: beside `comfy_nodes` in the repository, around it in a wheel."""
+    """Return the folder of the package `discomfort`: next to `comfy_nodes` in the repository, around it in a wheel."""
     around = _COMFY_NODES.parent
     return around if (around / "_version.py").is_file() else around / "discomfort"
 

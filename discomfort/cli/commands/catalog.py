@@ -45,7 +45,7 @@ def pull(
     except (OSError, ValueError) as error:
         sys.stderr.write(f"error: no catalog from {address}: {error}\n")
         raise typer.Exit(1) from error
-    tell_unusable(catalog)
+    report_unusable(catalog)
     snapshot = catalog.snapshot()
     write_bytes(snapshot, output)
     if as_json:
@@ -56,24 +56,24 @@ def pull(
 
 @catalog_app.command("list")
 def list_classes(
-    words: Annotated[list[str] | None, typer.Argument(metavar="[WORD...]", help="Only names with these.")] = None,
+    terms: Annotated[list[str] | None, typer.Argument(metavar="[WORD...]", help="Only names with these.")] = None,
     catalog: CatalogFile = None,
     as_json: AsJson = False,
 ) -> None:
     """List node classes with what they take and give."""
     known = open_catalog(catalog)
-    tell_unusable(known)
-    wanted = [word.lower() for word in words or []]
+    report_unusable(known)
+    wanted = [word.lower() for word in terms or []]
     names = sorted(name for name in known if all(word in name.lower() for word in wanted))
     if as_json:
-        told = {
+        entries = {
             name: {
                 "inputs": {spec.name: spec.type for spec in known[name].inputs if spec.group != "hidden"},
                 "outputs": [spec.type for spec in known[name].outputs],
             }
             for name in names
         }
-        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        sys.stdout.write(json.dumps(entries, indent=2) + "\n")
         return
     for name in names:
         takes = ", ".join(f"{spec.name}: {spec.type}" for spec in known[name].inputs if spec.group != "hidden")
@@ -81,7 +81,7 @@ def list_classes(
         sys.stdout.write(f"{name}({takes}) -> {gives or 'nothing'}\n")
 
 
-def tell_unusable(catalog: Catalog) -> None:
+def report_unusable(catalog: Catalog) -> None:
     """Print on standard error which entries of a catalog cannot be used, and why."""
     from discomfort.ir.diagnostics import render
 

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from discomfort.cli.options import AsJson, Auto, CatalogFile, Files, compile_files, open_catalog
+from discomfort.printable import counted
 
 
 def check(files: Files, catalog: CatalogFile = None, auto: Auto = False, as_json: AsJson = False) -> None:
@@ -22,4 +23,4 @@ def check(files: Files, catalog: CatalogFile = None, auto: Auto = False, as_json
         nodes = len(plan.graph.nodes)
         count = len(plan.workflows)
         compile_to = "workflow compiles to" if count == 1 else "workflows compile to"
-        sys.stdout.write(f"{count} {compile_to} {nodes} nodes; nothing to report\n")
+        sys.stdout.write(f"{count} {compile_to} {counted(nodes, 'node')}; nothing to report\n")

@@ -39,7 +39,7 @@ def dot(
     auto: Auto = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draw workflows: a cluster each, ports by mode, values and references told apart."""
+    """Draw workflows: a cluster each, ports by mode, values solid, references dashed."""
     from discomfort.compiler import CompileOptions
     from discomfort.compiler.plan.draw import draw
 

@@ -29,7 +29,7 @@ def plan(
     target: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compile workflows and print the plan, in words or as JSON."""
+    """Compile workflows and print the plan, as text or as JSON."""
     from discomfort.compiler.plan.json_form import dumps
 
     made = compile_files(files, catalog=open_catalog(catalog), rules=rules, only=only, auto=auto, as_json=as_json)

@@ -25,7 +25,7 @@ def prompt(
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write DIR/<stem>.json for each file.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides the random choices {a|b} of dynamic prompts.")] = 0,
-    clock: Annotated[datetime | None, typer.Option(help="The moment that %date:…% stands for; by default now.")] = None,
+    clock: Annotated[datetime | None, typer.Option(help="The time that replaces %date:…%; by default now.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON on standard error.")] = False,
 ) -> None:
     """Convert workflows to API prompts; exit with 1 where any had errors, the others are written all the same."""
@@ -52,23 +52,23 @@ def prompt(
         if has_errors(workflow.diagnostics):
             continue
         if workflow.name in written:
-            words = (
+            message = (
                 f"{workflow.name}.json already holds the prompt of {written[workflow.name]}, so this one is not written"
             )
             place = Place(file=workflow.source)
-            findings.add("DF106", words, place, "write it to another folder")
+            findings.add("DF106", message, place, "write it to another folder")
             continue
         written[workflow.name] = workflow.source
         text = json.dumps(emit_prompt(workflow.graph), indent=2, ensure_ascii=False) + "\n"
         write_text(text, None if output is None else output / f"{workflow.name}.json")
     if known.unusable:
         findings.extend(catalog_findings(known, used_classes(read)))
-    _tell(findings, as_json=as_json)
+    _print_findings(findings, as_json=as_json)
     if has_errors(findings):
         raise typer.Exit(1)
 
 
-def _tell(findings: Findings, *, as_json: bool) -> None:
+def _print_findings(findings: Findings, *, as_json: bool) -> None:
     """Print findings on standard error, where they do not mix with a prompt on standard output."""
     from discomfort.ir.diagnostics import render
 

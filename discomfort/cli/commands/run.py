@@ -14,6 +14,7 @@ import typer
 
 from discomfort.cli.options import Auto, Files, Only, RulesFile, open_catalog, open_rules, order_of
 from discomfort.cli.output import require_folder
+from discomfort.printable import counted
 
 if TYPE_CHECKING:
     from discomfort.ir.diagnostics import Diagnostic
@@ -76,7 +77,7 @@ def run(
     except (DiscomfortError, OSError) as error:
         report(findings_of(error), as_json=as_json)
         raise typer.Exit(1) from error
-    _tell(plan, written, as_json=as_json)
+    _print_results(plan, written, as_json=as_json)
 
 
 def findings_of(error: Exception) -> Sequence[Diagnostic]:
@@ -91,13 +92,13 @@ def findings_of(error: Exception) -> Sequence[Diagnostic]:
     if isinstance(error, NodeFailed) and error.place is not None:
         place = Place(error.place.workflow, None, error.place.node, error.place.title)
         role = f" ({error.place.ports})" if error.place.ports else ""
-        words = f"{error.place.class_type}{role} failed: {error.exception_type}: {error.exception_message}"
-        return [make_finding("DF530", words, place)]
+        message = f"{error.place.class_type}{role} failed: {error.exception_type}: {error.exception_message}"
+        return [make_finding("DF530", message, place)]
     return [make_finding("DF531", str(error), Place("<run>"))]
 
 
 def read_inputs(texts: Sequence[str]) -> dict[str, Any]:
-    """Return the values that NAME=VALUE texts give; every text that is wrong is told at once, with status 2."""
+    """Return the values that NAME=VALUE texts give; every text that is wrong is reported at once, with status 2."""
     values: dict[str, Any] = {}
     wrong: list[str] = []
     for text in texts:
@@ -168,7 +169,7 @@ def file_stems(names: Iterable[str]) -> dict[str, str]:
 
 
 def write_value(value: Any, folder: Path, stem: str) -> dict[str, Any]:
-    """Write one result into `folder` where it is not plain, and return what to tell of it."""
+    """Write one result into `folder` where it is not plain, and return what to print about it."""
     from discomfort.context.values.opaque import OpaqueValue
     from discomfort.runtime.describe_value import describe_value
     from discomfort.runtime.running.executor import Reference
@@ -193,14 +194,14 @@ def write_value(value: Any, folder: Path, stem: str) -> dict[str, Any]:
     return {"files": [str(path) for path in paths], "type": describe_value(value)}
 
 
-def _tell(plan: Plan, written: dict[str, dict[str, Any]], *, as_json: bool) -> None:
+def _print_results(plan: Plan, written: dict[str, dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(written, indent=2) + "\n")
         return
-    for name, told in written.items():
-        if "files" in told:
-            sys.stdout.write(f"{name}: {told['type']} -> {', '.join(told['files'])}\n")
+    for name, entry in written.items():
+        if "files" in entry:
+            sys.stdout.write(f"{name}: {entry['type']} -> {', '.join(entry['files'])}\n")
         else:
-            sys.stdout.write(f"{name}: {told.get('value', told.get('reference'))}\n")
+            sys.stdout.write(f"{name}: {entry.get('value', entry.get('reference'))}\n")
     if not written:
-        sys.stdout.write(f"done: {len(plan.effects)} effects, no outputs\n")
+        sys.stdout.write(f"done: {counted(len(plan.effects), 'effect')}, no outputs\n")

@@ -36,5 +36,5 @@ def stitch(
     write_text(text + "\n", output)
     if output is not None:
         names = {key: ", ".join(result[key]) or "none" for key in ("inputs", "outputs")}
-        words = printable_line(f"{output}: inputs {names['inputs']}; outputs {names['outputs']}")
-        sys.stderr.write(f"{words}\n")
+        line = printable_line(f"{output}: inputs {names['inputs']}; outputs {names['outputs']}")
+        sys.stderr.write(f"{line}\n")

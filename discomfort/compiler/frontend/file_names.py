@@ -1,4 +1,4 @@
-"""What `%node.widget%` and `%date:…%` in file names stand for."""
+"""What replaces `%node.widget%` and `%date:…%` in file names."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class Names:
     def _now(self) -> datetime:
         if self._clock is None:
             self._clock = datetime.now()
-            words = f"%date% in a file name stands for the moment of compilation, {self._clock:%Y-%m-%d %H:%M:%S}"
-            self._findings.add("DF141", words, hint="give FrontendOptions a clock for plans that never change")
+            message = f"%date% in a file name is replaced by the time of compilation, {self._clock:%Y-%m-%d %H:%M:%S}"
+            self._findings.add("DF141", message, hint="give FrontendOptions a clock for plans that never change")
         return self._clock
 
     def _value(self, node_name: str, widget_name: str) -> str:

@@ -94,12 +94,12 @@ def _document(content: bytes | StoredBytes | Mapping[str, Any] | None, findings:
 
 
 def _refuse(problem: str, document: Any, findings: Findings) -> None:
-    """Add why a document is no workflow; of a number that is too long with the place."""
+    """Add why a document is not a workflow; of a number that is too long with the place."""
     if problem != TOO_LONG:
-        findings.add("DF102", f"this is no workflow: {problem}")
+        findings.add("DF102", f"this is not a workflow: {problem}")
         return
     node, name, way = place_of_long_number(document)
-    findings.add("DF102", f"this is no workflow: {problem} ({way})", Place(node=node, input=name))
+    findings.add("DF102", f"this is not a workflow: {problem} ({way})", Place(node=node, input=name))
 
 
 def _text(content: bytes | StoredBytes, findings: Findings) -> bytes | None:

@@ -61,8 +61,10 @@ class Lowering:
                 nodes[node.id] = node
                 self.paths[node.id] = scope.graph.path_of(saved)
         if not nodes and self._workflow.root.nodes:
-            words = "nothing in this workflow runs: its nodes are muted, bypassed, or live in the editor only"
-            self._findings.add("DF118", words, Place(path="$.nodes"), "wake the nodes that should run")
+            message = "nothing in this workflow runs: its nodes are muted, bypassed, or live in the editor only"
+            self._findings.add(
+                "DF118", message, Place(path="$.nodes"), "un-mute or un-bypass the nodes that should run"
+            )
         return Graph(without_dangling(nodes))
 
     def _node(self, scope: Scope, saved: SavedNode) -> Node:

@@ -1,4 +1,4 @@
-"""What the frontend is asked for, and what it gives: one workflow as a graph."""
+"""The options of the frontend, and its result: one workflow as a graph."""
 
 from __future__ import annotations
 

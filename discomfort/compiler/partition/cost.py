@@ -1,9 +1,9 @@
-"""What a prompt costs a ComfyUI server beside the work of its nodes: the model by which `partition` decides.
+"""What a prompt costs a ComfyUI server besides the work of its nodes: the model by which `partition` decides.
 
 A server looks at each node of a prompt together with all that comes before it and with all that is still to run, so
 its own cost grows with nodes times depth, and with nodes times nodes. The constants were fitted to what
-`benchmarks/test_partition.py` measured on ComfyUI 0.33.0; docs/compiler.md has the figures. Only their ratios matter to
-a decision, and the best size of a prompt follows their square root.
+`benchmarks/test_partition.py` measured on ComfyUI 0.33.0 (figures: docs/contributing/compiler.md). Only their ratios
+matter to a decision, and the best size of a prompt follows their square root.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ LOOK_AHEAD = 16
 """A better stretch is looked for up to so many times the length of the best one so far, and so many nodes beyond."""
 
 NEVER_ONE = 1000
-"""A block of so many nodes is always worth dividing, so that nobody works out what it would cost as it is."""
+"""A block of so many nodes is always worth dividing, without computing what it would cost undivided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Partition:
 class _Stretch:
     """The nodes from `start` to `end`: one prompt.
 
-    `depth` counts the nodes in a row. Beside its own nodes the prompt holds those it repeats to rebuild refs, and
+    `depth` counts the nodes in a row. Besides its own nodes the prompt holds those it repeats to rebuild refs, and
     `loads` values of earlier prompts, some of them (`converted`) as another type.
     """
 

@@ -20,11 +20,11 @@ ProducerLink: TypeAlias = tuple[int, Link, bool, bool]
 
 
 class Row:
-    """A graph whose nodes lie in a row, producers first and chains together; everything is told by place.
+    """A graph whose nodes lie in a row, producers first and chains together; everything is indexed by position.
 
     `stage`: how many conversions come before a node; a stage is never mixed with another. `whole`: the node and all
     that feeds it may be repeated in further prompts, uncut. `repeatable`: some prompt may repeat it. `rebuilt`: how
-    deep the nodes are that bring its output into a further prompt. `closed[place]`: no prompt may end before it.
+    deep the nodes are that rebuild its output in a further prompt. `closed[place]`: no prompt may end before it.
     `width[place]`: how many values cross where one ends there.
     """
 

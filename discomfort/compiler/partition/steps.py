@@ -61,10 +61,13 @@ def step_findings(graph: Graph, place_of: PlaceOf, *, before_binding: bool = Fal
             node = graph.nodes[node_id]
             for name, link in node.links():
                 if (node_id, name) in conversions and link not in loaded:
-                    message = f"input {name!r} of {node.class_type} takes another type than comes"
+                    message = f"input {name!r} of {node.class_type} expects a type that its link does not provide"
                     hint = "put a node between them that converts the value"
                     yield make_finding(
-                        "DF306", f"{message}, and no prompt can end before it", place_of(node, name), hint
+                        "DF306",
+                        f"{message}, and no prompt can end before it to convert the value",
+                        place_of(node, name),
+                        hint,
                     )
         kept = prompt_nodes(graph, roots, loaded)
         if len(kept) < SAFE_DEPTH:
@@ -78,6 +81,6 @@ def step_findings(graph: Graph, place_of: PlaceOf, *, before_binding: bool = Fal
 
 def _too_deep(depth: int, place: Place, *, milder: bool) -> Diagnostic:
     """Return the finding about a prompt with `depth` nodes in a row, the last of them at `place`."""
-    message = f"{depth} nodes in a row must run in one prompt; a ComfyUI server bears {SAFE_DEPTH} for certain"
+    message = f"{depth} nodes in a row must run in one prompt; ComfyUI handles at most {SAFE_DEPTH} levels reliably"
     hint = 'nothing on the way travels by value; set a type to "val" in the rules, or use the embedded engine'
     return make_finding("DF402", message, place, hint, milder=milder)

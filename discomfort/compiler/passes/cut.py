@@ -1,7 +1,7 @@
-"""cut: where a value may stand for the nodes that compute it, and where it must because it is converted on its way.
+"""cut: where a value may replace the nodes that compute it, and where it must because it is converted on its way.
 
-The pass decides and marks; what is known differs from run to run, so binding does the cutting. Only plain values can
-stand in (their types travel by value): an output of open type may turn out to be a model when it runs.
+The pass decides and marks; the known values differ from run to run, so binding does the cutting. Only plain values can
+replace nodes (their types travel by value): an output of open type may turn out to be a model when it runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def cut_under(rules: PassByRules) -> Cut:
 
 
 def mark_cuts(graph: Graph, effects: EffectTable, rules: PassByRules) -> Graph:
-    """Return the graph with the outputs marked whose value may stand for the nodes behind them.
+    """Return the graph with the outputs marked whose value may replace the nodes behind them.
 
     Those are the linked outputs whose type travels by value, and the results by value, which a run stores anyway.
     A link whose two ends have types that only a written value joins (INT and FLOAT) is a conversion.

@@ -30,7 +30,7 @@ class Dedup:
 def merge_equal_nodes(graph: Graph, mergeable: Mapping[str | None, bool]) -> Graph:
     """Return the graph with nodes of one class and equal inputs merged into the first of them.
 
-    Nodes with effects, volatile ones and those of unknown class (`mergeable` tells by class) stay, and so does what
+    Nodes with effects, volatile ones and those of unknown class (see `mergeable`) stay, and so does what
     they feed: two uses may differ.
     """
     nodes: dict[NodeId, Node] = {}
@@ -76,4 +76,4 @@ def _notes(merged: Mapping[NodeId, NodeId]) -> list[Note]:
     groups: dict[NodeId, list[NodeId]] = {}
     for node_id, into in merged.items():
         groups.setdefault(into, []).append(node_id)
-    return [Note("merged", tuple(ids), "an equal node stands already", Link(into, 0)) for into, ids in groups.items()]
+    return [Note("merged", tuple(ids), "duplicate of an earlier node", Link(into, 0)) for into, ids in groups.items()]

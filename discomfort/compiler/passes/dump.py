@@ -49,11 +49,11 @@ def render_graph(graph: Graph) -> str:
         lines.append(f"step {step.id} = {' '.join(step.nodes)}")
         lines += [f"  reads {render_input(link)}" for link in step.reads]
         lines += [f"  writes {render_input(link)}" for link in step.writes]
-    lines += [f"# {note.kind} {', '.join(note.nodes)}: {note.why}{_standing(note.into)}" for note in graph.notes]
+    lines += [f"# {note.kind} {', '.join(note.nodes)}: {note.why}{_arrow(note.into)}" for note in graph.notes]
     return "\n".join(lines) + "\n"
 
 
-def _standing(into: Input | None) -> str:
+def _arrow(into: Input | None) -> str:
     return "" if into is None else f" -> {render_input(into)}"
 
 

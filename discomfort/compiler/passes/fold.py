@@ -85,7 +85,7 @@ def fold_nodes(graph: Graph, catalog: Catalog, foldable: Collection[str | None])
 
 
 class _Folding:
-    """What the nodes seen so far stand for: `links` another value, `literals` a written one (some stand for both)."""
+    """What replaces the nodes seen so far: `links` another value, `literals` a written one (some nodes have both)."""
 
     def __init__(self, signatures: Signatures, foldable: Collection[str | None]) -> None:
         self._signatures = signatures
@@ -95,7 +95,7 @@ class _Folding:
         self.changed = False
 
     def value(self, link: Link) -> Input | None:
-        """Return what stands for `link` where anything may stand, None where it stands for itself."""
+        """Return what replaces `link` in an input that takes anything, None where nothing does."""
         if link.slot != 0:
             return None
         return self.literals.get(link.node) or self.links.get(link.node)
@@ -119,8 +119,8 @@ class _Folding:
         return with_inputs(node, {**node.inputs, **changed})
 
     def learn(self, node: Node) -> None:
-        """Remember what `node` stands for, if it only hands something on."""
-        value = _handed_on(node) if node.class_type in self._foldable else None
+        """Remember what replaces `node`, if it only forwards something."""
+        value = _forwarded(node) if node.class_type in self._foldable else None
         if isinstance(value, Literal):
             self.literals[node.id] = value
         elif value is not None:
@@ -139,7 +139,7 @@ class _Folding:
         return literal_problem(spec, literal.value) is None
 
 
-def _handed_on(node: Node) -> Input | None:
+def _forwarded(node: Node) -> Input | None:
     """Return the value that the node's only output repeats, None where it does more."""
     name = node.class_type
     inputs = node.inputs

@@ -25,7 +25,7 @@ VERIFY = "DISCOMFORT_VERIFY"
 
 
 def observers(hook: Hook | None, catalog: Catalog) -> Hook | None:
-    """Return `hook` together with those that the environment asks for; None where nobody looks on."""
+    """Return `hook` together with those that the environment asks for; None for none."""
     hooks = [] if hook is None else [hook]
     if folder := os.environ.get(DUMP):
         hooks.insert(0, dumping_hook(Path(folder)))

@@ -31,7 +31,7 @@ def verify(graph: Graph, catalog: Catalog | None = None) -> list[Diagnostic]:
 
 
 def require_sound(graph: Graph) -> None:
-    """Raise what `verify` finds in the structure of a graph; linear, and cheap beside any pass.
+    """Raise what `verify` finds in the structure of a graph; linear, and cheap compared with any pass.
 
     Raises:
         CompileError: with code DF410.

@@ -16,7 +16,7 @@ from discomfort.compiler.plan.model import (
     Source,
 )
 from discomfort.compiler.program.ports import PlaceOf, Port
-from discomfort.compiler.program.type_check import without_repeats
+from discomfort.compiler.program.type_check import merge_duplicate_findings
 from discomfort.compiler.program.workflows import place_in
 from discomfort.ir.catalog.catalog import Catalog, InputSpec
 from discomfort.ir.diagnostics import Diagnostic, Place
@@ -44,7 +44,7 @@ def assemble(
 ) -> PlanType:
     """Return the plan of an optimised graph, whose nodes lie with producers first.
 
-    What is found here joins `findings`, which the plan holds.
+    New findings join `findings`, which the plan holds.
     """
     signatures = Signatures(catalog)
     order = list(graph.nodes)
@@ -67,7 +67,7 @@ def assemble(
         outputs=outputs,
         bindings=program.bindings,
         taps=taps,
-        diagnostics=tuple(without_repeats(findings)),
+        diagnostics=tuple(merge_duplicate_findings(findings)),
         rules=dict(rules.rules),
         catalog_digest=catalog.digest,
         sources=sources,

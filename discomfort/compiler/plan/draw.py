@@ -43,8 +43,8 @@ def draw(plan: PlanData, catalog: Catalog, before: Graph | None = None) -> str:
         *drawing.edges(),
         *(drawing.grey_edges(before) if before is not None else ()),
     ]
-    words = _LEGEND + (" · taken away by a pass: light grey" if before is not None else "")
-    legend = f'  label={_quote(words)}; fontcolor="{VALUE_COLOUR}"; fontsize=9;\n'
+    label_text = _LEGEND + (" · taken away by a pass: light grey" if before is not None else "")
+    legend = f'  label={_quote(label_text)}; fontcolor="{VALUE_COLOUR}"; fontsize=9;\n'
     return _HEAD + "".join(f"  {line}\n" for line in lines) + legend + "}\n"
 
 
@@ -67,7 +67,7 @@ class _Drawing:
         self._steps = {node_id: step.id for step in reversed(plan.steps) for node_id in step.nodes}
 
     def clusters(self, before: Graph | None) -> Iterator[str]:
-        """Yield one cluster a workflow, with its nodes; nodes of no workflow stand outside."""
+        """Yield one cluster a workflow, with its nodes; nodes of no workflow are outside."""
         grey = [node for node in before.nodes.values() if node.id not in self._graph.nodes] if before else []
         names = [workflow.name for workflow in self._plan.workflows]
         for index, name in enumerate(names):
@@ -103,15 +103,15 @@ class _Drawing:
                 target = _port_id(mode, port.name)
                 if isinstance(port.source, Literal):
                     literal = f"literal:{target}"
-                    words = _quote(shortened(repr(port.source.value), _LONGEST_LITERAL))
-                    yield f"{_quote(literal)} [label={words}, shape=plaintext, style=solid];"
+                    label_text = _quote(shortened(repr(port.source.value), _LONGEST_LITERAL))
+                    yield f"{_quote(literal)} [label={label_text}, shape=plaintext, style=solid];"
                     labels[literal, target, False] = []
                 else:
                     labels[_source(port.source), target, self._by_reference(port.source)] = []
         for (source, target, reference), names in labels.items():
             style = f'color="{REFERENCE_COLOUR}", style=dashed' if reference else f'color="{VALUE_COLOUR}"'
-            words = f", label={_quote(*names)}" if names else ""
-            yield f"{_quote(source)} -> {_quote(target)} [{style}{words}];"
+            label_text = f", label={_quote(*names)}" if names else ""
+            yield f"{_quote(source)} -> {_quote(target)} [{style}{label_text}];"
 
     def grey_edges(self, before: Graph) -> Iterator[str]:
         """Yield the links that the passes took away, and where what they replaced went."""

@@ -1,4 +1,4 @@
-"""A plan in words: what it needs, what it gives and does, how names were resolved, and what was optimised away."""
+"""A plan as text: what it needs, what it gives and does, how names were resolved, and what was optimised away."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from discomfort.ir.catalog.effects import RULES
 from discomfort.ir.diagnostics import render
 from discomfort.ir.graph import Graph, Link, Literal, NodeId, Step
 from discomfort.ir.walk import ancestors, topological_order
-from discomfort.printable import printable_line
+from discomfort.printable import counted, exact_number, printable_line
 
 if TYPE_CHECKING:
     from discomfort.compiler.plan.model import PlanData, PlanInput, PlanOutput
 
 
 SHOWN_PROMPTS = 12
-"""How many prompts are told one by one."""
+"""How many prompts are listed one by one."""
 
 
 def explain(plan: PlanData) -> str:
@@ -44,19 +44,19 @@ def explain(plan: PlanData) -> str:
 
 
 def _input_line(port: PlanInput, *, carried: bool) -> str:
-    words = [f"  {port.name}: {port.type}, by {'value' if port.pass_by == 'val' else 'reference'}"]
+    parts = [f"  {port.name}: {port.type}, by {'value' if port.pass_by == 'val' else 'reference'}"]
     if carried:
-        words.append("carried from one iteration to the next")
+        parts.append("carried from one iteration to the next")
     if not port.required:
-        words.append("not read by anything that is kept")
+        parts.append("not read by anything that is kept")
     limits = sorted({text for c in port.constraints if (text := _range(c.minimum, c.maximum))})
-    return ", ".join(words + limits)
+    return ", ".join(parts + limits)
 
 
 def _range(low: float | None, high: float | None) -> str:
     if low is None and high is None:
         return ""
-    return f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'}"
+    return f"{'' if low is None else exact_number(low)}..{'' if high is None else exact_number(high)}"
 
 
 def _output_line(port: PlanOutput) -> str:
@@ -67,7 +67,7 @@ def _output_line(port: PlanOutput) -> str:
         origin = f"always {source.value!r}"
     else:
         origin = f"the value of {source.name}"
-    how = "by value" if port.pass_by == "val" else "by reference: its recipe is kept, nothing runs for it"
+    how = "by value" if port.pass_by == "val" else "by reference: stored as a recipe; computed only when used"
     return f"  {port.name}: {port.type}, {how}, {origin}"
 
 
@@ -122,8 +122,8 @@ def _step_lines(plan: PlanData) -> Iterator[str]:
     repeated = f", {again} of them again to rebuild refs" if again else ""
     seconds = sum(prompt.seconds for prompt in prompts)
     yield (
-        f"  on a ComfyUI server: {_count(total, 'node')} in {_count(len(prompts), 'prompt')}{repeated};"
-        f" about {seconds:.2g} s beside the work of the nodes{_saved(graph, prompts, seconds)}"
+        f"  on a ComfyUI server: {counted(total, 'node')} in {counted(len(prompts), 'prompt')}{repeated};"
+        f" estimated overhead: {_duration(seconds)}, node time not included{_saved(graph, prompts)}"
     )
     if len(prompts) > 1:
         for prompt in prompts[:SHOWN_PROMPTS]:
@@ -132,9 +132,9 @@ def _step_lines(plan: PlanData) -> Iterator[str]:
             yield f"    and {len(prompts) - SHOWN_PROMPTS} more like them"
     stages = 1 + _stages(graph)
     running = len(ancestors(graph, graph.roots()))
-    yield f"  in Python (embedded, inprocess): {_count(running, 'node')} in {_count(stages, 'prompt')}"
+    yield f"  in Python (embedded, inprocess): {counted(running, 'node')} in {counted(stages, 'prompt')}"
     for node_id, name in graph.conversions:
-        yield f"  a prompt ends before {node_id}, whose input {name} takes a value of another type than comes"
+        yield f"  a prompt ends before {node_id}: the value of its input {name} is converted to the input's type"
 
 
 class _Prompt:
@@ -154,24 +154,29 @@ class _Prompt:
 
     def line(self) -> str:
         """Return the line about this prompt."""
-        parts = [f"{_count(len(self.kept), 'node')}, {self.depth} in a row"]
+        parts = [f"{counted(len(self.kept), 'node')}, {self.depth} in a row"]
         if len(self.kept) > self.own:
             parts.append(f"{len(self.kept) - self.own} of them again")
         if self.step.reads:
-            parts.append(f"reads {_count(len(self.step.reads), 'value')}")
+            parts.append(f"reads {counted(len(self.step.reads), 'value')}")
         if self.step.writes:
-            parts.append(f"hands on {_count(len(self.step.writes), 'value')}")
+            parts.append(f"passes on {counted(len(self.step.writes), 'value')}")
         return f"    prompt {self.step.id}: {', '.join(parts)}"
 
 
-def _saved(graph: Graph, prompts: list[_Prompt], seconds: float) -> str:
+def _saved(graph: Graph, prompts: list[_Prompt]) -> str:
     """Compare with one prompt, where there are several and one would do."""
     if len(prompts) < 2 or graph.conversions:
         return ""
     alone = _Prompt(graph, Step("1", tuple(graph.nodes)), list(graph.roots()))
     if alone.depth > SAFE_DEPTH:
-        return f"; one prompt would have {alone.depth} nodes in a row, more than a server bears"
-    return f", {alone.seconds:.2g} s as one prompt"
+        return f"; one prompt would have {alone.depth} nodes in a row, more than ComfyUI handles reliably"
+    return f"; as one prompt: {_duration(alone.seconds)}"
+
+
+def _duration(seconds: float) -> str:
+    number, unit = (seconds, "s") if seconds >= 1 else (seconds * 1000, "ms")
+    return f"{float(f'{number:.2g}'):g} {unit}"
 
 
 def _stages(graph: Graph) -> int:
@@ -182,7 +187,3 @@ def _stages(graph: Graph) -> int:
         links = node.links()
         stages[node_id] = max((stages[link.node] + ((node_id, name) in conversions) for name, link in links), default=0)
     return max(stages.values(), default=0)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

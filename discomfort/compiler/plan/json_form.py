@@ -83,7 +83,7 @@ def plan_from_json(cls: type[PlanType], data: Mapping[str, Any]) -> PlanType:
         ValueError: this is not a plan, one of a version that cannot be read, or one that cannot run; says which.
     """
     if not isinstance(data, Mapping) or data.get("kind") != "discomfort plan":
-        raise ValueError("this is no Discomfort plan")
+        raise ValueError("this is not a Discomfort plan")
     problem = problem_of_objects(data, DEEPEST + ENVELOPE)
     if problem == TOO_LONG:
         node, name, way = place_of_long_number(data)
@@ -247,7 +247,7 @@ def _finding(finding: Diagnostic) -> dict[str, Any]:
         "where": finding.where.to_json(),
         "message": finding.message,
         "hint": finding.hint,
-        "related": [[words, place.to_json()] for words, place in finding.related],
+        "related": [[note, place.to_json()] for note, place in finding.related],
     }
 
 
@@ -258,7 +258,7 @@ def _read_finding(data: Mapping[str, Any]) -> Diagnostic:
         _read_place(data["where"]),
         text(data["message"]),
         text_or_none(data["hint"]),
-        tuple((text(words), _read_place(place)) for words, place in map(items, items(data["related"]))),
+        tuple((text(note), _read_place(place)) for note, place in map(items, items(data["related"]))),
     )
 
 

@@ -1,4 +1,4 @@
-"""Plans that older releases wrote, brought to the present version of plan JSON.
+"""Plans that older releases wrote, converted to the present version of plan JSON.
 
 Whoever changes the JSON of plans raises `PLAN_VERSION`, adds the step from the version before to `MIGRATIONS`, and
 keeps a plan of that version in `tests/golden/plan/`.

@@ -16,7 +16,7 @@ from discomfort.compiler.program.binding import Binding
 from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.graph import Graph, Input, Json, Node, NodeId, Origin, Param, Step, restricted
 from discomfort.ir.walk import ancestors
-from discomfort.printable import printable_line
+from discomfort.printable import counted, printable_line
 from discomfort.settings.pass_by import PassBy
 
 Source: TypeAlias = "str | bytes | os.PathLike[str] | Mapping[str, Any]"
@@ -81,7 +81,7 @@ class PlanInput:
 
 @dataclass(frozen=True, slots=True)
 class PlanOutput:
-    """A result: `kind` is "output" for an OUTPUT port, "passthru" for a PASSTHRU port that was asked for."""
+    """A result: `kind` is "output" for an OUTPUT port, "passthru" for a PASSTHRU port that was requested."""
 
     name: str
     type: str
@@ -138,14 +138,15 @@ class PlanData:
 
     def _place(self, origin: Origin, title: str, name: str | None) -> Place:
         source = next((workflow.source for workflow in self.workflows if workflow.name == origin.workflow), None)
-        is_file = source is not None and not source.startswith("<")  # "<dict>" tells less than a name
+        is_file = source is not None and not source.startswith("<")  # "<dict>" says less than a name
         return Place(source if is_file else origin.workflow, None, origin.node, title, name)
 
     def __repr__(self) -> str:
         names = printable_line(", ".join(workflow.name for workflow in self.workflows))
         return (
-            f"<Plan {names}: {len(self.inputs)} inputs, {len(self.outputs)} outputs, {len(self.effects)} effects,"
-            f" {len(self.graph.nodes)} nodes, {len(self.steps)} steps>"
+            f"<Plan {names}: {counted(len(self.inputs), 'input')}, {counted(len(self.outputs), 'output')},"
+            f" {counted(len(self.effects), 'effect')}, {counted(len(self.graph.nodes), 'node')},"
+            f" {counted(len(self.steps), 'step')}>"
         )
 
     __str__ = __repr__

@@ -22,7 +22,7 @@ from discomfort.ir.walk import find_cycle, settled
 
 @dataclass(frozen=True, slots=True)
 class ReachingDefinition:
-    """What a name stands for at some point of the program: the value, who wrote it and with which port."""
+    """The value of a name at some point of the program, who wrote it and with which port."""
 
     value: Input
     writer: str
@@ -33,7 +33,7 @@ class ReachingDefinition:
 class Program:
     """The composed graph (PASSTHRU ports still in it as nodes), and how names were resolved.
 
-    `reads` and `writes` hold the ports behind each parameter and result, as (workflow, port). `crossings` tells for
+    `reads` and `writes` hold the ports behind each parameter and result, as (workflow, port). `crossings` says for
     the inputs that a port fed which name and which workflow's definition reached them.
     """
 
@@ -95,7 +95,7 @@ def _add_nodes(
 ) -> None:
     """Copy the nodes of a workflow into the program under their new ids, INPUT and OUTPUT ports left out.
 
-    `values` says what stands for a link out of an INPUT port and is filled with the renamed form of all other links.
+    `values` says what replaces a link out of an INPUT port and is filled with the renamed form of all other links.
     """
     prefix = unit.name + "/"
     ports = unit.ports.by_node

@@ -32,7 +32,7 @@ _UNCHECKED = (PORT_CLASS, LOADER_CLASS, SAVER_CLASS)
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Checks the nodes of one program; `crossings` tells which inputs a stitched name feeds."""
+    """Checks the nodes of one program; `crossings` holds the inputs that a stitched name feeds."""
 
     graph: Graph
     signatures: Signatures
@@ -92,7 +92,7 @@ class Checker:
     def _unknown_class(self, node: Node) -> Diagnostic:
         place = self.place_of(node, None)
         if node.class_type is None:
-            message = "this node has a type that nobody knows, and cannot run"
+            message = "unknown node type: this node cannot run"
             return make_finding("DF305", message, place, "install the custom node, or remove this one")
         near = did_you_mean(node.class_type, self.signatures.catalog)
         pull = "give the catalog of the ComfyUI that has it: discomfort-graph catalog pull URL"
@@ -124,7 +124,7 @@ class Checker:
             yield self._mismatch(node, spec, source, received, wanted)
 
     def _maker(self, source: Node) -> Node:
-        """Return the node that makes what `source` gives: PASSTHRU ports only hand on."""
+        """Return the node that makes what `source` gives: PASSTHRU ports only pass on."""
         while source.class_type == PORT_CLASS and isinstance(link := source.inputs.get("input"), Link):
             source = self.graph.nodes[link.node]
         return source
@@ -147,7 +147,7 @@ class Checker:
         if problem is None:
             return
         place = self.place_of(node, spec.name)
-        message = f"input {spec.name!r} of {node.class_type} {problem.words}"
+        message = f"input {spec.name!r} of {node.class_type} {problem.message}"
         if problem.code not in ("DF311", "DF312"):
             yield make_finding(problem.code, message, place)
             return
@@ -175,24 +175,24 @@ class Checker:
             yield make_finding("DF314", message, self.place_of(node, next(iter(found), None)))
 
 
-def without_repeats(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Return the findings with what is said twice of one node of unknown type (when read, when checked) said once."""
+def merge_duplicate_findings(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return the findings; of two about one node of unknown type (when read, when checked) only one is kept."""
     findings = list(findings)
     read = {(found.where.file, found.where.node): found for found in findings if found.code == "DF130"}
     if not read:
         return findings
     again = {(f.where.file, f.where.node) for f in findings if f.code in ("DF121", "DF122", "DF304", "DF305")}
-    told: list[Diagnostic] = []
+    kept: list[Diagnostic] = []
     for found in findings:
         first = read.get((found.where.file, found.where.node))
         if found.code == "DF305" and first is not None:
-            told.append(replace(found, where=first.where, message=f"{first.message} and it cannot run"))
+            kept.append(replace(found, where=first.where, message=f"{first.message} and it cannot run"))
         elif found.code != "DF130" or (found.where.file, found.where.node) not in again:
-            told.append(found)
-    return told
+            kept.append(found)
+    return kept
 
 
 def _as_warning(finding: Diagnostic) -> Diagnostic:
     if finding.severity is not Severity.ERROR:
         return finding
-    return replace(made_milder(finding), message=f"{finding.message} (nothing that is asked for needs it)")
+    return replace(made_milder(finding), message=f"{finding.message} (nothing that is requested needs it)")

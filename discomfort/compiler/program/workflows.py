@@ -69,7 +69,7 @@ def load_units(
 
 
 def place_in(workflow: Workflow) -> PlaceOf:
-    """Return what tells where a node of one workflow is written."""
+    """Return a function that returns where a node of one workflow is written."""
 
     def place(node: Node, name: str | None) -> Place:
         return Place(workflow.source, workflow.paths.get(node.origin.node), node.origin.node, node.title, name)
@@ -78,7 +78,7 @@ def place_in(workflow: Workflow) -> PlaceOf:
 
 
 def place_in_program(units: Sequence[Unit]) -> PlaceOf:
-    """Return what tells where a node of the program is written, by the workflow it came from."""
+    """Return a function that returns where a node of the program is written, by the workflow it came from."""
     places = {unit.name: place_in(unit.workflow) for unit in units}
 
     def place(node: Node, name: str | None) -> Place:

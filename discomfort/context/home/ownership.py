@@ -53,7 +53,7 @@ class Run:
         ram: directory in RAM: control word, journal, segments.
         capacity: RAM budget in bytes.
         memo_capacity: bytes that the memo alone may keep.
-        token: tells this run from a later one of the same name.
+        token: distinguishes this run from a later one of the same name.
     """
 
     run_id: str
@@ -82,7 +82,7 @@ class Roots:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else creates or removes runs meanwhile."""
+        """No other process creates or removes runs meanwhile."""
         lock = ProcessLock(self.disk / _LOCK)
         try:
             with lock:
@@ -123,7 +123,7 @@ class Roots:
             if ram.exists():
                 shutil.rmtree(ram)
             ram.mkdir(mode=0o700)
-            (ram / "probe").write_bytes(bytes(1 << 18))  # room for the control words, or the disk serves
+            (ram / "probe").write_bytes(bytes(1 << 18))  # room for the control block, or the disk serves
             (ram / "probe").unlink()
         except OSError:
             shutil.rmtree(ram, ignore_errors=True)
@@ -196,13 +196,13 @@ def read_run(disk: Path) -> Run:
     """
     refuse_unsafe(disk)
     run = Run(**json.loads((disk / "run.json").read_text(encoding="utf-8")))
-    check_directory(disk)  # not before: among runs there may be a directory that is somebody else's
+    check_directory(disk)  # not before: among runs there may be a directory of another user
     check_directory(Path(run.ram))
     return run
 
 
 def is_run(directory: Path) -> bool:
-    """Was a run made in a directory, or begun there? Not where somebody put a copy of one, or other things."""
+    """Was a run made in a directory, or begun there? Not where a user put a copy of one, or other things."""
     try:
         made_in = Path(json.loads((directory / "run.json").read_text(encoding="utf-8"))["disk"])
     except FileNotFoundError:
@@ -256,7 +256,7 @@ def has_owner(disk: Path) -> bool | None:
 
 
 def release_memory(segment: Path) -> None:
-    """Free the pages of a segment that nobody reads, even where another process still has it open."""
+    """Free the pages of a segment that no process reads, even where another process still has it open."""
     with suppress(OSError):
         fd = os.open(segment, os.O_RDWR | BINARY)
         try:
@@ -267,7 +267,7 @@ def release_memory(segment: Path) -> None:
 
 
 def remove_run(disk: Path, ram: Path) -> None:
-    """Delete a run, telling the processes attached to it first."""
+    """Delete a run; the processes attached to it are notified first."""
     for place in (ram, disk / "ram"):
         with suppress(OSError), (place / "control").open("r+b") as control:
             control.write(_CLOSED_WORD)

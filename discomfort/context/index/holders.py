@@ -110,7 +110,7 @@ class Holders:
                     yield records.put_record(digest, -count, owner)
 
     def left_by(self, member: str) -> Iterator[Record]:
-        """The records with which a process leaves: it holds nothing, and what it put is kept on nobody's account."""
+        """The records with which a process leaves: it holds nothing, and what it put is counted for no process."""
         yield from self.without([member])
         for digest, owners in self.put.items():
             if member in owners:

@@ -25,7 +25,7 @@ _PAUSE = 0.005
 class Index:
     """Reads without a lock, writes under one.
 
-    `read` costs one comparison while nobody has written. A commit is applied to the state only after it was published,
+    `read` costs one comparison while no process has written. A commit is applied to the state only once published,
     and a state that could have missed a step is thrown away and read again.
 
     Every commit also keeps what memos alone keep within `memo_capacity` bytes.
@@ -70,7 +70,7 @@ class Index:
 
     @contextmanager
     def writing(self, wait: bool = True) -> Iterator[State]:
-        """Hold the index: nobody else commits meanwhile. Use `commit` inside. May be nested.
+        """Hold the index: no other process commits meanwhile. Use `commit` inside. May be nested.
 
         Raises:
             BlockingIOError: another one holds it, even after a moment, and `wait` is False.
@@ -142,12 +142,12 @@ class Index:
         return self._journal.last_use(slot)
 
     def publish_closed(self) -> None:
-        """Tell every process that the run is over."""
+        """Mark the run as over, for every process."""
         with self._mutex:
             self._journal.publish_closed()
 
     def close(self, reason: str) -> None:
-        """Let go of the files; later calls raise ContextClosedError with this reason."""
+        """Release the files; later calls raise ContextClosedError with this reason."""
         with self._mutex:
             if self._closed is None:
                 self._closed = reason

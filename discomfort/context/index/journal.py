@@ -1,10 +1,10 @@
 """An append-only journal that processes share, with one word of memory as its commit point.
 
 A record counts once the *state word*, eight aligned bytes of shared memory, says that the journal reaches past it. A
-process that dies while appending leaves bytes behind that nobody reads and the next writer overwrites. Several records
+process that dies while appending leaves bytes that are never read and the next writer overwrites. Several records
 become visible by one store of that word, or not at all (C5). Readers compare the word with the one they last saw.
 
-When most of a journal is history, a new generation is written beside it and the word switched over to that.
+When most of a journal is history, a new generation is written next to it and the word switched over to that.
 """
 
 from __future__ import annotations
@@ -165,11 +165,11 @@ class Journal:
         return self.words[_HEADER_WORDS + slot % _CLOCKS]
 
     def publish_closed(self) -> None:
-        """Tell every process that the run is over."""
+        """Mark the run as over, for every process."""
         self.words[0] = CLOSED
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Release the files."""
         self.words.release()
         self._control.close()
         if self._fd >= 0:

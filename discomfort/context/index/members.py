@@ -30,11 +30,11 @@ class Member:
     def leave(self) -> None:
         """Be one no longer."""
         self.forget()
-        with suppress(OSError):  # Windows keeps it while somebody looks whether we live; the next look removes it
+        with suppress(OSError):  # Windows keeps it while a process checks whether we live; the next check removes it
             self._path.unlink()
 
     def forget(self) -> None:
-        """Close the file, in a forked child: it is the parent that must keep it locked, and nobody else."""
+        """Close the file, in a forked child: only the parent must keep it locked."""
         os.close(self._fd)
 
 

@@ -21,7 +21,7 @@ MEMO_USED, HOLDER, HOLDER_GONE = range(11, 14)
 
 
 class Name:
-    """What a unique_id stands for: a small value kept right here, or a blob by its digest.
+    """What a unique_id names: a small value kept right here, or a blob by its digest.
 
     Attributes:
         payload: the bytes of a small value; None where `digest` says which blob it is.

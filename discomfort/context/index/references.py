@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from discomfort.context.index.records import Blob, Memo
 
 RECORD_BYTES = 1024
-"""What a record takes beside its content, in the memory of every process that has the context open."""
+"""What a record takes besides its content, in the memory of every process that has the context open."""
 
 _BLOCK = 4096
 

@@ -1,6 +1,6 @@
 """Which live objects came out of which recipe, so that saving such an object stores its recipe again.
 
-A recipe gives the object as it was: what somebody has changed since is not in it. `likeness` is what an object is like,
+A recipe gives the object as it was: later changes are not in it. `likeness` is what an object is like,
 without keeping anything of it alive.
 """
 

@@ -1,7 +1,7 @@
 """The RAM tier: files on tmpfs that keep their touched pages when a value goes, ready for the next one.
 
 A segment is claimed by locking its file exclusively and read by sharing that lock for as long as a mapping of it lives.
-Both locks die with their process. So a segment whose value is gone is written again only when nobody reads it.
+Both locks die with their process. So a segment whose value is gone is written again only when no process reads it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Segment:
         self.mapping: mmap.mmap | None = None
 
     def close(self) -> None:
-        """Let go of the file; whoever still views the mapping keeps it."""
+        """Release the file; whoever still views the mapping keeps it."""
         if self.mapping is not None:
             with suppress(BufferError):
                 self.mapping.close()
@@ -79,9 +79,9 @@ class Segments:
                 return segment
 
     def share(self, segment: Segment) -> None:
-        """Let a filled segment be read. The index is held, and the value is committed before it is let go.
+        """Let a filled segment be read. The index is held, and the value is committed before the index is released.
 
-        So whoever learns of the value can lock its segment at once, and nobody can claim it in between.
+        So whoever learns of the value can lock its segment at once, and no other process can claim it in between.
         """
         try_lock_shared(segment.fd)
 
@@ -138,7 +138,7 @@ class Segments:
                 surplus -= size
 
     def close(self) -> None:
-        """Let go of every file."""
+        """Release every file."""
         with self._mutex:
             for segment in self._open.values():
                 segment.close()
@@ -211,7 +211,7 @@ class Segments:
         try:
             unread = fd >= 0 and self._lock_ours(number, fd)
             if fd >= 0 and not unread and not try_lock_shared(fd):
-                return False  # somebody is writing it
+                return False  # a process is writing it
             self._index.commit([segment_gone_record(number)])
             self._forget(number, truncate=unread)
         finally:
@@ -226,7 +226,7 @@ class Segments:
         return try_lock_exclusive(fd)
 
     def _forget(self, number: int, truncate: bool) -> None:
-        """Delete the file. Nobody else maps it when it is truncated, which frees it even where we have it open."""
+        """Delete the file. No other process maps it when it is truncated, which frees it even where we have it open."""
         path = self.path(number)
         with self._mutex:
             segment = self._open.pop(number, None)

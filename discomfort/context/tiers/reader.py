@@ -70,7 +70,7 @@ class BlobReader:
         if fd is None:
             return None
         try:
-            # Checked after the lock was taken: from here on nobody can give the segment to another value.
+            # Checked after the lock was taken: from here on no process can give the segment to another value.
             if self._index.read().blobs.get(blob.digest) != blob:
                 return None
             found = os.fstat(fd)
@@ -143,5 +143,5 @@ class BlobReader:
 
 
 def signature_of(found: os.stat_result) -> tuple[int, ...]:
-    """What changes when somebody writes to a file, or puts another in its place."""
+    """What changes when a program writes to a file, or puts another in its place."""
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino

@@ -28,7 +28,7 @@ from discomfort.context.values.encoded import Encoded, leaf_digests, take_apart,
 
 INLINE_BYTES = 2048
 _SPILL_SHARE = 32
-_DISK_SLACK = 64 << 10  # what a file takes beside its bytes
+_DISK_SLACK = 64 << 10  # what a file takes besides its bytes
 _ATTEMPTS = 64
 _PROMOTIONS = 8  # then the value is read from disk: others need the RAM more
 
@@ -96,7 +96,7 @@ class Store(BlobReader):
             raise
 
     def _check_folders(self) -> None:
-        self._index.read()  # where the run was shut down, it is that which is said
+        self._index.read()  # where the run was shut down, that is reported instead
         for folder in (self._directory, self._segments.directory):
             if not folder.is_dir():
                 raise folder_deleted(folder)
@@ -151,7 +151,7 @@ class Store(BlobReader):
         except OSError as error:
             if not is_full(error):
                 raise
-        with self._index.writing():  # somebody else took the memory we had counted on
+        with self._index.writing():  # another program took the memory we had counted on
             self._segments.discard(segment)
         return None
 

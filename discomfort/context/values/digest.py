@@ -3,7 +3,7 @@
 Bulk bytes are cut into chunks of 1 MiB. A chunk of more than 240 bytes is hashed with XXH3-128, a shorter one with
 BLAKE2b-128; the digest of a value is BLAKE2b-128 over its structure and its chunk digests. XXH3 is not a cryptographic
 hash: it guards against accidents, as one process's memory does, and it is the only one that keeps up with memcpy.
-See docs/libraries.md for what was measured.
+See docs/contributing/libraries.md for what was measured.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Values to bytes: taken apart into a structure and the bulk data beside it; see `encoded` for what comes of it.
+"""Values to bytes: taken apart into a structure and the bulk data next to it; see `encoded` for what comes of it.
 
 JSON-like values, tensors, arrays and byte strings, in dicts, lists and tuples, need no pickle. What is neither goes
-through cloudpickle (C8), with the tensors and arrays inside it still stored beside the pickle, uncopied.
+through cloudpickle (C8), with the tensors and arrays inside it still stored next to the pickle, uncopied.
 """
 
 from __future__ import annotations
@@ -129,10 +129,10 @@ class _Walker:
         """Tag a value that only pickle can hold."""
         parts: list[Tag] = []
 
-        def keep_beside(item: Any) -> int | None:
+        def keep_apart(item: Any) -> int | None:
             if not (tensors.is_tensor(item) or tensors.is_array(item)):
                 return None
             parts.append(self.leaf(item))
             return len(parts) - 1
 
-        return {**self.leaf(pickle_value(value, keep_beside)), "$": "pickle", "parts": parts}
+        return {**self.leaf(pickle_value(value, keep_apart)), "$": "pickle", "parts": parts}

@@ -1,4 +1,4 @@
-"""A value taken apart: a structure in JSON, and the bulk data beside it, aligned, where it can be mapped.
+"""A value taken apart: a structure in JSON, and the bulk data next to it, aligned, where it can be mapped.
 
 Layout of a blob: magic, length and CRC-32 of the header, header (JSON), then the leaves at multiples of 64 bytes.
 """

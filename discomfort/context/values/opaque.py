@@ -33,7 +33,7 @@ class OpaqueAttributeError(UnreadableValueError, AttributeError):
 class OpaqueValue:
     """A result that this Python cannot rebuild, such as a VIDEO where ComfyUI is not installed.
 
-    Give it to a run on the same ComfyUI as an input, or `context.save` it under another name: its bytes are handed on
+    Give it to a run on the same ComfyUI as an input, or `context.save` it under another name: its bytes are passed on
     as they are. Anything else raises UnreadableValueError, which says what it is and how to get at it.
 
     Example:
@@ -111,7 +111,7 @@ def server_value(value: OpaqueValue) -> ServerValue | None:
 
 
 def opaque_value(error: UnreadableValueError, place: str) -> OpaqueValue:
-    """Return what stands in for a value that could not be read; `place` says whose value it is, for its errors."""
+    """Return what replaces a value that could not be read; `place` says whose value it is, for its errors."""
     stored = error.stored
     assert stored is not None, "decoding notes what it could not decode"
     encoded = inline_encoded(stored) if stored[:1] == TEXT else take_apart(stored)

@@ -12,18 +12,18 @@ from discomfort.context.errors import ContextError, EncodingError, UnreadableVal
 
 _UNKNOWN = "unknown"
 
-KeepBeside = Callable[[Any], "int | None"]
+KeepApart = Callable[[Any], "int | None"]
 
 
-def pickle_value(value: Any, keep_beside: KeepBeside) -> bytes:
-    """Pickle a value, leaving out the parts for which `keep_beside` gives a number.
+def pickle_value(value: Any, keep_apart: KeepApart) -> bytes:
+    """Pickle a value, leaving out the parts for which `keep_apart` gives a number.
 
     Raises:
         EncodingError: it cannot be pickled; the message names the type and the reason.
     """
     stream = io.BytesIO()
     try:
-        _pickler_class()(stream, keep_beside).dump(value)
+        _pickler_class()(stream, keep_apart).dump(value)
     except Exception as error:  # __reduce__ of a foreign class may raise anything
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         raise EncodingError(
@@ -34,7 +34,7 @@ def pickle_value(value: Any, keep_beside: KeepBeside) -> bytes:
 
 
 def unpickle_value(data: memoryview, part: Callable[[int], Any]) -> Any:
-    """Read a pickle of our own context, with the parts that were kept beside it.
+    """Read a pickle of our own context, with the parts that were kept next to it.
 
     Raises:
         UnreadableValueError: this Python lacks the value's class, or has another one of that name.
@@ -61,7 +61,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 @functools.cache
-def _pickler_class() -> Callable[[io.BytesIO, KeepBeside], pickle.Pickler]:
+def _pickler_class() -> Callable[[io.BytesIO, KeepApart], pickle.Pickler]:
     """Make the class once: a class leads to itself, and one made for each value would hold that value's tensors."""
     try:
         from cloudpickle import Pickler as Base
@@ -69,12 +69,12 @@ def _pickler_class() -> Callable[[io.BytesIO, KeepBeside], pickle.Pickler]:
         from pickle import Pickler as Base
 
     class Pickler(Base):  # type: ignore[misc, valid-type, unused-ignore]
-        def __init__(self, stream: io.BytesIO, keep_beside: KeepBeside) -> None:
+        def __init__(self, stream: io.BytesIO, keep_apart: KeepApart) -> None:
             super().__init__(stream, protocol=5)
-            self._keep_beside = keep_beside
+            self._keep_apart = keep_apart
 
         def persistent_id(self, item: Any) -> int | None:
-            return self._keep_beside(item)
+            return self._keep_apart(item)
 
     return Pickler
 

@@ -1,4 +1,4 @@
-"""Lists of values, which ComfyUI tells apart from a value that is a list."""
+"""Lists of values, which ComfyUI distinguishes from a value that is a list."""
 
 from __future__ import annotations
 

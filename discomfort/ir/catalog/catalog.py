@@ -1,7 +1,7 @@
 """The node classes a ComfyUI knows: names, inputs, outputs and flags, read from what `/object_info` answers.
 
 Classes are read lazily: a catalog of a thousand classes loads in the time of its JSON, and each class is built when
-it is first asked for.
+it is first requested.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Catalog(Mapping[str, NodeClass]):
         """Return the catalog as a gzip file of JSON, without texts for people; the same bytes for the same catalog."""
         classes = {name: structure(info) for name, info in self.entries()}
         text = json.dumps(classes, separators=(",", ":"), ensure_ascii=False)
-        # half of a surrogate pair is no UTF-8; with its backslash it is the same text in JSON
+        # half of a surrogate pair is not valid UTF-8; with its backslash it is the same text in JSON
         return gzip.compress(text.encode("utf-8", "backslashreplace"), compresslevel=9, mtime=0)
 
     def entry(self, name: str) -> Mapping[str, Any]:
@@ -181,7 +181,7 @@ def default_catalog() -> Catalog:
 
 @lru_cache(maxsize=1)
 def own_catalog() -> Catalog:
-    """Return the node classes that Discomfort brings."""
+    """Return Discomfort's own node classes."""
     return Catalog(OWN_CLASSES)
 
 

@@ -29,7 +29,7 @@ _CHECKED = UserCache("checked-catalogs.json", 32)
 def parse_catalog(content: bytes, source: str) -> Catalog:
     """Return the catalog in the content of a file or an answer, gzip or not; `source` names where it is from.
 
-    What was found of the same content before is remembered in the user's cache folder, and not looked for again.
+    Earlier findings about the same content are remembered in the user's cache folder, and not looked for again.
 
     Raises:
         ValueError: it is not a JSON object of node classes; names `source`.

@@ -31,7 +31,7 @@ class Effect(str, Enum):
     VOLATILE = "volatile"
     """Equal inputs may give different outputs (a service, the clock): never merged or remembered."""
     UNKNOWN = "unknown"
-    """Nobody knows: treated as volatile."""
+    """Not declared: treated as volatile."""
 
 
 @dataclass(frozen=True, slots=True)

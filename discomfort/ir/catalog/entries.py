@@ -19,7 +19,7 @@ EFFECTS = ("pure", "file", "effect", "volatile", "unknown")
 """What a class may say of itself: the values of `effects.Effect`."""
 
 ENTRY_RULES = 1
-"""The version of these rules: what was found by others is not taken for theirs."""
+"""The version of these rules: findings of other versions are not reused."""
 
 DEEPEST = 64
 """Levels of lists and objects in an entry; ComfyUI's own have 13 at most."""
@@ -52,7 +52,7 @@ def _refuse(path: str, message: str) -> NoReturn:
 
 
 def _shown(value: Any) -> str:
-    """Return a few words for a value; long and deep ones are not written out."""
+    """Return a short text for a value; long and deep ones are not written out."""
     if value is None or isinstance(value, (bool, float)):
         return str(value)
     if isinstance(value, int):
@@ -186,7 +186,7 @@ def _check_options(kind: Any, options: Mapping[str, Any], path: str) -> int:
 
 
 def _is_finite(value: float, *, infinite: bool) -> bool:
-    """Return whether a value is a number of JavaScript; `infinite` limits are no limits."""
+    """Return whether a value is a number of JavaScript; limits may be infinite with `infinite`."""
     try:
         return math.isfinite(value) or (infinite and math.isinf(value))
     except OverflowError:  # an integer beyond its doubles
@@ -211,7 +211,7 @@ def _check_template(template: Any, path: str) -> int:
 
 
 def _check_branches(branches: Any, path: str) -> int:
-    """Check the choices of a dynamic combo; return how many inputs they bring."""
+    """Check the choices of a dynamic combo; return how many inputs they add."""
     if not branches:
         return 0
     if not isinstance(branches, (list, tuple)):

@@ -117,8 +117,8 @@ def wanted_type(spec: InputSpec) -> str:
 def _expand(node_class: NodeClass, values: Mapping[str, Input]) -> dict[str, InputSpec]:
     """Return the inputs of a node of a class with dynamic inputs.
 
-    A dynamic combo `mode` brings the inputs of its chosen option as `mode.name`; an autogrow input `images` stands
-    for `images.image0`, `images.image1`…, the first `min` of them required.
+    A dynamic combo `mode` adds the inputs of its chosen option as `mode.name`; an autogrow input `images` means
+    `images.image0`, `images.image1`…, the first `min` of them required.
     """
     found: dict[str, InputSpec] = {}
     stack = [spec for spec in reversed(node_class.inputs) if spec.group != "hidden"]
@@ -202,7 +202,7 @@ class Typing:
             self._infer(order)
 
     def of(self, value: Input) -> str:
-        """Return the type of what `value` brings: a link's output, a parameter's type, or that of a literal."""
+        """Return the type of what `value` provides: a link's output, a parameter's type, or that of a literal."""
         if type(value) is Link:
             special = self._special.get(value) if self._special else None
             if special is not None:
@@ -225,7 +225,7 @@ class Typing:
         return 0 <= value.slot < len(lists) and lists[value.slot]
 
     def output_count(self, class_type: str | None) -> int | None:
-        """Return how many outputs a class of this graph has, None where nobody knows."""
+        """Return how many outputs a class of this graph has, None where that is unknown."""
         return len(self._facts[class_type].types) if class_type in self._known else None
 
     def _infer(self, order: Iterable[NodeId]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from discomfort.ir.api_prompt import plain_value
 from discomfort.ir.catalog.catalog import InputSpec
 from discomfort.ir.graph import Json
+from discomfort.printable import counted
 
 CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 """ComfyUI's type → what it makes of a literal for an input of that type."""
@@ -20,10 +21,10 @@ CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "S
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a value does not fit: a code of `codes.CODES`, what was found and what is expected, and the value meant."""
+    """Why a value does not fit: a code of `codes.CODES`, the value found and the one expected, and the value meant."""
 
     code: str
-    words: str
+    message: str
     value: Json
 
 
@@ -41,7 +42,7 @@ def _number_problem(spec: InputSpec, value: Json) -> Problem | None:
     try:
         number = int(value) if spec.type == "INT" else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
-        return Problem("DF308", f"is {value!r}, which is no {spec.type}", value)
+        return Problem("DF308", f"is {value!r}, expected {spec.type}", value)
     low, high = spec.options.get("min"), spec.options.get("max")
     if isinstance(low, (int, float)) and number < low:
         return Problem("DF309", f"is {value!r}, below its minimum {low}", value)
@@ -58,7 +59,7 @@ def _choice_problem(spec: InputSpec, value: Json) -> Problem | None:
         return None
     if not choices or names_file(wrong[0]) or any(key.endswith("_upload") for key in spec.options):
         return Problem("DF312", f"names {wrong[0]!r}, which is not among those installed", wrong[0])
-    return Problem("DF311", f"is {wrong[0]!r}, which is not among its {len(choices)} options", wrong[0])
+    return Problem("DF311", f"is {wrong[0]!r}, which is not among its {counted(len(choices), 'option')}", wrong[0])
 
 
 def names_file(value: Json) -> bool:

@@ -1,4 +1,4 @@
-"""Which JSON is no workflow, whatever it says: nested so deeply, or with numbers so long, that reading it would fail.
+"""Which JSON is never a workflow: nested so deeply, or with numbers so long, that reading it would fail.
 
 Readers, and everything behind them, may go through values by recursion and write numbers as text: what would end
 either is refused here, once.
@@ -92,7 +92,7 @@ def _node_id(held: Mapping[Any, Any], way: tuple[Any, ...]) -> str | None:
 
 
 def problem_of_objects(document: Any, deepest: int = DEEPEST) -> str | None:
-    """Return why Python's own objects are no workflow: those may also hold themselves, and what no JSON text could."""
+    """Return why Python's own objects are not workflow: those may also hold themselves, and what no JSON text could."""
     level: Collection[Any] = [document]
     for depth in range(deepest + 1):
         inside: dict[int, Any] = {}

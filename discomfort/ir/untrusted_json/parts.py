@@ -1,4 +1,4 @@
-"""Parts of JSON that somebody may have changed, each of the kind that it must be."""
+"""Parts of JSON that a user may have changed, each of the kind that it must be."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def slot(value: Any) -> int:
 
 
 def one_of(value: Any, choices: Sequence[Chosen]) -> Chosen:
-    """Return one of some words.
+    """Return one of several texts.
 
     Raises:
         ValueError: it is none of them.
@@ -80,7 +80,7 @@ def items(values: Any) -> Iterable[Any]:
     """Return the items of a list.
 
     Raises:
-        ValueError: it is no list.
+        ValueError: it is not a list.
     """
     if not isinstance(values, (list, tuple)):
         raise ValueError(f"found {values!r:.60}, expected a list")
@@ -91,7 +91,7 @@ def entries(values: Any) -> Iterable[tuple[str, Any]]:
     """Return the entries of an object.
 
     Raises:
-        ValueError: it is no object, or a name in it is no text.
+        ValueError: it is not an object, or a name in it is not a text.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"found {values!r:.60}, expected an object")

@@ -1,6 +1,6 @@
 """A plan + values → a bound run: parameters resolved, recipes spliced in, steps as the engine wants them.
 
-Binding happens anew for every run, because what a parameter holds differs each time. It reads values and remembers
+Binding happens again for every run, because what a parameter holds differs each time. It reads values and remembers
 nothing; `prompts` makes the prompts of what it returns, and the executor runs them.
 """
 
@@ -75,7 +75,7 @@ def bind(
     The run has no keys yet: see `sources.with_keys`.
 
     What is missing, does not fit its port or is too deep for the engine is in the run's `findings`: such a run can be
-    checked further, so that all that is wrong is told at once (law L8), but not be made prompts of.
+    checked further, so that all that is wrong is reported at once (law L8), but not be made prompts of.
     """
     binder = _Binder(plan, snapshot, catalog, digest_of)
     values = binder.resolve_inputs()
@@ -109,7 +109,7 @@ def _steps(
 ) -> tuple[tuple[Step, ...], list[Diagnostic]]:
     """Return the prompts of a run: the plan's own, unless recipes made them larger or the engine wants others.
 
-    Beside them, what makes one too deep for the engine.
+    Besides them, what makes one too deep for the engine.
     """
     if splitting is Splitting.NEVER:
         partition = Partition(depth=0, for_speed=False)
@@ -138,7 +138,7 @@ class _Binder:
         self.findings = Findings()
 
     def resolve_inputs(self) -> dict[str, Input]:
-        """Return what each parameter stands for in this run: a literal, or a link to a loader or into a recipe.
+        """Return what replaces each parameter in this run: a literal, or a link to a loader or into a recipe.
 
         One whose value is missing or does not fit stays a parameter, and `findings` says why.
         """
@@ -157,7 +157,7 @@ class _Binder:
         return values
 
     def substitute(self, values: Mapping[str, Input]) -> Graph:
-        """Return the graph with each parameter replaced by what it stands for."""
+        """Return the graph with each parameter replaced by its value."""
         for name, value in values.items():
             for node_id, input_name in self._plan.inputs[name].uses:
                 node = self._nodes[node_id]
@@ -181,13 +181,13 @@ class _Binder:
         return bool(self._recipes)
 
     def _listed(self, name: str, node: Node, input_name: str) -> Input:
-        """Return what brings a list of values to one of several consumers that want it as different types."""
+        """Return what passes a list of values to one of several consumers that want it as different types."""
         spec = self._spec(node, input_name)
         value = convert(self._lists[name], spec.type if spec is not None else "*")
         return self._add_loader(self._digest_of(value), "*", name)
 
     def _carried(self, value: Input, node: Node, input_name: str, name: str) -> Input:
-        """Return what brings the value of the input `name` to a consumer: a literal, where it stays as it is there."""
+        """Return what passes the value of the input `name` to a consumer: a literal, where it stays as it is there."""
         if type(value) is not Literal or self._stays_as_it_is(value.value, node, input_name):
             return value
         return self._add_loader(self._digest_of(value.value), self._plan.inputs[name].type, name)

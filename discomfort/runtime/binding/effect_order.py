@@ -1,7 +1,7 @@
 """Which effects of one prompt must be done before which: those of an earlier workflow before those of a later one.
 
 An engine that runs a prompt node by node keeps the plan's order anyway. A ComfyUI server runs what a prompt asks for in
-no order that can be told beforehand, so it is asked for one group after the other.
+no order that can be predicted, so one group is requested after the other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def effect_groups(
         nodes: the prompt's, producers first.
         effects: those of them that are run for what they do, in the order of the plan.
         results: the nodes whose outputs are wanted; they come with the last group.
-        may_run_twice: tells of a class whether running a node again changes nothing but time.
+        may_run_twice: returns for a class whether running a node again changes nothing but time.
 
     Returns nothing where no order has to be kept, or where groups share what must not run twice: a server that keeps no
     results between two prompts would run it for each.

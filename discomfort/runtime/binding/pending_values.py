@@ -1,4 +1,4 @@
-"""What stands in for values that an earlier prompt will compute, in prompts that are validated before anything runs.
+"""What replaces values that an earlier prompt will compute, in prompts that are validated before anything runs.
 
 When such a prompt is sent, a loader gives the value, or the value is written in as a literal where its consumer takes
 one (`prompts.make_prompt`). Until then only its type is known.

@@ -1,4 +1,4 @@
-"""A bound run → the prompts that are left of it: what is known is loaded instead of computed (law R2)."""
+"""A bound run → the prompts that are left of it: known values are loaded instead of computed (law R2)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from discomfort.ir.walk import reachable
 from discomfort.runtime.binding.effect_order import effect_groups
 from discomfort.runtime.binding.pending_values import Pending, add_pending_loader
 from discomfort.runtime.binding.value_check import convert
-from discomfort.runtime.engines.protocol import SAVER_CLASS, NodePlace, Prompt
+from discomfort.runtime.engines.protocol import SAVER_CLASS, NodePlace, PromptRequest
 
 if TYPE_CHECKING:
+    from discomfort.context.context import WorkflowContext
     from discomfort.ir.catalog.catalog import Catalog, InputSpec
     from discomfort.ir.diagnostics import Diagnostic
 
@@ -34,30 +35,12 @@ _LITERAL_TYPES: Mapping[str, type] = {"INT": int, "FLOAT": float, "STRING": str,
 """ComfyUI's type → the Python type whose values a server takes as they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class BoundPrompt:
-    """One prompt ready for an engine: `outputs` maps the names it delivers to saver nodes, `links` to what they are.
-
-    `optional` names those that nobody outside the run waits for: a blocker may stop them. `sequence` has effects in
-    groups that must come one after the other. `undecided` has the nodes of which a literal is not there yet.
-    """
-
-    prompt: Prompt
-    outputs: Mapping[str, str]
-    links: Mapping[str, Link]
-    places: Mapping[str, NodePlace]
-    keys: Mapping[str, str]
-    optional: frozenset[str]
-    sequence: tuple[tuple[str, ...], ...] = ()
-    undecided: frozenset[str] = frozenset()
-
-
 @dataclass(frozen=True)
 class BoundRun:
     """A plan whose parameters have values; its graph has the steps to run.
 
     `wanted` maps outputs to the links that compute them, `known` to digests that need no computing, `recipes` to how
-    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered), `sources` what nodes depend on beside
+    a ref is rebuilt. `keys` are the memo keys of nodes (None: never remembered), `sources` what nodes depend on besides
     their inputs. `loaded_by` names the inputs for which a loader is in the graph, `refs` those of them that are
     recipes; `types` are those of delivered values, where not every type can come back. `findings` are what keeps it
     from running.
@@ -76,7 +59,7 @@ class BoundRun:
     sources: Mapping[NodeId, Source] = field(default_factory=dict)
 
     def role(self, name: str) -> str:
-        """Return what a loader works for, in words: an input, or the recipe of one."""
+        """Return a text for what a loader works for: an input, or the recipe of one."""
         if not name:
             return "a value that a workflow writes into a port"
         return f"the recipe of {name!r}" if name in self.refs else f"input {name!r}"
@@ -93,18 +76,18 @@ class BoundRun:
 
     @cached_property
     def results(self) -> frozenset[Link]:
-        """The links whose values are asked for."""
+        """The links whose values are requested."""
         return frozenset(self.wanted.values())
 
     @cached_property
     def conversions(self) -> frozenset[tuple[NodeId, str]]:
-        """The inputs that take another type than comes along their link."""
+        """The inputs whose type differs from what their link provides."""
         return frozenset(self.graph.conversions)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is left of one step: the `nodes` its prompt holds, the `loads` that stand for others, and its `targets`,
+    """What is left of one step: the `nodes` its prompt holds, the `loads` that replace others, and its `targets`,
     the values it must deliver. `roots` are the nodes of the targets, then those with effects in their order.
     """
 
@@ -152,7 +135,7 @@ def _behind(
     cuts: frozenset[Link],
     known: Callable[[Link], str | None],
 ) -> tuple[dict[NodeId, None], dict[Link, None]]:
-    """Return the nodes behind `roots`, and the values that stand for further ones."""
+    """Return the nodes behind `roots`, and the values that replace further ones."""
     loads: dict[Link, None] = {}
 
     def producers(node_id: NodeId) -> Iterator[NodeId]:
@@ -169,19 +152,21 @@ def make_prompt(
     run: BoundRun,
     work: Work,
     digests: Mapping[Link, str],
-    read: Callable[[str], Any],
+    context: WorkflowContext,
     store: Callable[[Any], str],
-) -> BoundPrompt:
+    extra_pnginfo: Mapping[str, Any] | None = None,
+) -> PromptRequest:
     """Return the prompt of what is left of a step.
 
     Args:
         run: what runs.
         work: the step, from `remaining_work`.
-        digests: what earlier steps delivered and what was known; a value that is not here was stopped by a blocker,
+        digests: values that earlier steps delivered or that are remembered; a missing one was stopped by a blocker,
             and the nodes behind it are part of this prompt, so that the blocker reaches it too. `Pending` where a
             prompt is made to be validated before the value is there.
-        read: gives the value of a digest.
+        context: holds the values of digests.
         store: stores a value and returns its digest.
+        extra_pnginfo: ends up in pictures that the prompt saves.
     """
     stopped = any(link not in digests for link in work.loads)
     kept: Iterable[NodeId] = prompt_nodes(run.graph, work.roots, digests.keys()) if stopped else work.nodes
@@ -198,27 +183,37 @@ def make_prompt(
             if isinstance(digest, Pending):
                 replaced[name] = _pending_input(run, nodes, undecided, node, name, link, digest)
             else:
-                replaced[name] = _stand_in(run, nodes, node, name, digest, read, store)
+                replaced[name] = _replacement(run, nodes, node, name, digest, context.value_or_opaque, store)
         nodes[node_id] = replace(node, inputs={**node.inputs, **replaced}) if replaced else node
-    bound = replace(emit_bound(nodes, work.targets, run.keys, run.results), undecided=frozenset(undecided))
-    bound = replace(bound, places={**bound.places, **_named_by_ports(run, bound)})
+    request = _request(run, nodes, work.targets, context)
+    return replace(
+        request,
+        places={**request.places, **_named_by_ports(run, request)},
+        extra_pnginfo=extra_pnginfo or {},
+        sequence=_sequence(run, work, nodes),
+        undecided=frozenset(undecided),
+    )
+
+
+def _sequence(run: BoundRun, work: Work, nodes: Mapping[NodeId, Node]) -> tuple[tuple[str, ...], ...]:
+    """Return the effects of a prompt in groups, each to be done before the next begins; nothing where order is free."""
     effects = work.roots[len(work.targets) :]
     if len(effects) < 2:
-        return bound
+        return ()
     table, results = EffectTable(run.signatures.catalog), [link.node for link in work.targets]
-    return replace(bound, sequence=effect_groups(nodes, effects, results, lambda name: table.rule(name).mergeable))
+    return effect_groups(nodes, effects, results, lambda name: table.rule(name).mergeable)
 
 
-def _named_by_ports(run: BoundRun, bound: BoundPrompt) -> dict[str, NodePlace]:
+def _named_by_ports(run: BoundRun, request: PromptRequest) -> dict[str, NodePlace]:
     """Return the places of loaders and savers with the names of the ports that they work for (law R6)."""
     named: dict[str, NodePlace] = {}
     for node_id, names in run.loaded_by.items():
-        if node_id in bound.places:
-            named[node_id] = replace(bound.places[node_id], ports=", ".join(run.role(name) for name in names))
+        if node_id in request.places:
+            named[node_id] = replace(request.places[node_id], ports=", ".join(run.role(name) for name in names))
     for name, link in run.wanted.items():
-        saver = bound.outputs.get(f"{link.node}.{link.slot}")
+        saver = request.outputs.get(f"{link.node}.{link.slot}")
         if saver is not None:
-            place = named.get(saver, bound.places[saver])
+            place = named.get(saver, request.places[saver])
             ports = f"{place.ports}, output {name!r}" if place.ports else f"output {name!r}"
             named[saver] = replace(place, ports=ports)
     return named
@@ -230,14 +225,14 @@ def recipe_run(recipe: Recipe, steps: tuple[Step, ...], catalog: Catalog) -> Bou
 
 
 def add_loader(nodes: dict[NodeId, Node], digest: str, value_type: str) -> Link:
-    """Add the node that brings a stored value into a prompt, named by the value's content; return its output."""
+    """Add the node that loads a stored value into a prompt, named by the value's content; return its output."""
     node_id = NodeId(f"value/{digest[:24]}")
     inputs = {"digest": Literal(digest), "value_type": Literal(value_type)}
     nodes[node_id] = Node(node_id, LOADER_CLASS, inputs, "Stored value", Origin("context", digest[:24]))
     return Link(node_id, 0)
 
 
-def _stand_in(
+def _replacement(
     run: BoundRun,
     nodes: dict[NodeId, Node],
     node: Node,
@@ -246,7 +241,7 @@ def _stand_in(
     read: Callable[[str], Any],
     store: Callable[[Any], str],
 ) -> Input:
-    """Return what stands for a known value: a literal where that is the same to the node, else a loader."""
+    """Return what replaces a known value: a literal where that is the same to the node, else a loader."""
     spec = _literal_input(run, node, name)
     if spec is None:
         return add_loader(nodes, digest, "*")
@@ -271,7 +266,7 @@ def _pending_input(
     link: Link,
     value: Pending,
 ) -> Link:
-    """Return what stands for a value that is not there yet; a node that will get it as a literal is `undecided`."""
+    """Return what replaces a value that is not there yet; a node that will get it as a literal is `undecided`."""
     if _literal_input(run, node, name) is not None:
         undecided.add(node.id)
         return add_pending_loader(nodes, link, ANY)
@@ -285,12 +280,9 @@ def _literal_input(run: BoundRun, node: Node, name: str) -> InputSpec | None:
     return spec if spec is not None and wanted_type(spec) in _LITERAL_TYPES else None
 
 
-def emit_bound(
-    nodes: Mapping[NodeId, Node],
-    targets: Iterable[Link],
-    known_keys: Mapping[NodeId, str | None],
-    results: frozenset[Link],
-) -> BoundPrompt:
+def _request(
+    run: BoundRun, nodes: Mapping[NodeId, Node], targets: Iterable[Link], context: WorkflowContext
+) -> PromptRequest:
     """Return the prompt of `nodes` with a saver for each of `targets`."""
     links = {f"{link.node}.{link.slot}": link for link in targets}
     prompt = emit_prompt(Graph(nodes))
@@ -303,8 +295,16 @@ def emit_bound(
         node.id: NodePlace(node.origin.workflow, node.origin.node, node.title, node.class_type or "unknown")
         for node in nodes.values()
     }
-    for name, link in links.items():  # a value that cannot be stored is told of at the node that made it
+    for name, link in links.items():  # a value that cannot be stored is reported at the node that made it
         places[outputs[name]] = replace(places[link.node], class_type=SAVER_CLASS)
-    keys: dict[str, str] = {node_id: key for node_id in nodes if (key := known_keys.get(node_id)) is not None}
-    optional = frozenset(name for name, link in links.items() if link not in results)
-    return BoundPrompt(prompt, outputs, links, places, keys, optional)
+    return PromptRequest(
+        prompt,
+        outputs,
+        context,
+        places,
+        keys={node_id: key for node_id in nodes if (key := run.keys.get(node_id)) is not None},
+        optional=frozenset(name for name, link in links.items() if link not in run.results),
+        types={name: run.types[link] for name, link in links.items()} if run.types else {},
+        sources={node_id: source for node_id, source in run.sources.items() if node_id in nodes},
+        links=links,
+    )

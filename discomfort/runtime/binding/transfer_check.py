@@ -1,4 +1,4 @@
-"""What of a run cannot be brought to its engine, or back: said at bind, of the whole plan at once (law R5)."""
+"""What of a run cannot be sent to its engine, or back: said at bind, of the whole plan at once (law R5)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class RebuildingCrossing:
-    """What can be brought to an engine that takes values as they are stored; `here`: it runs in this Python."""
+    """What can be sent to an engine that takes values as they are stored; `here`: it runs in this Python."""
 
     code = "DF523"
     hint = "run it on the ComfyUI that made the value, or make the value again on this engine"
@@ -62,13 +62,13 @@ def checked_crossing(
         plan: what `run` was bound from.
         run: what runs.
         left: what is left of it.
-        crossing: what can be brought to the engine and back; None: everything that is here and can be rebuilt there.
+        crossing: what can be sent to the engine and back; None: everything that is here and can be rebuilt there.
         digests: the values that are known already.
         context: where the values are.
         here: whether the engine runs in this Python.
 
     Raises:
-        BindError: the run has findings, values cannot be brought to the engine, or results not back; names all of
+        BindError: the run has findings, values cannot be sent to the engine, or results not back; names all of
             them.
     """
     findings = list(run.findings)
@@ -112,7 +112,7 @@ class _Check:
                 yield from self._input(node_id, digest, False)
 
     def inputs(self, left: Sequence[Work]) -> Iterator[Diagnostic]:
-        """Yield the inputs whose values cannot be brought to the engine, and the refs whose recipes hold such."""
+        """Yield the inputs whose values cannot be sent to the engine, and the refs whose recipes hold such."""
         needed = dict.fromkeys(node_id for work in left for node_id in work.nodes)
         linked = {link.node for link in self._linked(needed)}
         for node_id in needed:
@@ -132,7 +132,7 @@ class _Check:
             yield self._finding(place, f"{self._run.role(name)}{kind} holds {describe_value(value)}: {problem}")
 
     def remembered(self, left: Sequence[Work], digests: Mapping[Link, str]) -> Iterator[Diagnostic]:
-        """Yield the values that are known from before and cannot be brought to the engine that needs them."""
+        """Yield the values that are known from before and cannot be sent to the engine that needs them."""
         linked = self._linked(node_id for work in left for node_id in work.nodes)
         for link in dict.fromkeys(link for work in left for link in work.loads if link in digests):
             value = self._context.value_or_opaque(digests[link])
@@ -143,7 +143,7 @@ class _Check:
                 )
 
     def outputs(self, left: Sequence[Work]) -> Iterator[Diagnostic]:
-        """Yield the outputs that cannot be brought back."""
+        """Yield the outputs that cannot be returned."""
         targets = {link for work in left for link in work.targets}
         for name, link in self._run.wanted.items():
             problem = self._result_problem(link) if link in targets else None
@@ -152,13 +152,13 @@ class _Check:
                 yield self._finding(self._plan.place_of_port(port), f"output {name!r} {problem}")
 
     def between(self, left: Sequence[Work]) -> Iterator[Diagnostic]:
-        """Yield the values on their way from one prompt to the next that cannot be brought back."""
+        """Yield the values on their way from one prompt to the next that cannot be returned."""
         for link in dict.fromkeys(link for work in left for link in work.targets):
             problem = None if link in self._run.results else self._result_problem(link)
             if problem:
                 node = self._run.graph.nodes[link.node]
-                words = f"output {link.slot} of {node.class_type}, which a later prompt of the plan needs,"
-                yield self._finding(self._place(link), f"{words} {problem}")
+                message = f"output {link.slot} of {node.class_type}, which a later prompt of the plan needs,"
+                yield self._finding(self._place(link), f"{message} {problem}")
 
     def _linked(self, nodes: Iterable[NodeId]) -> set[Link]:
         """Return the links that feed inputs in which a literal may not stay as it is."""

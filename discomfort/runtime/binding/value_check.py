@@ -17,6 +17,7 @@ from discomfort.ir.diagnostics import Diagnostic
 from discomfort.ir.findings import make_finding
 from discomfort.ir.untrusted_json.nesting import is_too_long
 from discomfort.near_names import did_you_mean
+from discomfort.printable import exact_number
 from discomfort.runtime.describe_value import describe_value
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def looks_at(port: PlanInput) -> bool:
 
 
 def fit_value(value: Any, port: PlanInput) -> Any:
-    """Return `value` as its port takes it: whole floats become ints where an INT is asked for, numpy scalars plain.
+    """Return `value` as its port takes it: whole floats become ints where an INT is requested, numpy scalars plain.
 
     Of a list of values each is fitted; what fits already is returned itself.
     """
@@ -113,19 +114,14 @@ def _check_number(value: Any, constraint: Constraint) -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
         return "expected a finite number"
     if constraint.minimum is not None and value < constraint.minimum:
-        return f"expected at least {_exactly(constraint.minimum)}"
+        return f"expected at least {exact_number(constraint.minimum)}"
     if constraint.maximum is not None and value > constraint.maximum:
-        return f"expected at most {_exactly(constraint.maximum)}"
+        return f"expected at most {exact_number(constraint.maximum)}"
     if constraint.type == "FLOAT" and abs(value) > LARGEST_FLOAT:
         return "expected a number that a float can hold"
     if is_too_long(value):
         return "expected a number of at most 4000 digits"
     return None
-
-
-def _exactly(number: float) -> str:
-    """Return a bound as text, with all of its digits."""
-    return str(int(number)) if abs(number) < 1e21 and float(number).is_integer() else str(number)
 
 
 def _check_text(value: Any, _: Constraint) -> str | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
     from discomfort.ir.catalog.catalog import Catalog
     from discomfort.ir.catalog.effects import EffectTable
-    from discomfort.ir.graph import Node, NodeId
+    from discomfort.ir.graph import Link, Node, NodeId
     from discomfort.ir.keys import Source
 
 Prompt: TypeAlias = dict[str, dict[str, Any]]
@@ -71,7 +71,8 @@ class PromptRequest:
     to be done before the next begins, for engines that do not keep the order of the prompt; `undecided` has nodes whose
     class cannot check its inputs yet, since an earlier prompt computes one of them; `validated`: `Engine.validate` has
     just accepted exactly this prompt; in `written` an engine lists the files that a cancelled prompt wrote until then;
-    `sources` is what the engine said of nodes that depend on more than their inputs.
+    `sources` is what the engine said of nodes that depend on more than their inputs; `links` says which value of the
+    run's graph each name in `outputs` is.
     """
 
     prompt: Prompt
@@ -86,6 +87,7 @@ class PromptRequest:
     undecided: frozenset[str] = frozenset()
     validated: bool = False
     sources: Mapping[str, Source] = field(default_factory=dict)
+    links: Mapping[str, Link] = field(default_factory=dict)
     written: list[str] = field(default_factory=list, compare=False)
 
 
@@ -145,20 +147,20 @@ Listener: TypeAlias = Callable[[Event], None]
 
 
 class Crossing(Protocol):
-    """What can be brought to an engine and back, where that is not everything."""
+    """What can be sent to an engine and back, where that is not everything."""
 
     code: str
     """Of the findings about what cannot."""
     hint: str
 
     def value_problem(self, value: Any, linked: bool, catalog: Catalog) -> str | None:
-        """Return why a value cannot be brought to the engine, None where it can; the sentence begins with "it".
+        """Return why a value cannot be sent to the engine, None where it can; the sentence begins with "it".
 
         `linked`: it must reach a node along a link, not as a literal.
         """
 
     def result_problem(self, type_name: str, is_list: bool, catalog: Catalog) -> str | None:
-        """Return why a result of a type cannot be brought back, None where it can; `is_list`: it may be several."""
+        """Return why a result of a type cannot be returned, None where it can; `is_list`: it may be several."""
 
 
 @runtime_checkable
@@ -189,10 +191,23 @@ class Engine(Protocol):
         ...
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
-        """Return what can be brought from `context` to the engine and back; None: everything.
+        """Return what can be sent from `context` to the engine and back; None: everything.
 
         Raises:
             EngineError: the engine does not take values, or is lost.
+        """
+
+    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
+        """Return what nodes depend on beside their inputs, files and code; nodes that depend on nothing are left out.
+
+        Files that are new are read to their end, which takes a while for large models.
+        """
+        ...
+
+    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
+        """Take note that nodes may have read something else than what was said of them.
+
+        An engine's own cache may then hold results under keys that are not theirs.
         """
 
     async def validate(self, requests: Sequence[PromptRequest]) -> None:
@@ -221,22 +236,10 @@ class Engine(Protocol):
         """Let everything go: processes, sockets, caches. What runs ends with an EngineError. Safe to call twice."""
 
 
-@runtime_checkable
-class SourceReader(Protocol):
-    """An engine that says what results depend on beside inputs; those of others are remembered where nothing does."""
-
-    async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
-        """Return what nodes depend on beside their inputs, files and code; nodes that depend on nothing are left out.
-
-        Files that are new are read to their end, which takes a while for large models.
-        """
-        ...
-
-    def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
-        """Take note that nodes may have read something else than what was said of them.
-
-        An engine's own cache may then hold results under keys that are not theirs.
-        """
+ENGINE_PARTS: tuple[str, ...] = tuple(
+    sorted({*Engine.__annotations__, *(name for name in vars(Engine) if not name.startswith("_"))})
+)
+"""The names of what every engine has: all members of `Engine`."""
 
 
 class EngineError(DiscomfortError, RuntimeError):
@@ -293,7 +296,7 @@ class OutOfMemory(NodeFailed):
 
 
 class PromptInterrupted(EngineError):
-    """Somebody else interrupted the prompt: ComfyUI's web page, another client, or one of its nodes."""
+    """Something else interrupted the prompt: ComfyUI's web page, another client, or one of its nodes."""
 
 
 class EngineLost(EngineError):
@@ -304,12 +307,12 @@ OUT_OF_MEMORY_HINT = (
     "memory ran out. Smaller images or batches, another model precision, or a ComfyUI started with --lowvram, --novram "
     "or --cpu need less"
 )
-_MEMORY_WORDS = ("out of memory", "allocation on device", "cannot allocate memory", "not enough memory")
+_MEMORY_PHRASES = ("out of memory", "allocation on device", "cannot allocate memory", "not enough memory")
 
 
 def node_failed(node: str, place: NodePlace | None, exception_type: str, message: str, trace: str = "") -> NodeFailed:
     """Return the error for a node that raised: `OutOfMemory`, which says what needs less, where that was the cause."""
     name = exception_type.rpartition(".")[2]
-    if name in ("OutOfMemoryError", "MemoryError") or any(words in message.lower() for words in _MEMORY_WORDS):
+    if name in ("OutOfMemoryError", "MemoryError") or any(phrase in message.lower() for phrase in _MEMORY_PHRASES):
         return OutOfMemory(node, place, exception_type, f"{message} ({OUT_OF_MEMORY_HINT})", trace)
     return NodeFailed(node, place, exception_type, message, trace)

@@ -13,12 +13,12 @@ import threading
 from pathlib import Path
 
 from discomfort.runtime.engine_thread import run_blocking
-from discomfort.runtime.engines.protocol import Engine, EngineError
+from discomfort.runtime.engines.protocol import ENGINE_PARTS, Engine, EngineError
 
 VARIABLE = "DISCOMFORT_ENGINE"
 
 NAMES = "'embedded', 'comfyui', 'comfyui:PATH', 'inprocess:PATH' or the URL of a running ComfyUI"
-"""The words for engines, as messages list them."""
+"""The names of engines, as messages list them."""
 
 _lock = threading.Lock()
 _engines: dict[str, Engine] = {}
@@ -31,9 +31,7 @@ def select_engine(wish: Engine | str | None = None) -> Engine:
         EngineError: the word names no engine, or this is neither a word nor an engine.
     """
     if wish is not None and not isinstance(wish, str):
-        if not callable(getattr(wish, "run", None)):
-            raise EngineError(f"{wish!r} is no engine; give an engine, or one of its names: {NAMES}")
-        return wish
+        return _checked(wish)
     word = wish or os.environ.get(VARIABLE) or _surroundings()
     with _lock:
         engine = _engines.get(word)
@@ -44,11 +42,25 @@ def select_engine(wish: Engine | str | None = None) -> Engine:
         return engine
 
 
+def _checked(engine: Engine) -> Engine:
+    """Return `engine`, which has all that the protocol of engines asks for: a misspelled method has no silent default.
+
+    Raises:
+        EngineError: it is not an engine, or lacks a part of one; names every part.
+    """
+    missing = [name for name in ENGINE_PARTS if not hasattr(engine, name)]
+    if "run" in missing:
+        raise EngineError(f"{engine!r} is not an engine; give an engine, or one of its names: {NAMES}")
+    if missing:
+        raise EngineError(f"{engine!r} is not a complete engine: it lacks {', '.join(missing)} (see discomfort.Engine)")
+    return engine
+
+
 def make_engine(word: str) -> Engine:
     """Return a new engine for a word (see the module's text).
 
     Raises:
-        EngineError: the word names no engine; says which words do.
+        EngineError: the text names no engine; lists the names that do.
     """
     kind, _, argument = word.partition(":")
     if word == "embedded":
@@ -71,7 +83,7 @@ def make_engine(word: str) -> Engine:
 
 
 def close_engines() -> None:
-    """Close every engine that this module made; they are made anew when asked for again."""
+    """Close every engine that this module made; they are made again when requested again."""
     with _lock:
         engines = list(_engines.values())
         _engines.clear()
@@ -79,14 +91,14 @@ def close_engines() -> None:
         run_blocking(engine.close())
 
 
-def _begin_anew() -> None:
+def _begin_again() -> None:
     """Forget the engines in a process that was forked: they are the parent's."""
     global _engines, _lock
     _engines, _lock = {}, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_begin_again)
 
 
 def _surroundings() -> str:

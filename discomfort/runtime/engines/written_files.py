@@ -1,4 +1,4 @@
-"""Which files the nodes of a prompt wrote, as their answers to the editor (`ui`) tell."""
+"""Which files the nodes of a prompt wrote, as their answers to the editor (`ui`) list them."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.protocol import Engine, EngineError
 from discomfort.runtime.engines.select import select_engine
 from discomfort.runtime.running.executor import Executor
+from discomfort.runtime.running.submit import Submitter
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
@@ -23,13 +24,17 @@ _lock = threading.Lock()
 
 
 def executor_for(wish: Engine | str | None, context: WorkflowContext) -> Executor:
-    """Return an executor of the engine that `wish` names, and let `context` rebuild its refs on it."""
-    engine = select_engine(wish)
+    """Return an executor of the engine that `wish` names, on which `context` rebuilds its refs from now on."""
+    return rebuild_refs_on(select_engine(wish), context)
+
+
+def rebuild_refs_on(engine: Engine, context: WorkflowContext) -> Executor:
+    """Have `context` rebuild its refs on `engine`; return the executor that does so."""
     with _lock:
         turn = _turns.get(engine)
         if turn is None:
             turn = _turns[engine] = asyncio.Lock()
-    executor = Executor(engine, turn)
+    executor = Executor(Submitter(engine, turn))
     context.set_ref_resolver(RefResolver(executor, context))
     return executor
 
@@ -38,9 +43,9 @@ async def catalog_to_compile_with(engine: Engine) -> Catalog:
     """Return the node classes that programs for `engine` are compiled against: those that it runs.
 
     To those of the embedded engine ComfyUI's other classes are added. So a program that needs them compiles, and the
-    engine tells of all of them at once, with where to run them, instead of each being a class that nobody knows.
+    engine reports all of them at once, with where to run them, instead of each as an unknown node type.
     """
-    await engine.start()  # somebody may have stopped it meanwhile, as Worker.kill_api does
+    await engine.start()  # it may have been stopped meanwhile, as Worker.kill_api does
     own = await engine.catalog()
     if engine.name != "embedded":
         return own

@@ -52,12 +52,12 @@ OnProgress: TypeAlias = Callable[[ProgressUpdate], None]
 
 
 class RunProgress:
-    """Follows one run (or several iterations of one) and tells a person and a callback how far it is."""
+    """Follows one run (or several iterations of one) and shows a person and a callback how far it is."""
 
     def __init__(self, iterations: int = 1, callback: OnProgress | None = None, show: bool | None = None) -> None:
         self._iterations = iterations
         self._callback = callback
-        self._show = somebody_watches() if show is None else show
+        self._show = progress_visible() if show is None else show
         self._iteration = 0
         self._done = 0
         self._total = 0
@@ -87,12 +87,12 @@ class RunProgress:
             self._draw()
 
     def name_places(self, places: Mapping[str, NodePlace]) -> None:
-        """Tell where the nodes of a prompt were written; events name them by their ids in it."""
+        """Set where the nodes of a prompt were written; events name them by their ids in it."""
         self._places.update(places)
 
     @property
     def listener(self) -> Listener | None:
-        """What hears an engine's events; None where nobody is told of them, which spares engines the telling."""
+        """The listener of an engine's events; None where events are not used, so that engines do not send them."""
         return self._listen if self._show or self._callback is not None else None
 
     def _listen(self, event: Event) -> None:
@@ -108,7 +108,7 @@ class RunProgress:
             self._update_bars(event, place)
 
     def _call(self, update: ProgressUpdate) -> None:
-        """Tell the program; a callback that raises is not called again, since the run itself is well."""
+        """Call the program's callback; one that raises is not called again, since the run itself is well."""
         assert self._callback is not None
         try:
             self._callback(update)
@@ -149,7 +149,7 @@ class RunProgress:
             self._bars.update(self._nodes, completed=self._done)
 
 
-def somebody_watches() -> bool:
+def progress_visible() -> bool:
     """Return whether progress bars would reach a person: standard error is a terminal, or this is a notebook."""
     if os.environ.get("DISCOMFORT_PROGRESS", "") == "0":
         return False

@@ -1,4 +1,4 @@
-"""What a run depends on beside its inputs, asked of the engine before the run and again after it.
+"""What a run depends on besides its inputs, asked of the engine before the run and again after it.
 
 A result goes under its key only where both answers agree: a file may change between the moment in which its content is
 taken down and the one in which a node reads it, and be changed back.
@@ -7,14 +7,14 @@ taken down and the one in which a node reads it, and be changed back.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 
 from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.graph import Link, Node, NodeId
 from discomfort.ir.keys import Source, node_keys
 from discomfort.runtime.binding.prompts import BoundRun, Work
-from discomfort.runtime.engines.protocol import Engine, SourceReader
+from discomfort.runtime.engines.protocol import Engine
 
 logger: logging.Logger = logging.getLogger("discomfort")
 
@@ -23,12 +23,8 @@ async def with_keys(run: BoundRun, engine: Engine) -> BoundRun:
     """Return a run with the keys under which the results of its nodes are remembered."""
     nodes = run.graph.nodes
     table = EffectTable(run.signatures.catalog)
-    sources = {} if run.findings else await _ask(engine, nodes.values(), table)
+    sources = {} if run.findings else await engine.sources(nodes.values(), table)
     return replace(run, keys=node_keys(run.graph, nodes, {}, table, sources), sources=sources)
-
-
-async def _ask(engine: Engine, nodes: Collection[Node], table: EffectTable) -> Mapping[NodeId, Source]:
-    return await engine.sources(nodes, table) if isinstance(engine, SourceReader) else {}
 
 
 class Soundness:
@@ -42,17 +38,17 @@ class Soundness:
         asked = _with_sources(run, work)
         if not asked:
             return
-        now = await _ask(engine, asked, EffectTable(run.signatures.catalog))
+        now = await engine.sources(asked, EffectTable(run.signatures.catalog))
         changed = [node for node in asked if not _agree(run.sources[node.id], now.get(node.id))]
         if changed:
             names = ", ".join(f"{node.origin.workflow}, node {node.origin.node}" for node in changed)
             logger.warning("what it reads changed during the run, whose results are not remembered: %s", names)
             self._spoil(run, {node.id for node in changed})
-            _doubt(run, changed, engine)
+            engine.doubt(_read(run, changed))
 
     def give_up(self, run: BoundRun, work: Work, engine: Engine) -> None:
         """Note that a step did not come to its end, so that nothing is known of what its nodes read."""
-        _doubt(run, _with_sources(run, work), engine)
+        engine.doubt(_read(run, _with_sources(run, work)))
 
     def is_spoiled(self, link: Link) -> bool:
         """Return whether the value of `link` must not be remembered."""
@@ -72,9 +68,8 @@ def _with_sources(run: BoundRun, work: Work) -> list[Node]:
     return [node for node in nodes if run.sources[node.id].token is not None]
 
 
-def _doubt(run: BoundRun, nodes: Collection[Node], engine: Engine) -> None:
-    if isinstance(engine, SourceReader):
-        engine.doubt([(node, run.sources[node.id]) for node in nodes])
+def _read(run: BoundRun, nodes: Collection[Node]) -> list[tuple[Node, Source]]:
+    return [(node, run.sources[node.id]) for node in nodes]
 
 
 def _agree(before: Source, after: Source | None) -> bool:

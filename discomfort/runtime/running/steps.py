@@ -4,61 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from discomfort.context.values.opaque import OpaqueValue
 from discomfort.ir.graph import Link
 from discomfort.ir.types.language import Typing
 from discomfort.runtime.binding.pending_values import pending_values
-from discomfort.runtime.binding.prompts import BoundPrompt, BoundRun, Work, make_prompt, remaining_work
+from discomfort.runtime.binding.prompts import BoundRun, Work, make_prompt, remaining_work
 from discomfort.runtime.engine_thread import all_or_none
-from discomfort.runtime.engines.protocol import Delivered, Engine, PromptRejected, PromptRequest, PromptResult
+from discomfort.runtime.engines.protocol import Delivered, PromptRejected, PromptRequest
 from discomfort.runtime.engines.written_files import written_files
 from discomfort.runtime.running.progress import RunProgress
 from discomfort.runtime.running.sources import Soundness
+from discomfort.runtime.running.submit import Submitter
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
     from discomfort.context.holds import Holds
 
 
-@dataclass(slots=True)
-class RunReport:
-    """What one run did: how many prompts were submitted, which nodes ran and which were cached, and `ui` answers."""
-
-    prompts: int = 0
-    executed: list[str] = field(default_factory=list)
-    cached: list[str] = field(default_factory=list)
-    ui: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def add(self, result: PromptResult) -> None:
-        """Count one prompt's result in."""
-        self.prompts += 1
-        self.executed += result.executed
-        self.cached += result.cached
-        self.ui.update(result.ui)
-
-
-class Submitter(Protocol):
-    """What runs one prompt, on its engine."""
-
-    engine: Engine
-
-    async def validate(self, requests: Sequence[PromptRequest]) -> None:
-        """Check all prompts of a program before the first of them runs."""
-
-    async def submit(self, request: PromptRequest, progress: RunProgress) -> PromptResult:
-        """Run one prompt to its end, again where the engine is lost."""
-        ...
-
-
 class StepRunner:
     """Runs the steps of one bound run.
 
-    `digests` holds what is known of its values: delivered by a step, or remembered from before; `holds` keeps them
-    until `release`. `live` is a link whose value is kept as it is delivered, in `live_value`, and not stored. `here`
-    says that the engine runs in this Python: what it cannot rebuild is computed again.
+    `digests` holds its known values: delivered by a step, or remembered from before; `holds` keeps them
+    until `release`. `live` is a link whose value is kept as it is delivered, in `live_value`, and not stored. Where
+    the engine runs in this Python, what it cannot rebuild is computed again.
     """
 
     def __init__(
@@ -67,11 +38,10 @@ class StepRunner:
         context: WorkflowContext,
         holds: Holds,
         progress: RunProgress,
-        report: RunReport,
+        *,
         use_ram: bool = True,
         extra_pnginfo: Mapping[str, Any] | None = None,
         live: Link | None = None,
-        here: bool = False,
     ) -> None:
         self.digests: dict[Link, str] = {}
         self.holds = holds
@@ -79,11 +49,9 @@ class StepRunner:
         self._submitter = submitter
         self._context = context
         self._progress = progress
-        self._report = report
         self._use_ram = use_ram
         self._extra_pnginfo = dict(extra_pnginfo or {})
         self._live = live
-        self._here = here
         self._unknown: set[Link] = set()
         self._memos: dict[str, str] = {}
         self._soundness = Soundness()
@@ -149,19 +117,17 @@ class StepRunner:
     async def _run_step(self, run: BoundRun, work: Work, before: Iterable[asyncio.Event], end: asyncio.Event) -> None:
         for event in before:
             await event.wait()
-        bound = make_prompt(run, work, self.digests, self._context.value_or_opaque, self.store)
-        self._progress.name_places(bound.places)
-        request = self._request(run, bound, work.step.id in self._validated)
+        request = replace(self._request(run, work, self.digests), validated=work.step.id in self._validated)
+        self._progress.name_places(request.places)
         try:
-            result = await self._submitter.submit(request, self._progress)
+            result = await self._submitter.submit(request, self._progress.listener)
         except BaseException:
             self._written += request.written
             self._soundness.give_up(run, work, self._submitter.engine)
             raise
-        self._report.add(result)
         await self._soundness.check(run, work, self._submitter.engine)
         self._written += written_files(result.ui, result.cached)
-        for name, link in bound.links.items():
+        for name, link in request.links.items():
             if name in result.outputs:
                 self._take(run, link, result.outputs[name], name in result.passing)
         self._unfinished -= 1
@@ -176,27 +142,13 @@ class StepRunner:
         pending = pending_values((link for work in left for link in work.targets), typing)
         requests = []
         for work in left:
-            bound = make_prompt(run, work, {**self.digests, **pending}, self._context.value_or_opaque, self.store)
-            requests.append(self._request(run, bound, validated=False))
+            requests.append(self._request(run, work, {**self.digests, **pending}))
             if pending.keys().isdisjoint(work.loads):
                 self._validated.add(work.step.id)
         return requests
 
-    def _request(self, run: BoundRun, bound: BoundPrompt, validated: bool) -> PromptRequest:
-        return PromptRequest(
-            bound.prompt,
-            bound.outputs,
-            self._context,
-            bound.places,
-            bound.keys,
-            self._extra_pnginfo,
-            bound.optional,
-            {name: run.types[link] for name, link in bound.links.items()} if run.types else {},
-            bound.sequence,
-            bound.undecided,
-            validated,
-            {node_id: source for node_id, source in run.sources.items() if node_id in bound.prompt},
-        )
+    def _request(self, run: BoundRun, work: Work, digests: Mapping[Link, str]) -> PromptRequest:
+        return make_prompt(run, work, digests, self._context, self.store, self._extra_pnginfo)
 
     def _take(self, run: BoundRun, link: Link, delivered: Delivered, passing: bool) -> None:
         """Keep what a prompt delivered, to be remembered for further runs where it is sound."""
@@ -225,7 +177,7 @@ class StepRunner:
             self._unknown.add(link)
             return None
         digest = str(record["value"])
-        if self._here and self._is_opaque(digest):
+        if self._submitter.engine.hands_over_live_objects and self._is_opaque(digest):
             self._unknown.add(link)
             return None
         self.digests[link] = digest

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.plan.model import PlanData
 from discomfort.errors import DiscomfortError
-from discomfort.runtime.running.executor import EffectsMode, Executor
+from discomfort.printable import counted
+from discomfort.runtime.running.executor import Executor
+from discomfort.runtime.running.options import RunOptions
 from discomfort.runtime.running.progress import RunProgress
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ class SweepError(DiscomfortError, RuntimeError):
         self.parameters: dict[str, Any] = dict(parameters)
         self.done: list[SweepPoint] = list(done)
         at = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
-        super().__init__(f"the sweep failed at {at} after {len(self.done)} points: {cause}")
+        super().__init__(f"the sweep failed at {at} after {counted(len(self.done), 'point')}: {cause}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ async def sweep(
     plan: PlanData,
     snapshot: Snapshot,
     parameters: Mapping[str, Sequence[Any]],
-    effects: EffectsMode,
+    options: RunOptions,
     progress: RunProgress,
 ) -> list[SweepPoint]:
     """Run `plan` at every combination of `parameters`, the last one varying fastest, and return the points in order.
@@ -71,7 +73,7 @@ async def sweep(
             for name, value in point.items():
                 own.save(name, value)
             try:
-                results, _ = await executor.run(plan, own, effects=effects, progress=progress)
+                results = await executor.run(plan, own, options, progress)
             except DiscomfortError as error:
                 raise SweepError(point, done, error) from error
         done.append(SweepPoint(point, results))

@@ -59,7 +59,7 @@ def _some_node(document: Json, random: Random) -> Json | None:
 
 
 def change_mode(document: Json, random: Random) -> bool:
-    """Mute, bypass or wake some nodes, subgraph hosts included."""
+    """Mute, bypass or activate some nodes, subgraph hosts included."""
     nodes = _scope(document, random).nodes
     for node in random.sample(nodes, min(len(nodes), random.choice([1, 1, 2, 3]))):
         node["mode"] = random.choice([2, 4, 4, 4, 0])
@@ -245,7 +245,7 @@ def resize_values(document: Json, random: Random) -> bool:
 
 
 def drop_named_values(document: Json, random: Random) -> bool:
-    """Take away what newer saves add beside the positional values."""
+    """Take away what newer saves add besides the positional values."""
     for scope in scopes(document):
         for node in scope.nodes:
             node.pop("widgets_values_named", None)
@@ -262,7 +262,7 @@ def rename_input(document: Json, random: Random) -> bool:
 
 
 def reorder_inputs(document: Json, random: Random) -> bool:
-    """Save a node's inputs in another order, with or without telling the link rows."""
+    """Save a node's inputs in another order, with or without updating the link rows."""
     scope = _scope(document, random)
     nodes = [node for node in scope.nodes if len(node.get("inputs") or []) > 1]
     if not nodes:
@@ -280,7 +280,7 @@ def reorder_inputs(document: Json, random: Random) -> bool:
 
 
 def remove_slots(document: Json, random: Random) -> bool:
-    """Save a node without its inputs or outputs, or without those inputs that stand for widgets."""
+    """Save a node without its inputs or outputs, or without those inputs that show widgets."""
     nodes = _scope(document, random).nodes
     if not nodes:
         return False

@@ -1,4 +1,4 @@
-"""One page of the official frontend, asked for prompts."""
+"""One page of the official frontend, which makes prompts."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Frontend:
         self._asked = 0
 
     def open(self) -> None:
-        """Load the page anew: a session in which nothing has been opened yet."""
+        """Load the page again: a session in which nothing has been opened yet."""
         self._page.goto(self._url)
         self._page.wait_for_function(READY, timeout=START_TIMEOUT_MS)
         settled = 0
@@ -203,7 +203,7 @@ def frontend(object_info: bytes, *, static: Path | None = None, fresh_every: int
     Args:
         object_info: What the server answers to `GET /object_info`, JSON.
         static: The frontend's static files; the installed package's by default.
-        fresh_every: The page is loaded anew after so many workflows, since every one opened stays in its memory.
+        fresh_every: The page is reloaded after so many workflows, since every one opened stays in its memory.
 
     Raises:
         FrontendMissing: when the frontend package, playwright or Chromium is not there.

@@ -16,7 +16,7 @@ from .page import Answer
 
 
 def disagreement(document: Mapping[str, Any], answer: Answer, catalog: Catalog) -> str | None:
-    """Return in words how our prompt for `document` differs from the frontend's; None where they agree.
+    """Return as text how our prompt for `document` differs from the frontend's; None where they agree.
 
     Where the frontend throws, or gives an empty prompt for a workflow with something in it, we agree by a finding
     that is an error.

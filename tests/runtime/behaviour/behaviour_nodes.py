@@ -1,6 +1,6 @@
 """The node classes of the behaviour suite, loaded by every engine: by ComfyUI as a custom node, by ours as a file.
 
-Each run of a node that notes itself adds a line to the file `behaviour_nodes.journal` beside this one.
+Each run of a node that notes itself adds a line to the file `behaviour_nodes.journal` next to this one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def note(line: str) -> None:
 
 
 def steps(count: int) -> Any:
-    """Yield `count` times, telling whoever runs us how far we are; raises when we are to stop."""
+    """Yield `count` times, reporting how far we are; raises when we are to stop."""
     try:
         from comfy.utils import ProgressBar  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
@@ -119,7 +119,7 @@ async def BehaviourMeet(value: int, party: str) -> Any:
 
 @node(("INT",), {"party": TEXT}, inputs={"hidden": {"unique_id": "UNIQUE_ID"}})
 def BehaviourParty(party: str, unique_id: str) -> Any:
-    """Adds what two nodes that meet hand on."""
+    """Adds what two nodes that meet pass on."""
     graph: dict[str, Any] = {
         f"{unique_id}.{value}": {"class_type": "BehaviourMeet", "inputs": {"value": value, "party": party}}
         for value in (1, 2)
@@ -135,13 +135,13 @@ def BehaviourPass(value: Any) -> Any:
 
 
 @node(("STRING",), {"value": WILDCARD})
-def BehaviourTold(value: Any) -> Any:
+def BehaviourShowType(value: Any) -> Any:
     """Gives the type and the text of what arrives."""
     return (f"{type(value).__name__} {value!r}",)
 
 
 @node(("STRING",), inputs={"optional": {"first": WILDCARD, "rest": ("IMAGE,*",), "model": ("MODEL",)}})
-def BehaviourToldTwo(first: Any = "absent", rest: Any = "absent", model: Any = None) -> Any:
+def BehaviourShowTypes(first: Any = "absent", rest: Any = "absent", model: Any = None) -> Any:
     return (f"{type(first).__name__} {first!r}, {type(rest).__name__} {rest!r}",)
 
 
@@ -225,7 +225,7 @@ def BehaviourPicky(text: str) -> Any:
 
 
 def _wants_a_dozen(cls: Any, amount: float) -> bool | str:
-    return amount == 12.0 or f"{amount!r} is no dozen"
+    return amount == 12.0 or f"{amount!r} is not a dozen"
 
 
 @node(("STRING",), {"amount": ("FLOAT", {"default": 0.0})}, VALIDATE_INPUTS=classmethod(_wants_a_dozen))
@@ -297,8 +297,8 @@ NODE_CLASS_MAPPINGS: dict[str, Any] = {
         BehaviourShow,
         BehaviourSteps,
         BehaviourSum,
-        BehaviourTold,
-        BehaviourToldTwo,
+        BehaviourShowType,
+        BehaviourShowTypes,
         BehaviourUse,
     )
 }

@@ -93,7 +93,7 @@ def context() -> Iterator[WorkflowContext]:
         yield made
 
 
-def bring_nodes(base: Path, checkout: Path | None = None) -> Path:
+def install_nodes(base: Path, checkout: Path | None = None) -> Path:
     """Put the suite's nodes below `base` as a custom node, and return their journal.
 
     A real checkout also has the nodes that only work there, those of its own execution tests, and the checkpoint that
@@ -134,12 +134,12 @@ def inprocess(base: Path, path: Path | None, _python: str) -> Iterator[Rig]:
         before = set(sys.modules)
         if path is None:
             path, arguments = make_standin(base / "ComfyUI"), []
-            journal = bring_nodes(path)
+            journal = install_nodes(path)
         else:
             if importlib.util.find_spec("torchsde") is None:
                 pytest.skip("this Python lacks ComfyUI's requirements")
             arguments = real_arguments(base)
-            journal = bring_nodes(base, path)
+            journal = install_nodes(base, path)
         engine = InProcessEngine(path, arguments)
         run_blocking(engine.start())
         yield Rig("inprocess", engine, journal)
@@ -160,7 +160,7 @@ def server_config(base: Path, path: Path | None, python: str) -> ServerConfig:
 
 
 def managed(base: Path, path: Path | None, python: str) -> Iterator[Rig]:
-    journal = bring_nodes(base, path)
+    journal = install_nodes(base, path)
     engine = ComfyUIEngine.managed(server_config(base, path, python))
     run_blocking(engine.start())
     yield Rig("managed", engine, journal, engine.server)
@@ -168,7 +168,7 @@ def managed(base: Path, path: Path | None, python: str) -> Iterator[Rig]:
 
 
 def attached(base: Path, path: Path | None, python: str) -> Iterator[Rig]:
-    journal = bring_nodes(base, path)
+    journal = install_nodes(base, path)
     server = ManagedServer(server_config(base, path, python))
     asyncio.run(server.start())
     try:

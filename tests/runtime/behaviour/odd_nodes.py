@@ -1,4 +1,4 @@
-"""Node classes at the edges of ComfyUI's protocols, brought to a real checkout as a custom node."""
+"""Node classes at the edges of ComfyUI's protocols, installed in a real checkout as a custom node."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def v1(required: dict[str, Any] | None = None, **attributes: Any) -> Callable[[C
 
 @v1({"value": ("*",)}, RETURN_TYPES=("STRING",), INPUT_IS_LIST=True)
 def OddText(value: list[Any]) -> Any:
-    """Tells all that arrives."""
+    """Returns a text of all that arrives."""
     return (json.dumps(value, default=repr),)
 
 
@@ -67,7 +67,7 @@ def OddAnswer(kind: str) -> Any:
         "result of none": {"result": None},
         "more than declared": (1, 2, 3),
         "a blocker": ExecutionBlocker(None),
-        "a blocker with words": ExecutionBlocker("not today"),
+        "a blocker with a message": ExecutionBlocker("not today"),
     }
     return answers[kind]
 

@@ -51,11 +51,11 @@ class Worker(double.Worker):  # type: ignore[misc]
         classes |= load_classes(custom)
         classes |= {name: pack.NODE_CLASS_MAPPINGS[name] for name in CORE}
         super().__init__(server, classes)
-        self._stand_in(double.double_nodes.BASE)
+        self._install_nodes(double.double_nodes.BASE)
         self.engine = Engine(max_cache_gb=0.001)  # a server's cache keeps what its last prompts used
         self.engine.register(classes)
 
-    def _stand_in(self, base: Path) -> None:
+    def _install_nodes(self, base: Path) -> None:
         """Leave the modules by which nodes find ComfyUI's classes and folders."""
         for name, content in {
             "nodes": {"NODE_CLASS_MAPPINGS": self.classes},
@@ -74,16 +74,16 @@ class Worker(double.Worker):  # type: ignore[misc]
     async def _execute(self, prompt_id: str, prompt: dict[str, Any]) -> tuple[list[Any], Any, str]:
         messages: list[Any] = []
 
-        def tell(kind: str, note: bool = True, **data: Any) -> None:
+        def send(kind: str, note: bool = True, **data: Any) -> None:
             data["prompt_id"] = prompt_id
             if note:
                 messages.append([kind, data])
             self.server.send_sync(kind, data, self.server.client_id)
 
-        tell("execution_start")
+        send("execution_start")
         with WorkflowContext(max_ram_gb=0.01) as unused:
             running = asyncio.ensure_future(
-                self.engine.run(PromptRequest(prompt, {}, unused), lambda event: pass_on(event, tell))
+                self.engine.run(PromptRequest(prompt, {}, unused), lambda event: pass_on(event, send))
             )
             while not running.done():
                 if self.server.prompt_queue.interrupted:
@@ -93,31 +93,31 @@ class Worker(double.Worker):  # type: ignore[misc]
         try:
             result = await running
         except asyncio.CancelledError:
-            tell("execution_interrupted", node_id="", node_type="", executed=[])
+            send("execution_interrupted", node_id="", node_type="", executed=[])
             return messages, {}, "error"
         except NodeFailed as error:
             what: dict[str, Any] = {"exception_type": error.exception_type, "traceback": [error.trace]}
             what["exception_message"] = f"{error.exception_message}\n"
-            tell("execution_error", node_id=error.node, node_type="", executed=[], **what)
+            send("execution_error", node_id=error.node, node_type="", executed=[], **what)
             return messages, {}, "error"
         except PromptRejected as error:
-            words = f"the double runs what it should have refused: {error}"
-            tell("execution_error", node_id="", node_type="", executed=[], exception_type="", exception_message=words)
+            text = f"the double runs what it should have refused: {error}"
+            send("execution_error", node_id="", node_type="", executed=[], exception_type="", exception_message=text)
             return messages, {}, "error"
         for name, shown in result.ui.items():
-            tell("executed", note=False, node=name, display_node=name, output=shown)
-        tell("execution_success")
+            send("executed", note=False, node=name, display_node=name, output=shown)
+        send("execution_success")
         return messages, dict(result.ui), "success"
 
 
-def pass_on(event: Any, tell: Any) -> None:
-    """Tell the client in ComfyUI's words what the scheduler told."""
+def pass_on(event: Any, send: Any) -> None:
+    """Send the scheduler's event to the client in ComfyUI's terms."""
     if isinstance(event, NodeStarted):
-        tell("executing", note=False, node=event.node, display_node=event.node)
+        send("executing", note=False, node=event.node, display_node=event.node)
     elif isinstance(event, NodeProgress):
-        tell("progress", note=False, value=event.value, max=event.maximum, node=event.node)
+        send("progress", note=False, value=event.value, max=event.maximum, node=event.node)
     elif isinstance(event, NodeFinished) and event.cached:
-        tell("execution_cached", nodes=[event.node])
+        send("execution_cached", nodes=[event.node])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A checkout that stands in for ComfyUI's: its module names, and as much behind them as the in-process engine uses.
+"""A checkout that replaces ComfyUI's: its module names, and as much behind them as the in-process engine uses.
 
 It has both node protocols, loads custom nodes, and reports progress and interruptions through ComfyUI's own names, so
 that the behaviour suite runs in-process without a ComfyUI.

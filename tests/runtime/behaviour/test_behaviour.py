@@ -274,7 +274,7 @@ def test_asynchronous_nodes_of_an_expansion_run_together(rig: Rig, context: Work
     assert rig.compile(party).run(context, engine=rig.engine) == {"sum": 3}
 
 
-def test_L5_of_what_is_not_asked_for_nothing_runs(rig: Rig, context: WorkflowContext) -> None:
+def test_L5_of_what_is_not_requested_nothing_runs(rig: Rig, context: WorkflowContext) -> None:
     """A part of a program, as the editor runs a part of a prompt: what the asked one needs runs, and nothing else."""
     offset = 500 + list(("embedded", "inprocess", "managed", "attached")).index(rig.name)
     both = workflow(
@@ -293,7 +293,7 @@ def test_L5_of_what_is_not_asked_for_nothing_runs(rig: Rig, context: WorkflowCon
 
 
 @pytest.mark.parametrize(("second", "ran"), [(False, 1), (True, 2)])
-def test_lazy_inputs_that_are_not_asked_for_are_not_computed(
+def test_lazy_inputs_that_are_not_requested_are_not_computed(
     rig: Rig, context: WorkflowContext, second: bool, ran: int
 ) -> None:
     offset = 100 * (1 + list(("embedded", "inprocess", "managed", "attached")).index(rig.name))

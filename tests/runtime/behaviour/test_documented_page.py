@@ -1,4 +1,4 @@
-"""What the documentation's page about ports and contexts shows, on every engine: each of its snippets, in our words."""
+"""What the documentation's page about ports and contexts shows, on every engine: each of its snippets, rewritten."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_the_three_modes_of_a_port(session: Discomfort, tmp_path: Path) ->
         image = context.load("final_image")
         session.Tools.save_comfy_image_to_disk(image, str(tmp_path / "output.png"))
         assert context.load("said") == "A quiet harbour, 4k"
-    assert set(results) == {"final_image", "said"}  # PASSTHRU forwards, and is no result
+    assert set(results) == {"final_image", "said"}  # PASSTHRU forwards, and is not a result
     assert torch.equal(results["final_image"], image)
     assert Image.open(tmp_path / "output.png").getpixel((0, 0)) == (0xDF, 0xBF, 0x9F)
 

@@ -52,7 +52,7 @@ def test_a_value_of_a_foreign_class_goes_back_in(rig: Rig, context: WorkflowCont
     assert again == {"text": "Token dime"}
 
 
-def test_a_wildcard_port_brings_and_takes_a_value_of_a_foreign_class(rig: Rig, context: WorkflowContext) -> None:
+def test_a_wildcard_port_passes_and_takes_a_value_of_a_foreign_class(rig: Rig, context: WorkflowContext) -> None:
     passing = workflow(
         n1=("BehaviourMint", {"name": "cent"}), n2=("BehaviourPass", {"value": ["1", 0]}), n3=writes("any", ["2", 0])
     )

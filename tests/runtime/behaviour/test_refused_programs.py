@@ -69,5 +69,5 @@ def test_a_value_that_an_earlier_prompt_computes_is_checked_when_it_is_there(
     assert plan.graph.conversions
     plan.run(context, inputs={"a": 2}, engine=rig.engine)
     assert rig.noted()[-1] == "Show a dozen (12.0)"
-    with pytest.raises(PromptRejected, match=r"13\.0 is no dozen"):
+    with pytest.raises(PromptRejected, match=r"13\.0 is not a dozen"):
         plan.run(context, inputs={"a": 3}, engine=rig.engine)

@@ -223,7 +223,7 @@ FAILING: dict[str, tuple[str, Prompt]] = {
         },
     ),
     "asynchronous": ("bad", {"a": image(), "bad": node("TestAsyncError", value=["a", 0], error_after=0.02)}),
-    "beside asynchronous ones": (
+    "next to asynchronous ones": (
         "bad",
         {
             "a": image(),
@@ -298,7 +298,7 @@ def test_the_same_nodes_fail(real: Rig, context: WorkflowContext, case: str) -> 
         assert OUTCOMES.setdefault(f"failing {case}", kind) == kind
 
 
-def test_a_blocked_result_is_told(real: Rig, context: WorkflowContext) -> None:
+def test_a_blocked_result_is_reported(real: Rig, context: WorkflowContext) -> None:
     prompt = {
         **listed(1.0, 0.0),
         "yes": node("TestToBoolNode", value=["list", 0]),
@@ -366,7 +366,7 @@ def test_a_blocker_stops_its_value_of_a_list_of_asynchronous_results(real: Rig, 
 
 
 @pytest.mark.parametrize("class_type", ["TestAsyncProgressUpdate", "TestSyncProgressUpdate"])
-def test_progress_by_the_public_API_is_told_or_fails_alike(
+def test_progress_by_the_public_API_is_reported_or_fails_alike(
     real: Rig, context: WorkflowContext, class_type: str
 ) -> None:
     """0.3.64 lacks a part of that interface."""

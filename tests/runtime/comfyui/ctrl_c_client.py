@@ -44,7 +44,7 @@ def second(seconds: float) -> dict[str, Any]:
 def say_when(moment: str) -> None:
     """Have the engine say the word for the moment in which it is."""
 
-    def tell(word: str) -> None:
+    def send(word: str) -> None:
         if word == moment:
             print(word, flush=True)
 
@@ -58,27 +58,27 @@ def say_when(moment: str) -> None:
 
     def spawning(self: Any) -> None:
         spawn(self)
-        tell("starting")
+        send("starting")
 
     async def opening(self: Any) -> None:
-        tell("connecting")
+        send("connecting")
         await open_(self)
 
     async def submitting(self: Any, *arguments: Any) -> None:
         nonlocal prompts
         prompts += 1
         if prompts == 2:
-            tell("queueing")
+            send("queueing")
         await submit(self, *arguments)
 
     def hearing(self: Any, kind: str, data: Any) -> None:
         if prompts == 2 and kind == "progress":
-            tell("running")
+            send("running")
         hear(self, kind, data)
 
     async def delivering(self: Any, request: PromptRequest, ui: Any, letterbox: str) -> Any:
         if prompts == 2:
-            tell("reading")
+            send("reading")
             await asyncio.sleep(0.3)  # so that it is there that the signal comes
         return await deliver(self, request, ui, letterbox)
 
@@ -89,20 +89,20 @@ def say_when(moment: str) -> None:
     with_our_nodes.NodesChannel.deliver = delivering  # type: ignore[method-assign]
 
 
-def engine(words: list[str]) -> ComfyUIEngine:
-    if "://" in words[0]:
-        return ComfyUIEngine.attached(words[0], words[1])
-    return ComfyUIEngine.managed(ServerConfig(Path(words[0]), words[1], tuple(words[2:])))
+def engine(arguments: list[str]) -> ComfyUIEngine:
+    if "://" in arguments[0]:
+        return ComfyUIEngine.attached(arguments[0], arguments[1])
+    return ComfyUIEngine.managed(ServerConfig(Path(arguments[0]), arguments[1], tuple(arguments[2:])))
 
 
-def tell_server(made: ComfyUIEngine) -> None:
+def send_server(made: ComfyUIEngine) -> None:
     print(made.server.process_id if made.server else 0, flush=True)
 
 
 def block(context: WorkflowContext, made: ComfyUIEngine, seconds: float) -> None:
     try:
         run_blocking(made.start())
-        tell_server(made)
+        send_server(made)
         for program in (FIRST, second(seconds)):
             compile([program], catalog=run_blocking(made.catalog())).run(context, engine=made)
     finally:
@@ -111,21 +111,21 @@ def block(context: WorkflowContext, made: ComfyUIEngine, seconds: float) -> None
 
 async def wait(context: WorkflowContext, made: ComfyUIEngine, seconds: float) -> None:
     async with await Discomfort.create(engine=made) as discomfort:
-        tell_server(made)
+        send_server(made)
         for program in (FIRST, second(seconds)):
             await discomfort.run([program], context=context)
 
 
 def main() -> None:
-    how, moment, *words = sys.argv[1:]
+    how, moment, *arguments = sys.argv[1:]
     say_when(moment)
     seconds = 0.05 if moment == "reading" else 300.0
     with WorkflowContext(max_ram_gb=0.1) as context:
         try:
             if how == "blocking":
-                block(context, engine(words), seconds)
+                block(context, engine(arguments), seconds)
             else:
-                asyncio.run(wait(context, engine(words), seconds))
+                asyncio.run(wait(context, engine(arguments), seconds))
         except KeyboardInterrupt:
             print(json.dumps({name: context.load(name) for name in context.list_keys()}), flush=True)
             sys.exit(130)

@@ -48,8 +48,8 @@ class Faults:
     slow_seconds: float = 0.0  # every answer takes this long
     silent: int = 0  # no websocket messages at all
     no_jobs: int = 0  # a server from before the jobs API
-    chatter: int = 0  # a custom node tells everybody about the machine all the time
-    strange_queue: int = 0  # /queue answers with JSON that is no queue
+    chatter: int = 0  # a custom node sends messages about the machine to every client all the time
+    strange_queue: int = 0  # /queue answers with JSON that is not a queue
     forget_running: int = 0  # what runs is no longer in the queue, though its worker died
 
 
@@ -179,7 +179,7 @@ class Worker:
         messages: list[Any] = []
         ui: dict[str, Any] = {}
 
-        def tell(kind: str, note: bool = True, **data: Any) -> None:
+        def send(kind: str, note: bool = True, **data: Any) -> None:
             data["prompt_id"] = prompt_id
             if note:
                 messages.append([kind, data])
@@ -190,8 +190,8 @@ class Worker:
         for node in order:
             keys[node] = self.key(prompt_id, node, prompt[node], keys)
         cached = [node for node in order if keys[node] in self.cache]
-        tell("execution_start")
-        tell("execution_cached", nodes=cached)
+        send("execution_start")
+        send("execution_cached", nodes=cached)
         results: dict[str, Any] = {}
         for node in order:
             try:
@@ -199,20 +199,20 @@ class Worker:
                     results[node] = self.cache[keys[node]]
                     if "ui" in results[node]:
                         ui[node] = results[node]["ui"]
-                        tell("executed", note=False, node=node, display_node=node, output=ui[node])
+                        send("executed", note=False, node=node, display_node=node, output=ui[node])
                     continue
-                tell("executing", note=False, node=node, display_node=node)
+                send("executing", note=False, node=node, display_node=node)
                 with executing(prompt_id, node):
-                    self.run_node(node, prompt[node], results, tell)
+                    self.run_node(node, prompt[node], results, send)
                 self.cache[keys[node]] = results[node]
                 if "ui" in results[node]:
                     ui[node] = results[node]["ui"]
-                    tell("executed", note=False, node=node, display_node=node, output=ui[node])
+                    send("executed", note=False, node=node, display_node=node, output=ui[node])
             except Interrupted:
-                tell("execution_interrupted", node_id=node, node_type=prompt[node]["class_type"], executed=[])
+                send("execution_interrupted", node_id=node, node_type=prompt[node]["class_type"], executed=[])
                 return messages, ui, "error"
             except Exception as error:  # noqa: BLE001  (a server reports whatever a node raises)
-                tell(
+                send(
                     "execution_error",
                     node_id=node,
                     node_type=prompt[node]["class_type"],
@@ -222,10 +222,10 @@ class Worker:
                     executed=list(results),
                 )
                 return messages, ui, "error"
-        tell("execution_success")
+        send("execution_success")
         return messages, ui, "success"
 
-    def run_node(self, node: str, spec: dict[str, Any], results: dict[str, Any], tell: Any) -> None:
+    def run_node(self, node: str, spec: dict[str, Any], results: dict[str, Any], send: Any) -> None:
         faults = self.server.faults
         if faults.cut_sockets:
             faults.cut_sockets -= 1
@@ -238,7 +238,7 @@ class Worker:
         given = {name: value for name, value in spec["inputs"].items() if name in declared}
         inputs = {name: resolve(value, results) for name, value in given.items()}
         made.interrupted = lambda: queue.interrupted
-        made.progress = lambda value, maximum: tell("progress", note=False, value=value, max=maximum, node=node)
+        made.progress = lambda value, maximum: send("progress", note=False, value=value, max=maximum, node=node)
         self.runs[spec["class_type"]] = self.runs.get(spec["class_type"], 0) + 1
         answers = [getattr(made, made.FUNCTION)(**arguments) for arguments in calls(made, inputs)]
         if queue.interrupted:
@@ -512,7 +512,7 @@ def fault_middleware(faults: Faults) -> Any:
         for name, status in (("http_500", 500), ("http_503", 503), ("http_413", 413)):
             if getattr(faults, name) and request.path == "/prompt":
                 setattr(faults, name, getattr(faults, name) - 1)
-                return web.Response(status=status, text="a fault was asked for")
+                return web.Response(status=status, text="a fault was requested")
         return await handler(request)  # type: ignore[no-any-return]
 
     return middleware

@@ -262,7 +262,7 @@ class Wildcard(str):
         return False
 
 
-class Told(Node):
+class Describe(Node):
     """Gives the type and the text of what arrives."""
 
     INPUT_TYPES = required(value=Wildcard("*"))
@@ -513,7 +513,7 @@ NODE_CLASS_MAPPINGS: dict[str, type] = {
         SaveImage,
         Sleep,
         SleepForTests,
-        Told,
+        Describe,
         VAEDecode,
     )
 }

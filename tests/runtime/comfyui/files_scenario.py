@@ -190,7 +190,7 @@ class Scenario:
         assert not torch.equal(first, second), "a VAE that was replaced under its name"
         assert torch.equal(self.run(DECODE)["decoded"], second), "its reference rebuilds the new one"
         write_vae(path, 1)
-        assert self.submitted(VAE, DECODE) == 0, "what is known of a model is known again"
+        assert self.submitted(VAE, DECODE) == 0, "the facts about a model are known again"
         assert torch.equal(self.context.load("decoded"), first)
         self.run(VAE)
         write_vae(path, 3)

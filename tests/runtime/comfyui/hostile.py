@@ -1,4 +1,4 @@
-"""Somebody who reaches a ComfyUI server and does not know the token of its Discomfort nodes."""
+"""A client who reaches a ComfyUI server and does not know the token of its Discomfort nodes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Hostile:
-    """Sees and sends what everybody can; blocking calls."""
+    """Sees and sends what every client can; blocking calls."""
 
     def __init__(self, url: str) -> None:
         self.url = url

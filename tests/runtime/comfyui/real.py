@@ -100,7 +100,7 @@ class Wildcard(str):
         return False
 
 
-class ToldForTests(SleepForTests):
+class DescribeForTests(SleepForTests):
     INPUT_TYPES = classmethod(lambda cls: {"required": {"value": (Wildcard("*"),)}})
     RETURN_TYPES = ("STRING",)
 
@@ -120,6 +120,6 @@ NODE_CLASS_MAPPINGS = {
     "NothingForTests": NothingForTests,
     "SleepForTests": SleepForTests,
     "FailForTests": FailForTests,
-    "ToldForTests": ToldForTests,
+    "DescribeForTests": DescribeForTests,
 }
 """

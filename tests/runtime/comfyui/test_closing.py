@@ -71,7 +71,7 @@ async def test_R7_attached_server_that_is_gone_is_waited_for_once(managed: Start
         assert connects == ["again"]
 
 
-async def test_R7_closing_while_the_classes_are_asked_for_is_told_as_such(
+async def test_R7_closing_while_the_classes_are_requested_is_reported_as_such(
     attached: ComfyUIEngine, server: ManagedServer
 ) -> None:
     await attached.start()
@@ -161,7 +161,7 @@ def test_R7_forked_process_has_engines_of_its_own_and_leaves_the_servers_of_its_
     ], program.stderr
 
 
-async def test_R6_value_that_cannot_be_stored_is_told_at_the_node_that_made_it(
+async def test_R6_value_that_cannot_be_stored_is_reported_at_the_node_that_made_it(
     attached: ComfyUIEngine, context: WorkflowContext
 ) -> None:
     short = {**SLEEPING, "1": {**node("Sleep", value=360, seconds=2.0), "_meta": {"title": "Nap"}}}
@@ -199,7 +199,7 @@ print(server.process_id, server.log_file.parent)
 
 
 async def test_R7_program_that_just_ends_says_nothing_and_leaves_nothing(checkout: Path) -> None:
-    """An engine that a word names is nobody's to close: it is closed when the program ends."""
+    """An engine that is named by a text is not closed by a session: it is closed when the program ends."""
     root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root), "DISCOMFORT_ENGINE": f"comfyui:{checkout}"}
     program = subprocess.run(

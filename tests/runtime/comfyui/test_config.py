@@ -48,7 +48,7 @@ def test_documented_file_is_read(checkout: Path) -> None:
     )
 
 
-def test_everything_wrong_is_said_at_once(checkout: Path) -> None:
+def test_everything_wrong_is_reported_at_once(checkout: Path) -> None:
     path = write(
         checkout, '{"INITIAL_PORT": "8188", "MAX_COMFY_START_ATTEMPTS": true, "INITAL_PORT": 1, "COMFYUI_PATH": "./"}'
     )
@@ -63,7 +63,7 @@ def test_everything_wrong_is_said_at_once(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"INITIAL_PORT": 70000}'])
-def test_unusable_file_is_said(checkout: Path, text: str) -> None:
+def test_unusable_file_is_reported(checkout: Path, text: str) -> None:
     with pytest.raises(EngineError, match=r"comfy_serverless\.json"):
         read_config(write(checkout, text))
 
@@ -115,7 +115,7 @@ def test_command_line_is_split(line: str, expected: tuple[object, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "words"),
+    ("key", "value", "message"),
     [
         ("API_COMMAND_LINE", 'python main.py "--cpu', "No closing quotation"),
         ("API_URL", "http://127.0.0.1:8188", "the port is INITIAL_PORT"),
@@ -124,8 +124,8 @@ def test_command_line_is_split(line: str, expected: tuple[object, ...]) -> None:
         ("API_WORKING_DIRECTORY", "nowhere", "no folder"),
     ],
 )
-def test_values_with_which_no_server_can_start_are_said(checkout: Path, key: str, value: Any, words: str) -> None:
-    with pytest.raises(EngineError, match=words):
+def test_values_with_which_no_server_can_start_are_reported(checkout: Path, key: str, value: Any, message: str) -> None:
+    with pytest.raises(EngineError, match=message):
         read_config(write(checkout, json.dumps({"COMFYUI_PATH": "./", key: value})))
 
 

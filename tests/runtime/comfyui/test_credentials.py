@@ -64,7 +64,7 @@ class Recorder:
             self.answers.append((answer.status, text))
             return web.Response(status=answer.status, text=text, content_type="application/json")
 
-    def told(self) -> str:
+    def sent(self) -> str:
         return "\n".join(self.seen)
 
 
@@ -123,8 +123,8 @@ async def test_the_token_is_never_sent(
     monkeypatch.setenv("DISCOMFORT_TOKEN", TOKEN)
     await attach(f"http://127.0.0.1:{recorder.port}", context)
     await attach(f"http://127.0.0.1:{recorder.port}", context, TOKEN)
-    assert "/discomfort/attach" in recorder.told()
-    assert TOKEN not in recorder.told()
+    assert "/discomfort/attach" in recorder.sent()
+    assert TOKEN not in recorder.sent()
 
 
 async def test_a_token_of_the_environment_is_not_used_for_a_server_elsewhere(
@@ -132,15 +132,15 @@ async def test_a_token_of_the_environment_is_not_used_for_a_server_elsewhere(
 ) -> None:
     monkeypatch.setenv("DISCOMFORT_TOKEN", TOKEN)
     leave_token(recorder.port)
-    words = await attach(f"http://gpu.example:{recorder.port}", context)
-    assert "/discomfort/attach" in recorder.told()
-    assert "Authorization" not in recorder.told()
-    assert "Discomfort-Proof" not in recorder.told()
-    assert "name gpu.example in DISCOMFORT_TOKEN_HOSTS" in words
+    message = await attach(f"http://gpu.example:{recorder.port}", context)
+    assert "/discomfort/attach" in recorder.sent()
+    assert "Authorization" not in recorder.sent()
+    assert "Discomfort-Proof" not in recorder.sent()
+    assert "name gpu.example in DISCOMFORT_TOKEN_HOSTS" in message
     monkeypatch.setenv("DISCOMFORT_TOKEN_HOSTS", "other.example, gpu.example")
-    words = await attach(f"http://gpu.example:{recorder.port}", context)
-    assert "Discomfort-Proof" in recorder.told()
-    assert "DISCOMFORT_TOKEN in our environment is not the one of the server" in words
+    message = await attach(f"http://gpu.example:{recorder.port}", context)
+    assert "Discomfort-Proof" in recorder.sent()
+    assert "DISCOMFORT_TOKEN in our environment is not the one of the server" in message
 
 
 def test_which_token_is_for_which_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,13 +214,13 @@ async def test_a_client_goes_on_when_its_session_is_forgotten(
 
 
 @pytest.mark.parametrize(("protocol", "older"), [(1, "the server's is older"), (3, "ours is older")])
-async def test_another_protocol_is_said_with_what_to_update(
+async def test_another_protocol_is_reported_with_what_to_update(
     recorder: Recorder, context: WorkflowContext, protocol: int, older: str
 ) -> None:
     recorder.info = {**recorder.info, "protocol": protocol}
-    words = await attach(f"http://127.0.0.1:{recorder.port}", context, TOKEN)
-    assert f"(protocol {protocol}), this is protocol 2: install the same version on both sides; {older}" in words
-    assert TOKEN not in recorder.told()
+    message = await attach(f"http://127.0.0.1:{recorder.port}", context, TOKEN)
+    assert f"(protocol {protocol}), this is protocol 2: install the same version on both sides; {older}" in message
+    assert TOKEN not in recorder.sent()
 
 
 async def test_an_older_client_reads_what_to_do(server: ManagedServer) -> None:
@@ -234,11 +234,11 @@ async def test_an_older_client_reads_what_to_do(server: ManagedServer) -> None:
         assert "a client older than protocol 2 must be updated" in json.loads(error.read())["error"]
 
 
-async def test_a_name_that_the_server_does_not_know_is_said_with_the_remedy(
+async def test_a_name_that_the_server_does_not_know_is_reported_with_the_remedy(
     server: ManagedServer, context: WorkflowContext
 ) -> None:
-    words = await attach(server.url.replace("127.0.0.1", "gpu.example"), context, server.token)
-    assert "add it to DISCOMFORT_HOSTS" in words
+    message = await attach(server.url.replace("127.0.0.1", "gpu.example"), context, server.token)
+    assert "add it to DISCOMFORT_HOSTS" in message
 
 
 async def test_a_redirect_does_not_take_a_proof_elsewhere(recorder: Recorder, context: WorkflowContext) -> None:

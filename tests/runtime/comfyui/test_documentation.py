@@ -1,4 +1,4 @@
-"""The examples of docs/engines-comfyui.md run: on the double, which stands at the paths and addresses they name."""
+"""The examples of docs/engines-comfyui.md run: on the double, which is at the paths and addresses they name."""
 
 from __future__ import annotations
 

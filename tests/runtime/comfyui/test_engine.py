@@ -95,7 +95,7 @@ async def test_value_that_only_pickle_could_carry_is_refused_by_remote_servers(
         await remote.run(request)
 
 
-async def test_events_tell_what_ran_and_what_was_cached(attached: ComfyUIEngine, context: WorkflowContext) -> None:
+async def test_events_reports_what_ran_and_what_was_cached(attached: ComfyUIEngine, context: WorkflowContext) -> None:
     events: list[Event] = []
     request = sleeping(context, 0.1, value=11)
     first = await attached.run(request, events.append)
@@ -210,7 +210,7 @@ async def test_extra_pnginfo_reaches_the_server(
     assert "handle" not in token_or_handle
 
 
-async def test_wrong_token_is_refused_with_words(server: ManagedServer, context: WorkflowContext) -> None:
+async def test_wrong_token_is_refused_with_a_message(server: ManagedServer, context: WorkflowContext) -> None:
     engine = ComfyUIEngine.attached(server.url, "wrong", patience=PATIENCE)
     with pytest.raises(EngineError, match="token"):
         await engine.run(addition(context, 1))
@@ -231,7 +231,7 @@ async def test_catalog_holds_our_nodes(attached: ComfyUIEngine) -> None:
     assert catalog["ImageInvert"].outputs[0].type == "IMAGE"
 
 
-async def test_address_of_something_else_is_said_at_once() -> None:
+async def test_address_of_something_else_is_reported_at_once() -> None:
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_error(404)
@@ -242,7 +242,7 @@ async def test_address_of_something_else_is_said_at_once() -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as page:
         threading.Thread(target=page.serve_forever, daemon=True).start()
         engine = ComfyUIEngine.attached(f"http://127.0.0.1:{page.server_port}", patience=Patience(retry_seconds=600))
-        with pytest.raises(EngineError, match=r"is no ComfyUI, or does not let us in: .* status 404"):
+        with pytest.raises(EngineError, match=r"is not a ComfyUI server, or access was denied: .* status 404"):
             await asyncio.wait_for(engine.start(), 30)
         page.shutdown()
 

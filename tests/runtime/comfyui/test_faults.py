@@ -135,7 +135,7 @@ async def test_R7_cut_websocket_is_connected_again_and_nothing_is_missed(
     assert await result_of(attached, addition(context, 70)) == 71  # over before the websocket is back: from the history
 
 
-async def test_R7_failure_while_the_websocket_is_cut_is_told(
+async def test_R7_failure_while_the_websocket_is_cut_is_reported(
     attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext
 ) -> None:
     await attached.start()
@@ -152,7 +152,7 @@ async def test_R7_busy_server_is_asked_again(
     assert await result_of(attached, addition(context, 80)) == 81
 
 
-async def test_R7_server_that_fails_is_asked_again_but_not_for_ever(
+async def test_R7_server_that_fails_is_asked_again_but_not_forever(
     attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext
 ) -> None:
     await attached.start()
@@ -283,7 +283,7 @@ async def test_R7_queue_that_does_not_move_is_noticed_without_our_nodes(
     await engine.close()
 
 
-async def test_R7_full_disk_on_the_server_is_told_and_survived(
+async def test_R7_full_disk_on_the_server_is_reported_and_survived(
     attached: ComfyUIEngine, context: WorkflowContext
 ) -> None:
     with pytest.raises(NodeFailed, match="No space left on device"):
@@ -320,10 +320,10 @@ async def test_R7_cancelling_at_any_moment_leaves_the_server_free(
     with pytest.raises(asyncio.CancelledError):
         await running
     assert await asyncio.wait_for(result_of(attached, addition(context, 140)), 5) == 141
-    await wait_until(lambda: _queue_length(server.url) == 0, 5)  # a success is told before the queue lets go of it
+    await wait_until(lambda: _queue_length(server.url) == 0, 5)  # a success is reported before it leaves the queue
 
 
-async def test_R7_interruption_by_somebody_else_is_told(
+async def test_R7_interruption_by_another_client_is_reported(
     attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext
 ) -> None:
     running = asyncio.create_task(attached.run(sleeping(context, 30.0, value=88)))
@@ -344,7 +344,7 @@ async def test_R7_closing_the_engine_ends_its_prompts(managed: StartEngine, cont
 
 
 async def test_R7_restarted_server_has_forgotten_the_prompt(managed: StartEngine, context: WorkflowContext) -> None:
-    """Somebody restarts the server that we attached to: the prompt is lost, the next one runs."""
+    """A client restarts the server that we attached to: the prompt is lost, the next one runs."""
     owner = managed()
     await owner.start()
     assert owner.server is not None

@@ -75,7 +75,7 @@ async def run(engine: ComfyUIEngine) -> Any:
 
 
 @pytest.mark.parametrize("what", ONCE)
-async def test_what_is_no_ComfyUI_is_an_error(what: str) -> None:
+async def test_what_is_not_a_ComfyUI_is_an_error(what: str) -> None:
     with serving(once(ONCE[what])) as url, pytest.raises(EngineError) as raised:
         await ask(url, lambda engine: engine.start())
     assert len(str(raised.value)) < 1000
@@ -190,17 +190,17 @@ async def test_a_result_that_no_value_has_is_an_error(near: bool, digest: bytes)
 async def test_a_server_may_not_ask_for_values_that_a_prompt_does_not_read() -> None:
     with WorkflowContext(max_ram_gb=0.01) as context:
         missing = json.dumps({"missing": [context.put_value("secret")]}).encode()
-        asked_for: list[bytes] = []
+        requests: list[bytes] = []
         answers = {f"/discomfort/{name}": once(whole(answer)) for name, answer in NODES.items()}
         served = comfyui(answers | {"/discomfort/tickets": once(whole(missing))})
 
         def noting(asked: bytes) -> Iterator[bytes]:
-            asked_for.append(asked)
+            requests.append(asked)
             return served(asked)
 
         with serving(by_path=noting) as url, pytest.raises(EngineError, match="/discomfort/tickets"):
             await ask(url, lambda engine: engine.run(request_saving(context)), share_memory=False)
-    assert not [asked for asked in asked_for if asked.startswith(b"PUT")]
+    assert not [request for request in requests if request.startswith(b"PUT")]
 
 
 @pytest.mark.parametrize("what", ["drops of a body", "drops of headers", "drops of a line", "continue", "silence"])

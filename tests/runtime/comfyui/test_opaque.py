@@ -1,4 +1,4 @@
-"""Values of classes that only the server's Python has: they are handed on as they are, and named when they are used."""
+"""Values of classes that only the server's Python has: they are passed on as they are, and named when they are used."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_it_goes_back_to_the_server_by_name_as_an_input_and_saved_under_an
 
 
 @pytest.mark.parametrize("engine", ["shared"], indirect=True)
-async def test_nothing_is_decoded_that_is_only_handed_on(
+async def test_nothing_is_decoded_that_is_only_passed_on(
     engine: ComfyUIEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await (await plan_of(engine, MAKE)).arun(context, inputs={"name": "unseen"}, engine=engine)

@@ -1,4 +1,4 @@
-"""A server without our nodes: what can travel does, the rest is said before anything runs."""
+"""A server without our nodes: what can travel does, the rest is reported before anything runs."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_equal_image_is_uploaded_once_and_cached(
     assert observed(plain_server.url)["runs"]["LoadImage"] == before + 1
 
 
-async def test_what_cannot_travel_is_said_all_at_once_before_anything_runs(
+async def test_what_cannot_travel_is_reported_all_at_once_before_anything_runs(
     plain: ComfyUIEngine, plain_server: ManagedServer, context: WorkflowContext
 ) -> None:
     before = observed(plain_server.url)["runs"]
@@ -129,7 +129,9 @@ async def test_R5_a_plan_of_which_something_cannot_travel_submits_nothing(plain_
     assert observed(plain_server.url)["runs"] == before
 
 
-async def test_L8_what_is_missing_or_does_not_fit_is_told_with_what_cannot_travel(plain_server: ManagedServer) -> None:
+async def test_L8_missing_and_unfit_values_are_reported_with_what_cannot_travel(
+    plain_server: ManagedServer,
+) -> None:
     adding = {"in": port("a"), "1": node("Add", a=["in", 0], b=1), "out": port("sum", ["1", 0])}
     given = {"latent": {"samples": torch.zeros(1, 4, 2, 2)}, "a": "seven"}
     before = observed(plain_server.url)["runs"]
@@ -198,7 +200,7 @@ async def test_workflow_with_ports_runs(plain_server: ManagedServer) -> None:
     assert torch.allclose(results["result"], 1.0 - image, atol=1e-6)
 
 
-TELLING = {"in": port("given"), "1": node("Told", value=["in", 0]), "out": port("told", ["1", 0])}
+DESCRIBING = {"in": port("given"), "1": node("Describe", value=["in", 0]), "out": port("seen", ["1", 0])}
 CARRIED = [5, -(2**63) + 1, 2.75, -0.0, True, False, "hello", "7", "", "two\nlines"]
 NOT_CARRIED = [None, math.nan, math.inf, 10**30, -(2**63), 1e300, ValueList([1, 2])]
 
@@ -206,8 +208,8 @@ NOT_CARRIED = [None, math.nan, math.inf, 10**30, -(2**63), 1e300, ValueList([1, 
 @pytest.mark.parametrize("value", CARRIED, ids=repr)
 async def test_R4_a_scalar_reaches_a_wildcard_from_a_primitive_node(plain_server: ManagedServer, value: Any) -> None:
     async with await Discomfort.create(engine=plain_server.url) as discomfort:
-        results = await discomfort.run([TELLING], inputs={"given": value})
-    assert results == {"told": f"{type(value).__name__} {value!r}"}
+        results = await discomfort.run([DESCRIBING], inputs={"given": value})
+    assert results == {"seen": f"{type(value).__name__} {value!r}"}
 
 
 @pytest.mark.parametrize("value", NOT_CARRIED, ids=repr)
@@ -217,7 +219,7 @@ async def test_R5_a_scalar_that_no_primitive_node_gives_is_refused_before_anythi
     before = observed(plain_server.url)["runs"]
     async with await Discomfort.create(engine=plain_server.url) as discomfort:
         with pytest.raises(BindError) as caught:
-            await discomfort.run([TELLING], inputs={"given": value})
+            await discomfort.run([DESCRIBING], inputs={"given": value})
     (finding,) = caught.value.diagnostics
     assert (finding.code, finding.where.input) == ("DF521", "given")
     assert "input 'given' (*) holds" in finding.message
@@ -226,28 +228,28 @@ async def test_R5_a_scalar_that_no_primitive_node_gives_is_refused_before_anythi
 
 
 async def test_one_port_feeds_a_wildcard_and_a_number(plain_server: ManagedServer) -> None:
-    adding = {**TELLING, "2": node("Add", a=["in", 0], b=1), "sum": port("sum", ["2", 0])}
+    adding = {**DESCRIBING, "2": node("Add", a=["in", 0], b=1), "sum": port("sum", ["2", 0])}
     async with await Discomfort.create(engine=plain_server.url) as discomfort:
-        assert await discomfort.run([adding], inputs={"given": 5}) == {"told": "int 5", "sum": 6}
+        assert await discomfort.run([adding], inputs={"given": 5}) == {"seen": "int 5", "sum": 6}
 
 
 @pytest.mark.parametrize("passes", [PASSES, ()], ids=["optimised", "as it is"])
 async def test_L4_a_written_primitive_feeds_a_wildcard(plain_server: ManagedServer, passes: tuple[Pass, ...]) -> None:
     feeding = {
         "1": node("PrimitiveFloat", value=2.75),
-        "2": node("Told", value=["1", 0]),
-        "out": port("told", ["2", 0]),
+        "2": node("Describe", value=["1", 0]),
+        "out": port("seen", ["2", 0]),
     }
     async with await Discomfort.create(engine=plain_server.url) as discomfort:
         catalog = await run_awaiting(discomfort.engine.catalog())
         plan = compile([feeding], catalog=catalog, options=CompileOptions(passes=passes))
         with discomfort.Context() as context:
-            assert await plan.arun(context, engine=discomfort.engine) == {"told": "float 2.75"}
+            assert await plan.arun(context, engine=discomfort.engine) == {"seen": "float 2.75"}
 
 
 async def test_prompts_as_they_are_get_scalars_along_links_too(plain: ComfyUIEngine, context: WorkflowContext) -> None:
-    prompt = {"l": loader(context, False, "*"), "told": node("Told", value=["l", 0])}
-    assert await result_of(plain, request_for(context, prompt, told=["told", 0])) == "bool False"
-    prompt = {"l": loader(context, 10**30, "*"), "told": node("Told", value=["l", 0])}
+    prompt = {"l": loader(context, False, "*"), "seen": node("Describe", value=["l", 0])}
+    assert await result_of(plain, request_for(context, prompt, seen=["seen", 0])) == "bool False"
+    prompt = {"l": loader(context, 10**30, "*"), "seen": node("Describe", value=["l", 0])}
     with pytest.raises(PromptRejected, match=r"PrimitiveInt is 10+, above its maximum"):
-        await plain.run(request_for(context, prompt, told=["told", 0]))
+        await plain.run(request_for(context, prompt, seen=["seen", 0]))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.comfyui
 async def test_real_server_keeps_the_laws(
     comfyui_path: Path, comfyui_python: str, tmp_path: Path, context: WorkflowContext
 ) -> None:
-    """Values exact, equal content cached (C4), wrong prompts told at their place (R6), restarted after a kill (R7)."""
+    """Values exact, equal content cached (C4), wrong prompts named (R6), restarted after a kill (R7)."""
     for folder in ("custom_nodes", "input", "output", "temp", "models", "user"):
         (tmp_path / folder).mkdir()
     database = f"sqlite:///{tmp_path / 'comfyui.db'}"

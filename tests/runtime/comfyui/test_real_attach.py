@@ -152,7 +152,7 @@ async def test_server_that_cannot_see_the_memory_gets_values_over_http(
     assert not await is_shared(engine)
 
 
-async def test_R7_full_disk_on_the_server_is_told_and_survived(
+async def test_R7_full_disk_on_the_server_is_reported_and_survived(
     attach: Any, closed_server: ManagedServer, context: WorkflowContext
 ) -> None:
     engine = attach(closed_server, closed_server.token)
@@ -187,7 +187,7 @@ async def test_server_without_our_nodes_runs_a_workflow_with_ports(bare_server: 
     assert torch.allclose(results["result"], 1.0 - image, atol=ONE_STEP)
 
 
-async def test_what_cannot_travel_is_said_before_anything_runs(
+async def test_what_cannot_travel_is_reported_before_anything_runs(
     attach: Any, bare_server: ManagedServer, context: WorkflowContext
 ) -> None:
     engine = attach(bare_server, None)
@@ -290,7 +290,7 @@ async def test_R6_a_picture_that_is_None_names_its_port(bare_server: ManagedServ
                 await discomfort.run([nothing])
 
 
-TELLING = {"in": port("given"), "1": node("ToldForTests", value=["in", 0]), "out": port("told", ["1", 0])}
+DESCRIBING = {"in": port("given"), "1": node("DescribeForTests", value=["in", 0]), "out": port("seen", ["1", 0])}
 
 
 @pytest.mark.parametrize("value", [5, -(2**63) + 1, 2.75, False, True, "hello", "7", ""], ids=repr)
@@ -298,8 +298,8 @@ async def test_R4_a_scalar_reaches_a_wildcard_of_a_server_without_our_nodes(
     bare_server: ManagedServer, value: Any
 ) -> None:
     async with await Discomfort.create(engine=bare_server.url) as discomfort:
-        results = await discomfort.run([TELLING], inputs={"given": value})
-    assert results == {"told": f"{type(value).__name__} {value!r}"}
+        results = await discomfort.run([DESCRIBING], inputs={"given": value})
+    assert results == {"seen": f"{type(value).__name__} {value!r}"}
 
 
 @pytest.mark.parametrize("value", [None, math.nan, 10**30, -(2**63), 1e300], ids=repr)
@@ -309,7 +309,7 @@ async def test_R5_a_scalar_that_no_primitive_node_gives_is_refused(
     witness = Witness(monkeypatch)
     async with await Discomfort.create(engine=bare_server.url) as discomfort:
         with pytest.raises(BindError, match="input 'given'") as caught:
-            await discomfort.run([TELLING], inputs={"given": value})
+            await discomfort.run([DESCRIBING], inputs={"given": value})
     assert [finding.code for finding in caught.value.diagnostics] == ["DF521"]
     assert witness.classes == {}
 

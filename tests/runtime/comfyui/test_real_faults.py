@@ -60,7 +60,7 @@ async def engine(comfyui_path: Path, comfyui_python: str, base: Path) -> AsyncIt
     assert process is None or not is_alive(process)
 
 
-def words(context: WorkflowContext, text: str) -> PromptRequest:
+def saving_text(context: WorkflowContext, text: str) -> PromptRequest:
     prompt = {"k": node("StringConcatenate", string_a=text, string_b="!", delimiter="")}
     return request_for(context, prompt, text=["k", 0])
 
@@ -84,7 +84,7 @@ async def killed(engine: ComfyUIEngine) -> None:
 async def test_R7_server_killed_before_during_and_after_a_prompt(
     engine: ComfyUIEngine, context: WorkflowContext
 ) -> None:
-    kept = (await engine.run(words(context, "kept"))).outputs["text"].digest
+    kept = (await engine.run(saving_text(context, "kept"))).outputs["text"].digest
     running = asyncio.create_task(engine.run(sleeping(context, 120, 1)))
     await until_running(engine)
     await killed(engine)
@@ -92,10 +92,10 @@ async def test_R7_server_killed_before_during_and_after_a_prompt(
         await asyncio.wait_for(running, 30)
     assert kept is not None
     assert context.get_value(kept) == "kept!"
-    assert await result_of(engine, words(context, "started again")) == "started again!"
+    assert await result_of(engine, saving_text(context, "started again")) == "started again!"
     await killed(engine)
     await wait_until(lambda: engine.server is not None and not engine.server.is_running())
-    assert await result_of(engine, words(context, "and again")) == "and again!"
+    assert await result_of(engine, saving_text(context, "and again")) == "and again!"
 
 
 async def test_R7_server_killed_right_after_a_prompt_that_a_program_ran(
@@ -135,7 +135,7 @@ async def test_R7_what_needs_no_restart(engine: ComfyUIEngine, context: Workflow
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        assert await asyncio.wait_for(result_of(engine, words(context, f"free {delay}")), 60) == f"free {delay}!"
+        assert await asyncio.wait_for(result_of(engine, saving_text(context, f"free {delay}")), 60) == f"free {delay}!"
 
     running = asyncio.create_task(engine.run(sleeping(context, 300, 200)))
     await until_running(engine)
@@ -151,8 +151,8 @@ async def test_R7_what_needs_no_restart(engine: ComfyUIEngine, context: Workflow
     other = ComfyUIEngine.attached(engine.url, engine.server.token, patience=PATIENCE)
     try:
         with WorkflowContext(max_ram_gb=0.1) as elsewhere:
-            requests = [(engine, words(context, f"{n}")) for n in range(5)]
-            requests += [(other, words(elsewhere, f"{n} too")) for n in range(5)]
+            requests = [(engine, saving_text(context, f"{n}")) for n in range(5)]
+            requests += [(other, saving_text(elsewhere, f"{n} too")) for n in range(5)]
             texts = await asyncio.gather(*(result_of(who, request) for who, request in requests))
         assert texts == [f"{n}!" for n in range(5)] + [f"{n} too!" for n in range(5)]
     finally:
@@ -171,13 +171,13 @@ async def test_R7_dead_worker_is_noticed(engine: ComfyUIEngine, context: Workflo
     other = ComfyUIEngine.attached(engine.url, engine.server.token, patience=PATIENCE)
     try:
         with pytest.raises(EngineLost, match="only a restart helps"):
-            await asyncio.wait_for(other.run(words(context, "attached")), 60)
+            await asyncio.wait_for(other.run(saving_text(context, "attached")), 60)
     finally:
         await other.close()
     process = engine.server.process_id
     with pytest.raises(EngineLost, match="only a restart helps"):
-        await asyncio.wait_for(engine.run(words(context, "managed")), 60)
-    assert await result_of(engine, words(context, "restarted")) == "restarted!"
+        await asyncio.wait_for(engine.run(saving_text(context, "managed")), 60)
+    assert await result_of(engine, saving_text(context, "restarted")) == "restarted!"
     assert engine.server.process_id != process
 
 

@@ -1,4 +1,4 @@
-"""A server of our own: started, found by nobody else, and gone for certain."""
+"""A server of our own: started, reachable for us alone, and always stopped."""
 
 from __future__ import annotations
 
@@ -104,19 +104,19 @@ async def test_server_that_is_not_ready_in_time_is_stopped(checkout: Path) -> No
     assert server.process_id is None
 
 
-def test_no_comfyui_at_path_is_said(tmp_path: Path) -> None:
+def test_no_comfyui_at_path_is_reported(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"no main\.py"):
         ManagedServer(ServerConfig(tmp_path))
 
 
-async def test_missing_interpreter_is_said(checkout: Path) -> None:
+async def test_missing_interpreter_is_reported(checkout: Path) -> None:
     with pytest.raises(EngineError, match="cannot start /no-such-python") as caught:
         await ManagedServer(ServerConfig(checkout, python="/no-such-python")).start()
     assert "Traceback" not in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["203.0.113.5", "no-such-host.invalid"])
-async def test_host_that_is_not_this_machine_is_said(checkout: Path, host: str) -> None:
+async def test_host_that_is_not_this_machine_is_reported(checkout: Path, host: str) -> None:
     with pytest.raises(EngineError, match="attach to its URL"):
         await ManagedServer(ServerConfig(checkout, host=host)).start()
 

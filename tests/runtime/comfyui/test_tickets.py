@@ -38,7 +38,7 @@ SECRET = "what only the owner of the context may read"
 
 @pytest.fixture(scope="module", params=["double", pytest.param("real", marks=pytest.mark.comfyui)])
 def victim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedServer]:
-    """A server with our nodes, to which its owner and somebody hostile have access."""
+    """A server with our nodes, to which its owner and a hostile client have access."""
     base = tmp_path_factory.mktemp("victim")
     if request.param == "double":
         config = ServerConfig(
@@ -82,7 +82,7 @@ def waiting(context: WorkflowContext, seconds: float) -> PromptRequest:
 
 
 async def sent_prompt(engine: ComfyUIEngine, request: PromptRequest, hostile: Hostile) -> tuple[str, dict[str, Any]]:
-    """Run a request, and return id and prompt as everybody finds them in the history."""
+    """Run a request, and return id and prompt as every client finds them in the history."""
     before = set(hostile.get("/history"))
     await engine.run(request)
     await wait_until(lambda: len(set(hostile.get("/history")) - before) == 1)
@@ -253,7 +253,7 @@ async def test_a_prompt_that_was_changed_on_its_way_gets_nothing(
         await owner.run(inversion(context, 9))
 
 
-async def test_nothing_that_everybody_sees_opens_the_context(
+async def test_nothing_that_every_client_sees_opens_the_context(
     owner: ComfyUIEngine, victim: ManagedServer, hostile: Hostile, context: WorkflowContext
 ) -> None:
     await owner.run(inversion(context, 10))

@@ -54,7 +54,7 @@ LEVELS = {
 PROGRAMS = {
     "a group of effects after another": ([SAVES, REFUSED], None),
     "a group of effects before another": ([REFUSED, SAVES], None),
-    "an effect beside another": ([IN_ONE], None),
+    "an effect next to another": ([IN_ONE], None),
     "a later prompt": ([COUNTS, LEVELS], None),
 }
 
@@ -274,7 +274,7 @@ CHAIN = {
 
 
 def test_what_an_earlier_prompt_computes_has_its_type_in_validation(rig: Rig, context: WorkflowContext) -> None:
-    """The server's class takes another type than the one that the program was compiled for."""
+    """The server's class takes a type that differs from the one that the program was compiled for."""
     plan = rig.plan(CHAIN, options=split(3))
     assert len(plan.steps) > 1
     plan.run(context, engine=rig.engine)

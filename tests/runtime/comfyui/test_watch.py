@@ -35,17 +35,17 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 
 def take_out_of_queue(url: str) -> None:
-    """Do as somebody who clicks a waiting prompt away in ComfyUI's page."""
+    """Do as a user who clicks a waiting prompt away in ComfyUI's page."""
     waiting = [item[1] for item in queue_of(url)[1]]
     body = json.dumps({"delete": waiting}).encode()
     urllib.request.urlopen(urllib.request.Request(f"{url}/queue", body, {"Content-Type": "application/json"})).close()
 
 
 @pytest.mark.parametrize("chatter", [0, 1])
-async def test_R7_prompt_that_somebody_took_out_of_the_queue_is_not_sent_again(
+async def test_R7_prompt_that_a_client_took_out_of_the_queue_is_not_sent_again(
     attached: ComfyUIEngine, server: ManagedServer, context: WorkflowContext, chatter: int
 ) -> None:
-    """Also where custom nodes send messages to everybody all the time: those say nothing about our prompts."""
+    """Also where custom nodes send messages to every client all the time: those say nothing about our prompts."""
     await attached.start()
     set_faults(server.url, chatter=chatter)
     other = ComfyUIEngine.attached(server.url, server.token, patience=PATIENCE)
@@ -73,7 +73,7 @@ async def test_R7_dead_worker_is_noticed_although_the_server_chatters(
         await engine.run(misbehaving(context, "worker"))
 
 
-async def test_R7_waiting_behind_others_is_no_silence_while_the_queue_moves(
+async def test_R7_waiting_behind_others_is_not_a_silence_while_the_queue_moves(
     server: ManagedServer, context: WorkflowContext
 ) -> None:
     patience = Patience(retry_seconds=1.0, check_seconds=0.1, silence_seconds=1.0)
@@ -111,7 +111,7 @@ async def test_R7_prompt_that_is_too_large_for_the_server_is_not_sent_again(
 
 @POSIX
 @pytest.mark.parametrize("answer_seconds", [30.0, 0.5])
-async def test_R7_server_that_is_held_up_is_waited_for_but_not_for_ever(
+async def test_R7_server_that_is_held_up_is_waited_for_but_not_forever(
     managed: StartEngine, context: WorkflowContext, monkeypatch: pytest.MonkeyPatch, answer_seconds: float
 ) -> None:
     """A node may keep its whole process from answering, as while a model is read from a slow disk."""

@@ -73,7 +73,7 @@ def test_any_blocked_value_blocks_a_node_that_takes_lists(lab: Lab) -> None:
     assert "Sum" not in lab.calls
 
 
-def test_a_message_is_told_at_the_node_that_was_blocked_after_the_rest_ran(lab: Lab) -> None:
+def test_a_message_is_reported_at_the_node_that_was_blocked_after_the_rest_ran(lab: Lab) -> None:
     add_gate(lab, "the gate is closed")
     nodes = prompt(g=("Gate", {"value": 1, "closed": 1}), out=show("g"), later=("Show", {"value": 6}))
     for _ in range(2):

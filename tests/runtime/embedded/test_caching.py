@@ -131,7 +131,7 @@ def test_what_finished_before_a_failure_is_kept(lab: Lab) -> None:
     assert lab.calls.count("Fail") == 2
 
 
-def test_registering_a_class_anew_forgets_its_results(lab: Lab) -> None:
+def test_registering_a_class_again_forgets_its_results(lab: Lab) -> None:
     nodes = prompt(c=("Constant", {}), out=show("c"))
     lab.engine.register({"Constant": node_class(lambda: (1,))})
     assert lab.shown(nodes) == [1]

@@ -114,7 +114,7 @@ def test_it_is_the_same_in_another_process(tmp_path: Path) -> None:
     assert texts == {class_code(node_of(BASE)) + "\n"}
 
 
-def changed_where_it_stands(change: Callable[[Any, dict[str, Any]], None]) -> bool:
+def changed_in_place(change: Callable[[Any, dict[str, Any]], None]) -> bool:
     """Say whether a change of a class that stays the same object is seen, and then stays seen."""
     node = node_of(BASE)
     names = node.run.__globals__  # type: ignore[attr-defined]
@@ -150,12 +150,12 @@ IN_PLACE: dict[str, Callable[[Any, dict[str, Any]], None]] = {
 
 
 @pytest.mark.parametrize("change", IN_PLACE)
-def test_a_change_where_it_stands_is_seen(change: str) -> None:
-    assert changed_where_it_stands(IN_PLACE[change])
+def test_a_change_in_place_is_seen(change: str) -> None:
+    assert changed_in_place(IN_PLACE[change])
 
 
 def test_what_has_no_part_in_it_changes_nothing() -> None:
-    assert not changed_where_it_stands(lambda node, names: names.update(SOMETHING=9))
+    assert not changed_in_place(lambda node, names: names.update(SOMETHING=9))
 
 
 STATEFUL = """
@@ -184,7 +184,7 @@ class Node:
 """
 
 
-def test_what_code_keeps_while_it_runs_is_no_code() -> None:
+def test_what_code_keeps_while_it_runs_is_not_a_code() -> None:
     """A counter, a cache, a model that is loaded when it is first needed: else nothing would ever be known again."""
     node = node_of(STATEFUL)
     before = class_code(node)

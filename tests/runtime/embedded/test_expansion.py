@@ -104,7 +104,7 @@ def test_a_graph_that_cannot_run_fails_at_the_node_that_made_it(lab: Lab, broken
     graphs: dict[str, Any] = {
         "cycle": {"x": ("Add", {"a": ["y", 0], "b": 1}), "y": ("Add", {"a": ["x", 0], "b": 1})},
         "own result": {"x": ("Add", {"a": ["out", 0], "b": 1})},
-        "unknown class": {"x": ("Nobody", {})},
+        "unknown class": {"x": ("Unknown", {})},
         "taken id": {"x": ("Number", {"value": 1}), "out": ("Number", {"value": 1})},
         "no such node": {"other": ("Number", {"value": 1})},
     }

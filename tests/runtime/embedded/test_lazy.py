@@ -1,4 +1,4 @@
-"""Lazy inputs: what is not asked for is not computed."""
+"""Lazy inputs: what is not requested is not computed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def choosing(switch: Any) -> Prompt:
     )
 
 
-def test_only_the_input_asked_for_is_computed(lab: Lab) -> None:
+def test_only_the_input_requested_is_computed(lab: Lab) -> None:
     add_choose(lab)
     assert lab.shown(choosing(0)) == [1]
     assert lab.calls == ["Number", "Choose", "Show"]
@@ -63,7 +63,7 @@ def test_a_node_is_asked_again_until_it_needs_nothing_more(lab: Lab) -> None:
     assert lab.seen == [(None, None), (1, None)]
 
 
-def test_inputs_not_asked_for_are_None(lab: Lab) -> None:
+def test_inputs_not_requested_are_None(lab: Lab) -> None:
     lab.add("Neither", lambda a, b: ((a, b),), {"a": LAZY, "b": LAZY}, check_lazy_status=lambda a, b: [])
     nodes = prompt(x=("Number", {"value": 1}), c=("Neither", {"a": ["x", 0], "b": ["x", 0]}), out=show("c"))
     assert lab.shown(nodes) == [(None, None)]
@@ -84,13 +84,13 @@ def test_a_lazy_literal_is_there_from_the_start(lab: Lab) -> None:
     assert lab.shown(prompt(c=("Choose", {"switch": 0, "one": "word", "two": "other"}), out=show("c"))) == ["word"]
 
 
-def test_lazy_without_check_lazy_status_is_never_asked_for_as_in_comfyui(lab: Lab) -> None:
+def test_lazy_without_check_lazy_status_is_never_requested_as_in_comfyui(lab: Lab) -> None:
     lab.add("Plain", lambda a: (a,), {"a": LAZY})
     assert lab.shown(prompt(x=("Number", {"value": 4}), c=("Plain", {"a": ["x", 0]}), out=show("c"))) == [None]
     assert lab.calls == ["Plain", "Show"]
 
 
-def test_an_input_that_is_not_asked_for_is_None_though_its_value_is_known(lab: Lab) -> None:
+def test_an_input_that_is_not_requested_is_None_though_its_value_is_known(lab: Lab) -> None:
     lab.add("Neither", lambda a, b: ((a, b),), {"a": LAZY, "b": LAZY}, check_lazy_status=lambda a, b: ["b"])
     lab.run(prompt(x=("Number", {"value": 1}), out=show("x")))
     nodes = prompt(
@@ -103,7 +103,7 @@ def test_an_input_that_is_not_asked_for_is_None_though_its_value_is_known(lab: L
     assert lab.shown(nodes) == [(None, 2)]
 
 
-def test_what_is_asked_of_a_node_arrives_at_all_inputs_from_it_as_in_comfyui(lab: Lab) -> None:
+def test_a_requested_node_arrives_at_all_inputs_from_it_as_in_comfyui(lab: Lab) -> None:
     lab.add("Two", lambda a, b: ((a, b),), {"a": LAZY, "b": LAZY}, check_lazy_status=lambda a, b: ["b"])
     nodes = prompt(x=("Number", {"value": 1}), c=("Two", {"a": ["x", 0], "b": ["x", 0]}), out=show("c"))
     assert lab.shown(nodes) == [(1, 1)]
@@ -115,8 +115,8 @@ def test_only_a_list_asks_for_inputs(lab: Lab, answer: Any) -> None:
     assert lab.shown(prompt(x=("Number", {"value": 4}), c=("Odd", {"a": ["x", 0]}), out=show("c"))) == [None]
 
 
-def test_asking_for_what_is_no_input_fails_at_the_node(lab: Lab) -> None:
+def test_asking_for_what_is_not_an_input_fails_at_the_node(lab: Lab) -> None:
     lab.add("Odd", lambda a: (a,), {"a": LAZY}, check_lazy_status=lambda a: ["z"])
-    with pytest.raises(NodeFailed, match="asks for 'z', which is no input") as caught:
+    with pytest.raises(NodeFailed, match="asks for 'z', which is not an input") as caught:
         lab.run(prompt(x=("Number", {"value": 4}), c=("Odd", {"a": ["x", 0]}), out=show("c")))
     assert caught.value.node == "c"

@@ -94,7 +94,7 @@ def test_keys_with_a_dot_nest_under_a_dynamic_combo_with_its_choice(lab: Lab) ->
 
 
 @pytest.mark.parametrize("returned", [3, "text", {1, 2}])
-def test_what_is_no_answer_of_a_node_is_refused(lab: Lab, returned: Any) -> None:
+def test_what_is_not_an_answer_of_a_node_is_refused(lab: Lab, returned: Any) -> None:
     lab.add("Odd", lambda: returned)
     with pytest.raises(NodeFailed, match="a node returns a tuple"):
         lab.run(prompt(o=("Odd", {}), out=show("o")))
@@ -124,7 +124,7 @@ def test_what_is_shown_must_be_lists(lab: Lab) -> None:
         lab.run(prompt(o=("Odd", {})))
 
 
-def test_a_node_of_optional_inputs_runs_once_without_them_when_they_bring_no_value(lab: Lab) -> None:
+def test_a_node_of_optional_inputs_runs_once_without_them_when_they_have_no_value(lab: Lab) -> None:
     lab.add("Maybe", lambda a="none": (a,), optional={"a": ANYTHING})
     lab.add("Two", lambda a="none", b=1: (a,), optional={"a": ANYTHING, "b": ANYTHING})
     empty = {"l": ("List", {"count": 0})}

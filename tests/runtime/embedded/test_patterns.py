@@ -314,12 +314,12 @@ def test_what_is_not_text_is_an_error(value: Any) -> None:
         strings.regex_match("a", value)
 
 
-class Words(str):
+class Texts(str):
     """A text of another class."""
 
 
 def test_texts_of_other_classes_are_texts() -> None:
-    assert strings.regex_replace(Words("abc"), Words("b"), Words("x")) == ("axc",)
+    assert strings.regex_replace(Texts("abc"), Texts("b"), Texts("x")) == ("axc",)
 
 
 _PATTERNS = st.lists(

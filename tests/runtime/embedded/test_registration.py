@@ -1,4 +1,4 @@
-"""Classes that users bring, the catalog, and stamps of files."""
+"""Classes that users register, the catalog, and stamps of files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write(path: Path, name: str, value: str = "'ran'") -> Path:
     return path
 
 
-def test_a_python_file_brings_its_classes(lab: Lab, tmp_path: Path) -> None:
+def test_a_python_file_has_its_classes(lab: Lab, tmp_path: Path) -> None:
     assert lab.engine.register(write(tmp_path / "mine.py", "Mine")) == ("Mine",)
     assert lab.shown(prompt(m=("Mine", {}), out=show("m"))) == ["ran"]
 
@@ -60,17 +60,17 @@ def test_of_a_folder_what_can_be_imported_is_registered(
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [("1 / 0", "ZeroDivisionError"), ("", "have no NODE_CLASS_MAPPINGS"), (None, "no custom nodes")],
 )
-def test_a_file_that_brings_nothing_is_an_error(lab: Lab, tmp_path: Path, content: str | None, words: str) -> None:
+def test_a_file_that_has_nothing_is_an_error(lab: Lab, tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "x.py").write_text(content)
-    with pytest.raises(EngineError, match=words):
+    with pytest.raises(EngineError, match=message):
         lab.engine.register(tmp_path / "x.py")
 
 
-def test_what_is_no_node_class_is_refused(lab: Lab) -> None:
+def test_what_is_not_a_node_class_is_refused(lab: Lab) -> None:
     with pytest.raises(EngineError, match="Thing has no INPUT_TYPES and no RETURN_TYPES and no FUNCTION"):
         lab.engine.register({"Thing": object})
 

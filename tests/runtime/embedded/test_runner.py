@@ -73,7 +73,7 @@ class TestRunning:
         lab.run(adding(a=5))
         assert lab.calls == ["Number", "Add", "Add", "Show"]  # the workflow's own Number is known
 
-    def test_a_changed_file_is_run_anew(self, lab: Lab, adder: Path) -> None:
+    def test_a_changed_file_is_run_again(self, lab: Lab, adder: Path) -> None:
         lab.run(adding())
         adder.write_text(adder.read_text("utf-8").replace('"7"', "100"), encoding="utf-8")
         assert lab.shown(adding(slot=1)) == [103]
@@ -110,13 +110,13 @@ class TestRunning:
         save_outer(folders)
         assert lab.shown(adding(workflow="outer.json")) == [10]
 
-    def test_a_changed_file_inside_another_is_run_anew(self, lab: Lab, folders: Folders, adder: Path) -> None:
+    def test_a_changed_file_inside_another_is_run_again(self, lab: Lab, folders: Folders, adder: Path) -> None:
         save_outer(folders)
         assert lab.shown(adding(workflow="outer.json")) == [10]
         adder.write_text(adder.read_text("utf-8").replace('"7"', "100"), encoding="utf-8")
         assert lab.shown(adding(workflow="outer.json")) == [103]
 
-    def test_a_node_of_the_workflow_that_changed_is_run_anew(self, lab: Lab, folders: Folders) -> None:
+    def test_a_node_of_the_workflow_that_changed_is_run_again(self, lab: Lab, folders: Folders) -> None:
         state = {"stamp": 1.0}
 
         def changed(name: str, a: Any) -> float:
@@ -165,20 +165,20 @@ class TestRefusing:
         assert "adder takes INT for 'b', not STRING" in self.refused(lab, nodes)
 
     @pytest.mark.parametrize("name", ["nothing.json", "../secret.json", "/etc/passwd", ""])
-    def test_a_file_that_is_no_workflow_within_reach(self, lab: Lab, folders: Folders, name: str) -> None:
+    def test_a_file_that_is_not_a_workflow_within_reach(self, lab: Lab, folders: Folders, name: str) -> None:
         (folders.input.parent / "secret.json").write_text("{}")
-        words = self.refused(lab, adding(workflow=name))
-        assert "there is no workflow" in words or "choose a workflow" in words
+        message = self.refused(lab, adding(workflow=name))
+        assert "there is no workflow" in message or "choose a workflow" in message
 
     def test_a_port_that_is_called_as_the_own_input_of_the_node_is_named(self, lab: Lab, folders: Folders) -> None:
         save(folders, "taken.json", w=port("workflow"), out=("Show", {"value": ["w", 0]}))
-        words = self.refused(lab, prompt(r=("DiscomfortTestRunner", {"workflow": "taken.json"})))
-        assert "taken.json has an INPUT port 'workflow', which the node's own input is called: rename it" in words
+        message = self.refused(lab, prompt(r=("DiscomfortTestRunner", {"workflow": "taken.json"})))
+        assert "taken.json has an INPUT port 'workflow', which the node's own input is called: rename it" in message
 
     def test_missing_classes_are_listed(self, lab: Lab, folders: Folders) -> None:
         save(folders, "strange.json", a=port("a"), n=("Strange", {"x": ["a", 0]}), out=port("o", ["n", 0]))
-        words = self.refused(lab, adding(workflow="strange.json"))
-        assert "strange.json needs node classes that are not installed: Strange" in words
+        message = self.refused(lab, adding(workflow="strange.json"))
+        assert "strange.json needs node classes that are not installed: Strange" in message
 
     def test_a_workflow_that_runs_itself_is_refused(self, lab: Lab, folders: Folders) -> None:
         save(folders, "self.json", r=("DiscomfortTestRunner", {"workflow": "self"}), out=port("o", ["r", 0]))

@@ -61,7 +61,7 @@ def test_an_asynchronous_failure_is_at_its_node(lab: Lab) -> None:
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit])
 def test_a_node_that_tries_to_end_the_program_fails_and_the_engine_goes_on(lab: Lab, kind: type[BaseException]) -> None:
-    """On the engine loop, which such an exception would end: whoever waits there would wait for ever."""
+    """On the engine loop, which such an exception would end: whoever waits there would wait forever."""
 
     def leave() -> Any:
         raise kind("bye")
@@ -85,7 +85,7 @@ def test_a_question_to_a_class_that_tries_to_end_the_program_is_an_error(lab: La
         run_blocking(lab.engine.run(lab.request(prompt(a=("Exits", {"a": 1}), out=show("a")))))
 
 
-def test_a_node_that_runs_out_of_memory_is_told_so(lab: Lab) -> None:
+def test_a_node_that_runs_out_of_memory_is_reported_as_such(lab: Lab) -> None:
     def fill() -> Any:
         raise MemoryError
 
@@ -155,7 +155,7 @@ def test_events_come_in_order_with_progress_between(lab: Lab) -> None:
     ]
 
 
-def test_cached_nodes_are_told_as_cached(lab: Lab) -> None:
+def test_cached_nodes_are_reported_as_cached(lab: Lab) -> None:
     nodes = prompt(n=("Number", {"value": 1}), out=show("n"))
     lab.run(nodes)
     events: list[Event] = []

@@ -32,7 +32,7 @@ def chain(length: int) -> Prompt:
     )
 
 
-def test_a_deep_effect_comes_before_a_shallow_one_that_stands_behind_it(lab: Lab) -> None:
+def test_a_deep_effect_comes_before_a_shallow_one_that_comes_behind_it(lab: Lab) -> None:
     saved = saving(lab)
     lab.run(
         {**chain(20), **prompt(s1=("Save", {"value": ["n19", 0], "name": "deep"}))}
@@ -50,7 +50,7 @@ def test_an_effect_that_feeds_an_earlier_one_comes_first(lab: Lab) -> None:
     assert saved == ["two", "one"]
 
 
-def test_what_is_known_already_holds_nothing_up(lab: Lab) -> None:
+def test_known_results_hold_nothing_up(lab: Lab) -> None:
     saved = saving(lab)
     nodes = prompt(s1=("Save", {"value": 1, "name": "one"}), s2=("Save", {"value": 2, "name": "two"}))
     lab.run(nodes)

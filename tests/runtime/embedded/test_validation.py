@@ -35,7 +35,7 @@ def test_a_number_out_of_its_limits(lab: Lab, value: int, word: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [(["red", "green"],), ("COMBO", {"options": ["red", "green"]})])
-def test_a_value_that_is_no_option(lab: Lab, kind: tuple[Any, ...]) -> None:
+def test_a_value_that_is_not_an_option(lab: Lab, kind: tuple[Any, ...]) -> None:
     lab.add("Test", lambda a: (a,), {"a": kind})
     message = one(lab, {"a": "gren"})
     assert message.startswith("value_not_in_list")
@@ -53,7 +53,7 @@ def test_a_link_of_another_type(lab: Lab) -> None:
     assert message.startswith("return_type_mismatch: expects STRING, and output 0 of node 'n' (Number) is INT")
 
 
-@pytest.mark.parametrize("link", [["nobody", 0], ["n", 7], ["n"], ["n", 0, 0]])
+@pytest.mark.parametrize("link", [["absent", 0], ["n", 7], ["n"], ["n", 0, 0]])
 def test_a_link_to_what_is_not_there(lab: Lab, link: list[Any]) -> None:
     (message,) = refused(lab, prompt(n=("Number", {"value": 1}), t=("Add", {"a": link, "b": 1}), out=show("t")))
     assert message.startswith("bad_linked_input")
@@ -70,7 +70,7 @@ def test_a_prompt_without_output_nodes(lab: Lab) -> None:
     assert message.startswith("prompt_no_outputs")
 
 
-def test_classes_that_are_missing_are_told_together_with_what_to_do(lab: Lab) -> None:
+def test_classes_that_are_missing_are_reported_together_with_what_to_do(lab: Lab) -> None:
     nodes = prompt(k=("KSampler", {}), c=("CLIPTextEncode", {}), out=show("k"))
     place = NodePlace("main.json", "12:3", "my sampler", "KSampler")
     with pytest.raises(PromptRejected) as caught:
@@ -82,7 +82,7 @@ def test_classes_that_are_missing_are_told_together_with_what_to_do(lab: Lab) ->
     assert all(word in text for word in ("comfyui:PATH", "inprocess:PATH", "DISCOMFORT_ENGINE"))
 
 
-def test_all_findings_are_told_at_once_with_their_places(lab: Lab) -> None:
+def test_all_findings_are_reported_at_once_with_their_places(lab: Lab) -> None:
     nodes = prompt(a=("Add", {"a": "x"}), out=show("a"))
     place = NodePlace("main.json", "7", "my sum", "Add")
     with pytest.raises(PromptRejected) as caught:
@@ -108,12 +108,12 @@ def test_literals_are_converted_to_the_declared_type(lab: Lab, kind: str, writte
     assert (type(value), value) == (type(received), received)
 
 
-def test_VALIDATE_INPUTS_refuses_with_its_words(lab: Lab) -> None:
+def test_VALIDATE_INPUTS_refuses_with_its_message(lab: Lab) -> None:
     lab.add("Test", lambda a: (a,), {"a": NUMBER}, VALIDATE_INPUTS=lambda a: "no sevens" if a == 7 else True)
     assert one(lab, {"a": 7}) == "custom_validation_failed: no sevens"
 
 
-def test_VALIDATE_INPUTS_refuses_without_words(lab: Lab) -> None:
+def test_VALIDATE_INPUTS_refuses_without_a_message(lab: Lab) -> None:
     lab.add("Test", lambda a: (a,), {"a": NUMBER}, VALIDATE_INPUTS=lambda a: False)
     assert one(lab, {"a": 7}).startswith("custom_validation_failed")
 

@@ -1,4 +1,4 @@
-"""What is said where a checkout cannot be imported, and whose turn it is where it can."""
+"""What is reported where a checkout cannot be imported, and whose turn it is where it can."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.runtime.behaviour.standin import make_standin
 
 
 async def test_folder_without_comfyui_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="is no ComfyUI checkout"):
+    with pytest.raises(EngineError, match="is not a ComfyUI checkout"):
         await InProcessEngine(tmp_path).start()
 
 
@@ -34,7 +34,7 @@ async def test_module_names_that_others_took_are_named(tmp_path: Path, monkeypat
         await InProcessEngine(tmp_path).start()
 
 
-async def test_missing_requirements_are_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missing_requirements_are_reported_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nodes.py").touch()
     package = tmp_path / "comfy"
     package.mkdir()
@@ -62,7 +62,7 @@ def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     checkout._forget(path, before)
 
 
-async def test_a_start_that_failed_may_be_tried_again_and_begins_anew(standin: Path) -> None:
+async def test_a_start_that_failed_may_be_tried_again_and_begins_again(standin: Path) -> None:
     nodes = standin / "custom_nodes" / "leaves.py"
     nodes.write_text("import sys\nsys.exit(3)\n", encoding="utf-8")
     engine = InProcessEngine(standin, [])
@@ -75,11 +75,11 @@ async def test_a_start_that_failed_may_be_tried_again_and_begins_anew(standin: P
     await engine.close()
 
 
-async def test_a_class_that_the_checkout_lacks_is_told_with_what_to_do_there(standin: Path) -> None:
+async def test_a_class_that_the_checkout_lacks_is_reported_with_what_to_do_there(standin: Path) -> None:
     engine = InProcessEngine(standin, [])
     with WorkflowContext(max_ram_gb=0.01) as context, pytest.raises(PromptRejected) as caught:
-        await engine.run(PromptRequest({"1": {"class_type": "Nobody", "inputs": {}}}, {}, context))
-    assert f"the ComfyUI at {standin} does not have Nobody" in str(caught.value)
+        await engine.run(PromptRequest({"1": {"class_type": "Unknown", "inputs": {}}}, {}, context))
+    assert f"the ComfyUI at {standin} does not have Unknown" in str(caught.value)
     assert "install the custom node" in str(caught.value)
     await engine.close()
 

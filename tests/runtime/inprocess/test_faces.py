@@ -299,7 +299,7 @@ async def test_v3_block_execution_and_ui_are_understood() -> None:
         await engine.run(a=("Shows", {"value": 2}))
 
 
-async def test_v3_expansion_runs_the_graph_it_brings() -> None:
+async def test_v3_expansion_runs_the_graph_it_returns() -> None:
     class Grows(V3Double):
         @classmethod
         def EXECUTE(cls, value: int) -> Any:
@@ -323,7 +323,7 @@ async def test_asynchronous_class_steps_in_inference_mode_and_leaves_the_loop_ou
     assert not any(modes)
 
 
-async def test_out_of_memory_unloads_models_and_is_told() -> None:
+async def test_out_of_memory_unloads_models_and_is_reported() -> None:
     class Greedy(Number):
         def give(self, value: int) -> tuple[int]:
             raise OutOfMemoryError("no more")

@@ -117,10 +117,10 @@ def build() -> dict[str, Any]:
 
 
 def fixture(*names: str) -> dict[str, Any]:
-    """Stand for the named fixture; several names arrive as a ComfyUI list, one after the other."""
+    """A placeholder for the named fixture; several names arrive as a ComfyUI list, one after the other."""
     return {"$fixture": list(names)}
 
 
 def output(class_type: str, slot: int = 0, **inputs: Any) -> dict[str, Any]:
-    """Stand for output `slot` of another node of the pack."""
+    """A placeholder for output `slot` of another node of the pack."""
     return {"$node": class_type, "$slot": slot, "$inputs": inputs}

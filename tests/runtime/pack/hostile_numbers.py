@@ -1,4 +1,4 @@
-"""Calls every class of the pack with the largest numbers there are, as links can bring them, on tiny inputs.
+"""Calls every class of the pack with the largest numbers there are, as links can carry them, on tiny inputs.
 
 Run as a program by test_hostile_sizes.py, under a limit on memory: prints a line for each call that takes more memory
 or time than it may, or fails otherwise than by an exception that says so.

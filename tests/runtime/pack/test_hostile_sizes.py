@@ -1,4 +1,4 @@
-"""No node of the pack makes gigabytes, or takes for ever, from a small input: it is refused, with the size."""
+"""No node of the pack makes gigabytes, or takes forever, from a small input: it is refused, with the size."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_node_that_needs_too_much_names_itself_and_the_size(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "inputs", "words"),
+    ("name", "inputs", "message"),
     [
         ("StringFormat", {"values": {"a": 1}, "f_string": "{a:>9999999999}"}, "'>9999999999' wide"),
         ("StringFormat", {"values": {"a": 1, "b": 10**10}, "f_string": "{a:>{b}}"}, "'>10000000000' wide"),
@@ -81,8 +81,8 @@ def test_a_node_that_needs_too_much_names_itself_and_the_size(tmp_path: Path) ->
         ("ConvertArrayToString", {"array": list(range(10**5)), "indent": 60_000}, "characters"),
     ],
 )
-def test_long_texts_are_refused(name: str, inputs: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_long_texts_are_refused(name: str, inputs: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         call(name, **inputs)
 
 

@@ -103,7 +103,7 @@ def test_documentation_lists_the_pack_theme_by_theme() -> None:
         if node_class.__module__ == theme.__name__
     ]
     assert rows == by_theme
-    assert f"It ships {len(NODE_CLASS_MAPPINGS)} of" in DOCUMENTATION.read_text(encoding="utf-8")
+    assert f"It has {len(NODE_CLASS_MAPPINGS)} of" in DOCUMENTATION.read_text(encoding="utf-8")
 
 
 def test_switch_asks_only_for_the_side_it_needs() -> None:
@@ -190,7 +190,7 @@ def test_safetensors_files_are_those_of_the_library(dtype: torch.dtype, tmp_path
         assert all(torch.equal(read[name], value) and read[name].dtype == dtype for name, value in values.items())
 
 
-def test_a_file_that_is_no_safetensors_file_says_so(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_safetensors_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "x.latent").write_bytes(b"\xff" * 100)
     with pytest.raises(ValueError, match="not a safetensors file"):
         safetensors_file.read(tmp_path / "x.latent")

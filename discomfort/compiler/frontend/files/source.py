@@ -104,7 +104,7 @@ def _explain(error: ValueError, text: str, findings: Findings) -> None:
         findings.add("DF102", f"this is not JSON: {error}")
         return
     node, name, way = place_of_long_number(document)
-    findings.add("DF102", f"this is no workflow: {TOO_LONG} ({way})", Place(node=node, input=name))
+    findings.add("DF102", f"this is not a workflow: {TOO_LONG} ({way})", Place(node=node, input=name))
 
 
 def _refuse_constant(name: str) -> NoReturn:

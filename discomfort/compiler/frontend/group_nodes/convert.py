@@ -185,12 +185,12 @@ def _ports(root: SavedGraph, host: SavedNode, group: _Group, layouts: Layouts, f
     for name, given in lost.items():
         origin = root.nodes.get(root.links[given.link].origin)
         if origin is not None and origin.type != PRIMITIVE:
-            words = "the link to this input of a group node is lost, as in the editor"
-            findings.add("DF117", words, root.place_of(host, name), _LOST)
+            message = "the link to this input of a group node is lost, as in the editor"
+            findings.add("DF117", message, root.place_of(host, name), _LOST)
 
 
 def _drop_misfits(root: SavedGraph, host: SavedNode, group: _Group, layouts: Layouts, findings: Findings) -> None:
-    """Cut the links of the group node's outputs that cannot be made anew: no such output, or types that do not fit."""
+    """Cut the links of the group node's outputs that cannot be made again: no such output, or types that do not fit."""
     for node in root.nodes.values():
         for given in node.inputs or ():
             link = root.links.get(given.link)
@@ -200,8 +200,8 @@ def _drop_misfits(root: SavedGraph, host: SavedNode, group: _Group, layouts: Lay
             inner = outputs[link.origin_slot] if 0 <= link.origin_slot < len(outputs) else None
             if inner is None or not fits(_output_type(group.nodes[inner[0]], inner[1], layouts), given.type):
                 given.link = None
-                words = f"the link from output {link.origin_slot} of group node {host.id} is lost, as in the editor"
-                findings.add("DF117", words, root.place_of(node, given.name), _LOST)
+                message = f"the link from output {link.origin_slot} of group node {host.id} is lost, as in the editor"
+                findings.add("DF117", message, root.place_of(node, given.name), _LOST)
 
 
 def _output_type(node: SavedNode, slot: int, layouts: Layouts) -> str:
@@ -232,5 +232,5 @@ def _become_host(root: SavedGraph, host: SavedNode, definition: SavedGraph, node
         if link.target == host.id:
             link.target = node_id
     host.type, host.values, host.id = definition.id, None, text(node_id)
-    host.mode = 0  # muted or bypassed groups wake up
+    host.mode = 0  # muted or bypassed groups are active again
     root.nodes = {node.id: node for node in root.nodes.values()}

@@ -52,7 +52,7 @@ class GroupShape:
 
     `inputs` holds (row, name of the inner input, position among the group node's slots); `slots` the names of the
     group node's slots, sockets before widgets; `outputs` what each output shows. `keys` holds all inputs in the order
-    in which the editor makes them, each with the upload button that it brings and the widget that it fills.
+    in which the editor makes them, each with the upload button that it adds and the widget that it fills.
     """
 
     widgets: list[GroupWidget] = field(default_factory=list)
@@ -63,7 +63,7 @@ class GroupShape:
 
 
 def is_helper(widget: Widget) -> bool:
-    """Return whether a widget belongs to the one before it: it is no input of the class."""
+    """Return whether a widget belongs to the one before it: it is not an input of the class."""
     return not widget.sent or not widget.type or widget.kind == "PREVIEW_3D"
 
 
@@ -162,7 +162,7 @@ class Shaper:
         self._widget_slots.append(shown)
 
     def _values(self, row: int, name: str) -> int:
-        """Return how many values a widget has with its helpers, which stand behind it."""
+        """Return how many values a widget has with its helpers, which follow it."""
         layout = self._layouts.get(self._nodes[row].type)
         widgets = layout.widgets if layout else ()
         place = next(place for place, widget in enumerate(widgets) if widget.name == name)
@@ -209,7 +209,7 @@ class Shaper:
         return self._custom(row, side, name).get("visible") is False
 
     def _free(self, row: int, name: str, *, always: bool = False) -> str:
-        """Return the name of an inner input on the group node: its node's title tells two of one name apart."""
+        """Return the name of an inner input on the group node: its node's title distinguishes two of one name."""
         node = self._nodes[row]
         custom = self._custom(row, "input", name).get("name")
         found = key = custom if type(custom) is str else name

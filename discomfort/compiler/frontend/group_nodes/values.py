@@ -17,8 +17,8 @@ def give_values(root: SavedGraph, host: SavedNode, nodes: list[SavedNode], shape
 
     A PrimitiveNode outside has given its value to the group node's widget before.
 
-    What a dynamic combo adds has places among these values too, but gets its defaults: taking a choice anew makes
-    its widgets anew.
+    What a dynamic combo adds has places among these values too, but gets its defaults: taking a choice again makes
+    its widgets again.
     """
     values = _host_values(host, shape)
     links = {slot.name: root.links.get(slot.link) for slot in host.inputs or ()}
@@ -81,7 +81,7 @@ def _saved_values(layout: Layout, values: list[Any] | None) -> list[Any]:
 
 
 def feed_from_primitives(nodes: list[SavedNode], links: list[InnerLink], layouts: Layouts) -> None:
-    """Let each PrimitiveNode begin with the value of the first widget that it feeds, as the editor makes it anew.
+    """Let each PrimitiveNode begin with the value of the first widget that it feeds, as the editor makes it again.
 
     Only a text of several lines keeps what the group node gives.
     """
@@ -100,7 +100,7 @@ def feed_from_primitives(nodes: list[SavedNode], links: list[InnerLink], layouts
 
 
 def forget_choices(nodes: list[SavedNode], shape: GroupShape, layouts: Layouts) -> None:
-    """Break the links into inputs that a dynamic combo adds: taking its choice anew, the editor loses them."""
+    """Break the links into inputs that a dynamic combo adds: taking its choice again, the editor loses them."""
     for run in shape.widgets:
         layout = layouts.get(nodes[run.row].type)
         if layout is None or not run.given:

@@ -22,7 +22,7 @@ from discomfort.compiler.frontend.widgets.values import UNSET, saved_value, widg
 from discomfort.ir.graph import Literal
 
 NOTHING = Literal(None)
-"""Stands for JavaScript's undefined: the input is left out of the prompt."""
+"""JavaScript's undefined: the input is left out of the prompt."""
 
 
 _PREFIXES = re.compile(r"^(?:\d+: )+")

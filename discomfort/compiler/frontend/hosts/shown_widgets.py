@@ -60,7 +60,7 @@ class Targets:
         return None
 
     def widget(self, node: SavedNode, name: str) -> Widget | None:
-        """Return a widget that a saved input stands for; None where the class, which may be newer, has no such."""
+        """Return the widget of a saved input; None where the class, which may be newer, has no such."""
         layout = self._layouts.get(node.type)
         if layout is None:
             return None

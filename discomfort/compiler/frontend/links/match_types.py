@@ -39,5 +39,5 @@ def common_type(types: Iterable[str]) -> str | None:
     named = [type_.split(",") for type_ in types if type_ != "*"]
     if not named:
         return "*"
-    shared = [word for word in dict.fromkeys(named[0]) if all(word in words for words in named)]
+    shared = [word for word in dict.fromkeys(named[0]) if all(word in members for members in named)]
     return ",".join(shared) or None

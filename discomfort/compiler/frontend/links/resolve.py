@@ -126,8 +126,8 @@ class Resolver:
     ) -> tuple[_Step | LinkSource, str | None, str | None]:
         """Return where one link leads: another link to follow, a final source, or None.
 
-        The second item is the type of the input through which a bypassed node was passed: what lies behind is asked
-        for that type. The third is the type of the input that the other link ends at; None where it is a Reroute's.
+        The second item is the type of the input through which a bypassed node was passed: the nodes behind must
+        provide that type. The third is the type of the input that the other link ends at; None where it is a Reroute's.
         """
         link = scope.graph.links.get(link_id)
         if link is None:
@@ -147,7 +147,7 @@ class Resolver:
             return None, None, None
         if origin.type in VIRTUAL:
             if origin.mode == BYPASSED and wanted == "*" and origin.type != SETTER and not origin.inputs:
-                self._report_bypass(consumer, scope, origin, "no input to hand on")
+                self._report_bypass(consumer, scope, origin, "no input to pass on")
                 return None, None, None
             if link.origin_slot != 0 and origin.type in REROUTES:
                 return None, None, None
@@ -183,8 +183,8 @@ class Resolver:
             return None
         inner = child.graph.links.get(outputs[slot].links[0])
         if inner is not None and inner.origin == INPUT_NODE:
-            words = f"output {outputs[slot].name!r} of subgraph {host} is wired straight to one of its inputs"
-            self._report_dangling(consumer, words)
+            message = f"output {outputs[slot].name!r} of subgraph {host} is wired straight to one of its inputs"
+            self._report_dangling(consumer, message)
             return None
         return child, outputs[slot].links[0]
 
@@ -219,12 +219,12 @@ class Resolver:
         inputs = self._slots(origin)
         given = origin.outputs[slot] if origin.outputs is not None and 0 <= slot < len(origin.outputs) else "*"
         if not 0 <= slot < self._output_count(origin):
-            self._report_bypass(consumer, scope, origin, f"no output {slot} for which to hand on an input")
+            self._report_bypass(consumer, scope, origin, f"no output {slot} for which to pass on an input")
             return None, wanted
         index = bypass_index([type_ for _, type_, _ in inputs], slot, given, wanted)
         if index is None:
             if not inputs and wanted == "*":
-                self._report_bypass(consumer, scope, origin, "no input to hand on")
+                self._report_bypass(consumer, scope, origin, "no input to pass on")
             return None, wanted
         name, passing, link = inputs[index]
         if link is not None:
@@ -270,7 +270,7 @@ class Resolver:
 
 
 def bypass_index(types: list[str], slot: int, given: str, wanted: str) -> int | None:
-    """Return which input a bypassed node hands on for output `slot` of type `given` to an input of type `wanted`.
+    """Return which input a bypassed node passes on for output `slot` of type `given` to an input of type `wanted`.
 
     An untyped consumer takes the input of the same position. Else that input counts if it fits both ends, then the
     first of exactly the wanted type, then the first that fits both.

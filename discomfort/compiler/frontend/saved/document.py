@@ -28,14 +28,14 @@ class BrokenLink:
 
 INPUT_NODE = "-10"
 OUTPUT_NODE = "-20"
-"""Ids of the nodes that stand for a definition's own inputs and outputs inside it (workflow schema 1)."""
+"""Ids of the nodes that represent a definition's own inputs and outputs inside it (workflow schema 1)."""
 
 MUTED = 2
 BYPASSED = 4
 
 
 class SavedInput:
-    """An input slot: its name, its type ("*" for any), the id of the link that feeds it, the widget it stands for."""
+    """An input slot: its name, its type ("*" for any), the id of the link that feeds it, the widget it shows."""
 
     __slots__ = ("link", "name", "type", "widget")
 
@@ -260,7 +260,7 @@ def _link(link_id: Any, origin: Any, origin_slot: Any, target: Any, target_slot:
 
 
 def read_node(raw: Any, row: int, graph: SavedGraph, findings: Findings) -> SavedNode | None:
-    """Return one node; None with a finding for what is no node."""
+    """Return one node; None with a finding for what is not a node."""
     if type(raw) is not dict:
         findings.add(
             "DF111", f"a node is {type(raw).__name__}, not an object", Place(path=f"{graph.path}.nodes[{row}]")
@@ -315,7 +315,7 @@ def _read_inputs(inputs: Any, node: SavedNode, graph: SavedGraph, findings: Find
 
 
 def _widget_name(widget: Any, slot_name: Any) -> str | None:
-    """Return the name of the widget that a slot stands for; None for a plain socket."""
+    """Return the name of the widget that a slot shows; None for a plain socket."""
     if widget is None:
         return None
     name = widget.get("name") if type(widget) is dict else None

@@ -1,4 +1,4 @@
-"""Nodes that live only in the editor: they are gone from prompts, and some hand on what feeds them."""
+"""Nodes that live only in the editor: they are gone from prompts, and some pass on what feeds them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from discomfort.compiler.frontend.saved.document import SavedNode
 
 REROUTES = frozenset({"Reroute", "Reroute (rgthree)", "SetNode"})
-"""Types that hand on what feeds their first input. KJNodes' Set is one, seen from its own output."""
+"""Types that pass on what feeds their first input. KJNodes' Set is one, seen from its own output."""
 
 PRIMITIVE = "PrimitiveNode"
 GETTER = "GetNode"

@@ -13,7 +13,7 @@ from discomfort.ir.untrusted_json.numbers import whole_id
 from discomfort.ir.walk import settled
 
 DEEPEST = 1000
-"""Subgraphs nested deeper than this are an error: nobody draws them, and node ids grow with each level."""
+"""Subgraphs nested deeper than this are an error: no user draws them, and node ids grow with each level."""
 
 MOST_NODES = 500_000
 """A workflow that unfolds to more nodes than this is an error."""
@@ -101,7 +101,7 @@ def make_ids_unique(workflow: SavedWorkflow, findings: Findings) -> None:
     """Renumber inner nodes whose ids are taken by the root or by an earlier definition, in file order.
 
     New ids count up from the save's last one, past those seen so far; the frontend does this when it loads a workflow,
-    and prompts show it. Ids that the root writes as text take nothing; an inner node of such an id is told.
+    and prompts show it. Ids that the root writes as text take nothing; an inner node of such an id is reported.
     """
     taken = {node.id for node in workflow.root.nodes.values() if type(node.raw["id"]) in (int, float)}
     texts = workflow.root.nodes.keys() - taken

@@ -81,7 +81,7 @@ def text(value: object) -> str:
 
 
 def to_number(value: object) -> float:
-    """Return what JavaScript's Number() makes of a JSON value; NaN where it is no number."""
+    """Return what JavaScript's Number() makes of a JSON value; NaN where it is not a number."""
     if isinstance(value, (int, float)):
         return value if math.isfinite(_double(value)) and not isinstance(value, bool) else _double(value)
     if isinstance(value, list):
@@ -96,12 +96,12 @@ def to_number(value: object) -> float:
     try:
         if digits[:2].lower() in ("0x", "0o", "0b"):
             return to_number(int(digits, 0))
-        return math.nan if "_" in digits or digits.lower() in _WORDS else float(digits)
+        return math.nan if "_" in digits or digits.lower() in _NOT_NUMBERS else float(digits)
     except ValueError:
         return math.inf if digits in ("Infinity", "+Infinity") else math.nan
 
 
-_WORDS = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "+nan", "-nan"})
+_NOT_NUMBERS = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "+nan", "-nan"})
 
 
 def to_fixed(value: float, digits: int) -> float:

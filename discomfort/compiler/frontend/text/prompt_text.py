@@ -13,7 +13,7 @@ _TOKENS = re.compile(r"\\[\s\S]?|[{}|]")
 _PATTERN = re.compile(r"%([^%]+)%")
 _FORBIDDEN = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 MOST_CHOICES = 100_000
-"""A text with more `{` than this is not rewritten: nobody writes one, and choices nest."""
+"""A text with more `{` than this is not rewritten: no user writes one, and choices nest."""
 
 _DATE_PARTS = re.compile(r"yyyy|yyy|yy|MM|M|dd|d|hh|h|mm|m|ss|s")
 
@@ -91,7 +91,7 @@ def _without_line_comments(text: str) -> str:
 def file_name(text: str, widget_value: Callable[[str, str], object], clock: Callable[[], datetime]) -> str:
     """Return a file name with `%date:format%` and `%node.widget%` replaced; other patterns stay.
 
-    One dot makes a pattern name a widget; of a date with more of them only what stands before the first is kept.
+    One dot makes a pattern name a widget; of a date with more of them only what comes before the first is kept.
 
     Args:
         text: the value of a `filename_prefix` widget.

@@ -100,7 +100,7 @@ class Layout:
     """Widgets in the order of their values, and all members in the order of their input slots.
 
     `fixed` when no widget adds others and all are saved, so that values and widgets pair up by position. `forced`
-    tells for each value that a save from before `forceInput` held whether it belongs to an input without widget.
+    says for each value that a save from before `forceInput` held whether it belongs to an input without widget.
     """
 
     widgets: tuple[Widget, ...]
@@ -110,7 +110,7 @@ class Layout:
 
 
 class Layouts:
-    """The layout of each class of a catalog, made when first asked for."""
+    """The layout of each class of a catalog, made when first requested."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -279,11 +279,11 @@ _EMPTY: Mapping[str, Any] = {
 
 
 UPLOADS = ("image_upload", "video_upload", "animated_image_upload")
-"""Options of inputs that bring a button for pictures and videos."""
+"""Options of inputs that add a button for pictures and videos."""
 
 
 def _upload_widgets(specs: Iterable[InputSpec]) -> list[Widget]:
-    """Return the upload button (and the player before it) that files chosen by upload bring."""
+    """Return the upload button (and the player before it) that inputs with an upload add."""
     found = []
     for spec in specs:
         options = spec.options

@@ -1,4 +1,4 @@
-"""Widget values as they stand in a prompt."""
+"""Widget values as a prompt holds them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from discomfort.ir.graph import Literal
 
 
 def literal(value: Any) -> Literal:
-    """Return a widget's value as a prompt holds it: a list is wrapped, so that nobody takes it for a link."""
+    """Return a widget's value as a prompt holds it: a list is wrapped, so that it is not read as a link."""
     if type(value) is str or type(value) is bool:
         return Literal(value)
     if type(value) is list:
@@ -19,7 +19,7 @@ def literal(value: Any) -> Literal:
 
 
 def unknown_literal(value: Any) -> Literal:
-    """Return a saved value of a node whose class nobody knows: all but plain values become JSON text."""
+    """Return a saved value of a node of an unknown class: all but plain values become JSON text."""
     if value is None or type(value) is list or type(value) is dict:
         return Literal(json.dumps(json_value(value), ensure_ascii=False, separators=(",", ":")))
     return literal(value)

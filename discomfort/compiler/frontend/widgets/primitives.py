@@ -132,7 +132,7 @@ class Primitives:
         return primitive_value(value, fed, widget)
 
     def warn_of_unlinked_hosts(self, graph: SavedGraph, definitions: Mapping[str, SavedGraph]) -> None:
-        """Tell of links that arrive at inputs of subgraphs' hosts which do not have them.
+        """Report links that arrive at inputs of subgraphs' hosts which do not have them.
 
         The editor writes the PrimitiveNode's value into what such an input shows, and it is not written here.
         """

@@ -90,7 +90,7 @@ def existing_inputs(layout: Layout, node: SavedNode) -> list[SavedInput]:
 
 
 def is_lost(layout: Layout, slot: SavedInput, widgets: Container[str]) -> bool:
-    """Return whether the editor drops a saved slot: it stands for a widget that the class no longer has."""
+    """Return whether the editor drops a saved slot: it shows a widget that the class no longer has."""
     if slot.widget is None or slot.widget in widgets or slot.name in widgets:
         return False
     return not any(

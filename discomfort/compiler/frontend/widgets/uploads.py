@@ -15,7 +15,7 @@ _PLAYERS = frozenset({"LoadAudio", "PreviewAudio", "SaveAudio", "SaveAudioAdvanc
 
 
 def uploads_to(spec: InputSpec) -> str | None:
-    """Return which upload button an input brings with it; None for none."""
+    """Return which upload button an input adds; None for none."""
     if spec.options.get("audio_upload"):
         return AUDIO_UPLOAD
     if spec.type == "COMBO" and any(spec.options.get(flag) for flag in UPLOADS):

@@ -174,7 +174,7 @@ class ComfyUIEngine:
         await self.connected()
 
     async def connected(self) -> Connection:
-        """Return the connection, made anew where there is none or the last one is lost.
+        """Return the connection; makes a new one where there is none or the last one is lost.
 
         Raises:
             EngineError: the engine was closed, or made before this process was forked; or as `start`.
@@ -198,25 +198,25 @@ class ComfyUIEngine:
             return await self._connect()
 
     async def catalog(self) -> Catalog:
-        """Return the node classes of the server; asked for once a connection."""
+        """Return the node classes of the server; requested once a connection."""
         return await self._ask(lambda connection: connection.catalog())
 
     def forget_catalog(self) -> None:
-        """Have `catalog` ask the server anew, as after its files have changed."""
+        """Have `catalog` ask the server again, as after its files have changed."""
         if self._connection is not None:
             self._connection.forget_catalog()
 
     async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
-        """Return what nodes depend on beside their inputs, as our nodes on the server say; unknown without those."""
+        """Return what nodes depend on besides their inputs, as our nodes on the server say; unknown without those."""
         return await self._ask(lambda connection: connection.sources(nodes, effects))
 
     def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
-        """Take note that nodes may have read something else than what was said of them."""
+        """Take note that nodes may have read something else than the server reported."""
         if self._connection is not None:
             self._connection.doubt(sources)
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
-        """Return what can be brought to the server and back; None: everything, as through shared memory."""
+        """Return what can be sent to the server and back; None: everything, as through shared memory."""
         return await self._ask(lambda connection: connection.crossing(context))
 
     async def validate(self, requests: Sequence[PromptRequest]) -> None:

@@ -70,11 +70,11 @@ class ServerSources:
             self._doubts = {**doubts, **self._doubts}
             raise
         found = {json.dumps(spec, sort_keys=True): answer for spec, answer in zip(wanted, answers, strict=True)}
-        told = {node_id: found[json.dumps(spec, sort_keys=True)] for node_id, spec in specs.items()}
-        return {node_id: _source(answer) for node_id, answer in told.items() if answer is not None}
+        by_node = {node_id: found[json.dumps(spec, sort_keys=True)] for node_id, spec in specs.items()}
+        return {node_id: _source(answer) for node_id, answer in by_node.items() if answer is not None}
 
     def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
-        """Have the server look, the next time that it is asked, whether nodes read what was said of them."""
+        """Have the server look, at the next request, whether nodes read what it reported."""
         for node, source in sources:
             if source.prompt_input:
                 doubt = {"node": _spec(node), "version": source.version, "prompt_input": source.prompt_input}

@@ -25,7 +25,7 @@ from discomfort.runtime.engines.comfyui.connection.answers import REMEDY, object
 from discomfort.runtime.engines.comfyui.connection.effect_turns import (
     Targets,
     all_targets,
-    hearing_once,
+    dedupe_finished_events,
     nodes_of,
     turns,
 )
@@ -103,7 +103,7 @@ class Connection:
             url: the server's address.
             token: what its Discomfort nodes ask for; None: found out where possible.
             patience: how long to wait for what.
-            is_running: tells whether the server's process lives, as far as we know.
+            is_running: returns whether the server's process lives, as far as we know.
             share_memory: whether values may travel through memory that both map; None: where it is on this machine.
         """
         self.transport: Transport = Transport(url, self._hear, patience.retry_seconds, is_running)
@@ -155,17 +155,17 @@ class Connection:
             raise _again(self.lost)
 
     async def catalog(self) -> Catalog:
-        """Return the server's node classes; asked for once, and again after `forget_catalog`."""
+        """Return the server's node classes; requested once, and again after `forget_catalog`."""
         if self._catalog is None or (self._catalog.done() and self._catalog.exception() is not None):
             self._catalog = asyncio.create_task(self._read_catalog())
         return await asyncio.shield(self._catalog)
 
     def forget_catalog(self) -> None:
-        """Ask for the classes anew when they are needed next: they list the files that the server has."""
+        """Ask for the classes again when they are needed next: they list the files that the server has."""
         self._catalog = None
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
-        """Return what can be brought to the server and back; see `Engine.crossing`."""
+        """Return what can be sent to the server and back; see `Engine.crossing`."""
         assert self._channel is not None, "open() comes first"
         await self.settle()
         return await self._channel.crossing(context)
@@ -180,13 +180,13 @@ class Connection:
             await self._validation.check_program(requests)
 
     async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
-        """Return what nodes depend on beside their inputs; see `SourceReader.sources`."""
+        """Return what nodes depend on besides their inputs; see `Engine.sources`."""
         assert self._channel is not None, "open() comes first"
         await self.settle()
         return await self._channel.sources(nodes, effects)
 
     def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
-        """Take note that nodes may have read something else than what was said of them."""
+        """Take note that nodes may have read something else than the server reported."""
         if self._channel is not None:
             self._channel.doubt(sources)
 
@@ -200,7 +200,7 @@ class Connection:
                 raise _again(self.lost) from error  # the reason, rather than which request broke by it
             raise
         except NodeFailed as error:
-            assert self._channel is not None, "it brought the prompt there"
+            assert self._channel is not None, "it has sent the prompt"
             raise self._channel.explain(error, request) from None
 
     async def _run(self, request: PromptRequest, listener: Listener | None) -> PromptResult:
@@ -209,7 +209,7 @@ class Connection:
         await self.settle()
         prompt = await channel.prepare(request)
         extra_data = {"extra_pnginfo": dict(request.extra_pnginfo)} if request.extra_pnginfo else {}
-        listener = hearing_once(listener)
+        listener = dedupe_finished_events(listener)
         if self._validation is not None and not request.validated:
             await self._validation.check(prompt, extra_data, all_targets(request), request.places)
         results = Holds(request.context)
@@ -286,7 +286,7 @@ class Connection:
             del submission  # it holds its error, whose traceback holds this frame
 
     async def close(self, reason: EngineError) -> None:
-        """End every run with `reason` and let go of the server. Safe to call twice."""
+        """End every run with `reason` and release the server. Safe to call twice."""
         farewell = self.lost is None and self._is_running() and self._channel is not None
         self._lose(reason)
         tasks, self._tasks = self._tasks, []
@@ -353,7 +353,7 @@ class Connection:
             raise kind(f"ComfyUI at {self.transport.url} did not take the prompt (status {status}): {shown(answer)}")
         if isinstance(answer, dict) and answer.get("prompt_id", run.prompt_id) != run.prompt_id:
             await take_off(self.transport, text_of(answer["prompt_id"]))
-            raise EngineError(f"ComfyUI at {self.transport.url} queued the prompt under another id than ours")
+            raise EngineError(f"ComfyUI at {self.transport.url} queued the prompt under an id that is not ours")
         if isinstance(answer, dict) and answer.get("node_errors"):
             # Some outputs were refused, the rest is queued: all or nothing.
             await self._stop_rest(run)
@@ -412,7 +412,7 @@ class Connection:
                 self._settled.set()
         except EngineError as error:
             self._lose(error)
-        except Exception as error:  # noqa: BLE001 - with nobody to listen every prompt would wait for ever
+        except Exception as error:  # noqa: BLE001 - without a listener every prompt would wait forever
             self._lose(self._misunderstood(error))
 
     async def _catch_up(self, unknown: EngineError) -> None:
@@ -443,7 +443,7 @@ class Connection:
             except EngineError as error:
                 self._lose(error)
                 return
-            except Exception as error:  # noqa: BLE001 - with nobody to watch a prompt might wait for ever
+            except Exception as error:  # noqa: BLE001 - unwatched a prompt might wait forever
                 self._lose(self._misunderstood(error))
                 return
             if idle_checks >= 2:
@@ -451,7 +451,7 @@ class Connection:
                 return
 
     async def _is_idle(self, heard: float) -> bool:
-        """Return whether prompts wait in the server's queue although none runs; `heard` is when one was last told of.
+        """Return whether prompts wait in the server's queue although none runs; `heard`: when one was last reported.
 
         Raises:
             EngineLost: its worker is known to be dead, or it has been silent for too long.
@@ -462,7 +462,7 @@ class Connection:
             info = await self.transport.get_json("/discomfort/info", PROBE_SECONDS)
             if object_in(info).get("worker_alive") is False:
                 raise EngineLost(self._stuck("the thread that runs its prompts has died"))
-        await self._catch_up(PromptInterrupted("somebody took the prompt out of the server's queue"))
+        await self._catch_up(PromptInterrupted("another client removed the prompt from the server's queue"))
         running, pending = await read_queue(self.transport)
         if self._seen_running != set(running):
             self._seen_running, self._queue_moved = set(running), time.monotonic()

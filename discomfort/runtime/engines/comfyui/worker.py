@@ -23,7 +23,7 @@ _FOLDERS = ("input", "output", "temp", "models")
 
 
 class Worker:
-    """Runs workflows and prompts on the server as they are, without compiling, and brings files to it."""
+    """Runs workflows and prompts on the server as they are, without compiling, and uploads files to it."""
 
     def __init__(self, engine: ComfyUIEngine) -> None:
         self._engine = engine

@@ -86,14 +86,14 @@ class EmbeddedEngine:
             classes: NODE_CLASS_MAPPINGS; or a Python file, a package, or a folder of custom nodes.
 
         Raises:
-            EngineError: something is no node class, or cannot be imported.
+            EngineError: something is not a node class, or cannot be imported.
         """
-        brought = dict(classes) if isinstance(classes, Mapping) else load_classes(Path(classes).expanduser())
-        check_classes(brought)
-        self._registered.update(brought)
+        registered = dict(classes) if isinstance(classes, Mapping) else load_classes(Path(classes).expanduser())
+        check_classes(registered)
+        self._registered.update(registered)
         self._classes = self._catalog = None
         self._cache.clear()
-        return tuple(brought)
+        return tuple(registered)
 
     async def start(self) -> None:
         """Load the pack, when that has not been done."""
@@ -151,7 +151,7 @@ class EmbeddedEngine:
             pool.shutdown(wait=False)
 
     async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
-        """Return what nodes depend on beside their inputs; see `Engine.sources`."""
+        """Return what nodes depend on besides their inputs; see `Engine.sources`."""
         await self.start()
         assert self._classes is not None
         stopped = threading.Event()
@@ -220,9 +220,9 @@ class EmbeddedEngine:
 
     def _checked_catalog(self) -> Catalog:
         """Return the classes whose descriptions can be used; the pack's are our own and need no check."""
-        brought = {name: entry for name, entry in self._described.items() if name in self._registered}
+        registered = {name: entry for name, entry in self._described.items() if name in self._registered}
         pack = {name: entry for name, entry in self._described.items() if name not in self._registered}
-        return Catalog(pack).merged(usable_entries(brought, "<registered classes>"))
+        return Catalog(pack).merged(usable_entries(registered, "<registered classes>"))
 
 
 def _origin(registered: Container[str], name: str, node_class: Any) -> str:

@@ -109,7 +109,7 @@ def load_checkout(path: Path, arguments: Sequence[str] | None = None) -> Checkou
         arguments: those of its command line; None means none, and `--cpu` where torch sees no accelerator.
 
     Raises:
-        EngineError: it is no checkout, its requirements are missing, or this process holds another one.
+        EngineError: it is not a checkout, its requirements are missing, or this process holds another one.
     """
     global _loaded
     path = path.expanduser().resolve()
@@ -128,7 +128,7 @@ def load_checkout(path: Path, arguments: Sequence[str] | None = None) -> Checkou
 
 
 def _default_arguments() -> tuple[str, ...]:
-    """Return `--cpu` where torch sees no accelerator: ComfyUI wants to be told."""
+    """Return `--cpu` where torch sees no accelerator: ComfyUI needs the option."""
     import torch
 
     devices = (torch.cuda, getattr(torch.backends, "mps", None), getattr(torch, "xpu", None))
@@ -137,7 +137,7 @@ def _default_arguments() -> tuple[str, ...]:
 
 def _load(path: Path, arguments: tuple[str, ...]) -> Checkout:
     if not (path / "nodes.py").is_file() or not (path / "comfy").is_dir():
-        raise EngineError(f"{path} is no ComfyUI checkout: it has no nodes.py and comfy/")
+        raise EngineError(f"{path} is not a ComfyUI checkout: it has no nodes.py and comfy/")
     _refuse_taken_names(path)
     if str(path) not in sys.path:
         sys.path.insert(0, str(path))
@@ -169,7 +169,7 @@ def _load(path: Path, arguments: tuple[str, ...]) -> Checkout:
 
 
 def _forget(path: Path, before: Collection[str]) -> None:
-    """Forget the modules of a checkout that were imported since `before`: the next attempt begins anew, and does not
+    """Forget the modules of a checkout that were imported since `before`: the next attempt begins again, and does not
     take what is left of this one for a ComfyUI around us.
     """
     for name, module in [*sys.modules.items()]:
@@ -219,7 +219,7 @@ def _prepare(checkout: Checkout) -> None:
     asyncio.set_event_loop(loop)
     try:
         server = checkout.module("server").PromptServer(loop)
-        server.send_sync = _nobody_listens
+        server.send_sync = _ignore_message
         loop.run_until_complete(
             checkout.module("nodes").init_extra_nodes(
                 init_custom_nodes=with_custom_nodes, init_api_nodes=not options.disable_api_nodes
@@ -229,8 +229,8 @@ def _prepare(checkout: Checkout) -> None:
         asyncio.set_event_loop(None)
 
 
-def _nobody_listens(*_message: Any, **_options: Any) -> None:
-    """Take what nodes tell the browser: there is none."""
+def _ignore_message(*_message: Any, **_options: Any) -> None:
+    """Ignore messages of nodes to the browser: there is none."""
 
 
 def _set_folders(checkout: Checkout) -> None:
@@ -250,7 +250,7 @@ def _set_folders(checkout: Checkout) -> None:
 
 
 def _run_start_scripts(folders: Sequence[str]) -> None:
-    """Run `prestartup_script.py` of each custom node; one that fails is told in the log, as ComfyUI does."""
+    """Run `prestartup_script.py` of each custom node; one that fails is reported in the log, as ComfyUI does."""
     for folder in folders:
         if not Path(folder).is_dir():
             continue

@@ -27,7 +27,7 @@ from discomfort.runtime.engines.inprocess.node_adapters import Calls, Face, make
 from discomfort.runtime.engines.protocol import Listener, PromptRequest, PromptResult
 
 _ticket: ContextVar[object] = ContextVar("discomfort_inprocess_run", default=None)
-"""Stands for the run that asks; the worker thread has a copy of the asker's context."""
+"""Identifies the run that asks; the worker thread has a copy of the asker's context."""
 
 
 class InProcessEngine(EmbeddedEngine):
@@ -58,7 +58,7 @@ class InProcessEngine(EmbeddedEngine):
         super().__init__(max_cache_gb=max_cache_gb)
         self._path = Path(path)
         self._supplier = Supplier(
-            f"the ComfyUI at {path}", "install the custom node that brings it there; the log says which failed to load"
+            f"the ComfyUI at {path}", "install the custom node that has it there; the log says which failed to load"
         )
         self._arguments = arguments
         self._calls: Calls | None = None
@@ -89,7 +89,7 @@ class InProcessEngine(EmbeddedEngine):
             calls.management.unload_all_models()
 
     def surroundings(self) -> AbstractContextManager[Any]:
-        """Return what nodes run in: inference mode, and ComfyUI's progress told to the run's listener."""
+        """Return what nodes run in: inference mode, and ComfyUI's progress reported to the run's listener."""
         calls, listener = self._calls, self._listener
         return nullcontext() if calls is None or listener is None else _surroundings(calls, listener)
 
@@ -158,7 +158,7 @@ class _Classes(Mapping[str, Any]):
 
 
 class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
-    """What `/object_info` would say of the classes, made class by class when it is asked for."""
+    """What `/object_info` would say of the classes, made class by class when it is requested."""
 
     def __init__(self, classes: _Classes) -> None:
         self._classes = classes
@@ -188,7 +188,7 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
 
 
 class _Listener:
-    """Has both of ComfyUI's ways to report progress tell the run; both also stop a node whose run was cancelled."""
+    """Passes ComfyUI's progress reports, of both kinds, to the run; both also stop a node whose run was cancelled."""
 
     def __init__(self, calls: Calls) -> None:
         self._progress = calls.checkout.module("comfy_execution.progress")
@@ -199,7 +199,7 @@ class _Listener:
             def update_handler(
                 self, node_id: str, value: float, max_value: float, state: Any, prompt_id: str, image: Any = None
             ) -> None:
-                _tell(node_id, value, max_value)
+                _report(node_id, value, max_value)
 
         self._handler = Handler
 
@@ -213,10 +213,10 @@ class _Listener:
         self, value: float, total: float, _preview: Any, prompt_id: str | None = None, node_id: str | None = None
     ) -> None:
         self._management.throw_exception_if_processing_interrupted()
-        _tell(node_id, value, total)
+        _report(node_id, value, total)
 
 
-def _tell(node: str | None, value: float, maximum: float) -> None:
+def _report(node: str | None, value: float, maximum: float) -> None:
     running = current.get()
     if running is not None:
         running.run.report(running.node if node is None else node, value, maximum)

@@ -1,7 +1,7 @@
 """ComfyUI's node classes, of both its protocols, as classes of the V1 protocol that the embedded scheduler runs.
 
-A face declares what its class declares. When it is called it tells ComfyUI which node is running, calls the class, and
-puts the answer into the scheduler's words: V3's NodeOutput becomes a tuple or a dict, ComfyUI's ExecutionBlocker ours.
+A face declares what its class declares. When it is called it sets ComfyUI's running node, calls the class, and
+puts the answer into the scheduler's form: V3's NodeOutput becomes a tuple or a dict, ComfyUI's ExecutionBlocker ours.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Calls:
         self._blocker: type = execution.ExecutionBlocker
         running = checkout.module("comfy_execution.utils")
         self._context_of: Callable[[tuple[str, str, int]], Any] = running.ExecutionContext._make
-        self._tell_context: Callable[[Any], Any] = running.current_executing_context.set
+        self._set_context: Callable[[Any], Any] = running.current_executing_context.set
         builder = checkout.module("comfy_execution.graph_utils").GraphBuilder
         self._set_prefix: Callable[[str, int], None] = builder.set_default_prefix
         self.management: Any = checkout.module("comfy.model_management")
@@ -66,26 +66,26 @@ class Calls:
         node, index = running.node, running.call
         context = self._context_of((self.prompt_id, node, index))
         self._set_prefix(node, index)
-        self._tell_context(context)
+        self._set_context(context)
         try:
             returned = function(**inputs)
         except BaseException as error:
-            self._mind(error)
+            self._handle_oom(error)
             raise
         if type(returned) is CoroutineType:
             return self._awaited(returned, context, translate)
         return translate(returned)
 
     async def _awaited(self, coroutine: Coroutine[Any, Any, Any], context: Any, translate: Callable[[Any], Any]) -> Any:
-        self._tell_context(context)
+        self._set_context(context)
         try:
             returned = await _Stepped(coroutine, self._inference_mode)
         except BaseException as error:
-            self._mind(error)
+            self._handle_oom(error)
             raise
         return translate(returned)
 
-    def _mind(self, error: BaseException) -> None:
+    def _handle_oom(self, error: BaseException) -> None:
         """Make room where memory ran out.
 
         Raises:
@@ -97,13 +97,13 @@ class Calls:
             self.management.unload_all_models()
 
     def from_v1(self, returned: Any) -> Any:
-        """Return what a function of the V1 protocol gave in the scheduler's words."""
+        """Return what a function of the V1 protocol gave in the scheduler's form."""
         if type(returned) is not tuple and isinstance(returned, dict) and "result" in returned:
             return {**returned, "result": self.blocked(returned["result"])}
         return self.blocked(returned)
 
     def from_v3(self, returned: Any) -> Any:
-        """Return what a function of the V3 protocol gave, a NodeOutput, in the scheduler's words."""
+        """Return what a function of the V3 protocol gave, a NodeOutput, in the scheduler's form."""
         if returned.block_execution is not None:
             values: Any = ExecutionBlocker(returned.block_execution)
         else:
@@ -162,7 +162,7 @@ class Face:
 
 
 class V1Face(Face):
-    """Stands for a class of the V1 protocol; holds its instance, which lives from run to run."""
+    """Adapts a class of the V1 protocol; holds its instance, which lives from run to run."""
 
     __slots__ = ("function", "inner")
 
@@ -177,7 +177,7 @@ class V1Face(Face):
 
 
 class V3Face(Face):
-    """Stands for a class of the V3 protocol: hidden inputs go on a clone of the class, dynamic ones are nested."""
+    """Adapts a class of the V3 protocol: hidden inputs go on a clone of the class, dynamic ones are nested."""
 
     __slots__ = ()
     hidden: ClassVar[Mapping[str, str]]

@@ -48,7 +48,7 @@ def make_case(class_type: str, seed: int) -> Case:
 
 
 def _written(case: Case, value: Any) -> Any:
-    """Return what stands in the prompt: a literal, or a link to a node that gives the value."""
+    """Return the prompt's input: a literal, or a link to a node that gives the value."""
     if not isinstance(value, Linked | Output):
         return value
     key = f"in{len(case.prompt)}"

@@ -55,9 +55,9 @@ def described(files: dict[str, bytes]) -> dict[str, Any]:
     result: dict[str, list[Any]] = {}
     for name, content in files.items():
         arrays = Arrays()
-        told = describe_file(content, "." + name.rpartition(".")[2], arrays)
+        described = describe_file(content, "." + name.rpartition(".")[2], arrays)
         values = {key: torch.from_numpy(np.array(array)) for key, array in arrays.arrays.items()}
-        result.setdefault(normalized(name), []).append({"described": normalized(told), "arrays": values})
+        result.setdefault(normalized(name), []).append({"described": normalized(described), "arrays": values})
     return {name: sorted(same, key=_content) for name, same in result.items()}
 
 

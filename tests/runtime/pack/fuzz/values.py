@@ -43,7 +43,7 @@ class Draw:
         self.dtype = self.pick(DTYPES) if self.chance(0.2) else torch.float32
         """The type of most tensors of this case."""
         self.frames = self.integer(1, 5) if self.chance(0.25) else None
-        """How many frames most latents of this case have; None: they are no video."""
+        """How many frames most latents of this case have; None: they are not a video."""
         self.latent_channels = self.pick((4, 4, 16, 3, 1))
 
     def chance(self, probability: float) -> bool:

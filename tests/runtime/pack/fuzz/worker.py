@@ -2,7 +2,7 @@
 
     python worker.py CHECKOUT BASE
 
-Each line on standard input names a file of cases (`torch.save`); what came of them is written beside it, as `.out`,
+Each line on standard input names a file of cases (`torch.save`); what came of them is written next to it, as `.out`,
 and the line is answered with `done`. Imports nothing but ComfyUI, torch and `fuzz_nodes`.
 """
 
@@ -21,7 +21,7 @@ Case = dict[str, Any]
 
 
 class Server:
-    """What the executor reports to: nobody."""
+    """A listener of the executor that does nothing."""
 
     client_id: str | None = None
     last_node_id: str | None = None

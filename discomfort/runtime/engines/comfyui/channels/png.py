@@ -39,7 +39,7 @@ def picture_of(files: Sequence[bytes], is_mask: bool) -> torch.Tensor:
 
     Raises:
         ValueError: they differ in size, there is none, or one has more pixels than Pillow opens.
-        OSError: one is no picture, or is cut off.
+        OSError: one is not a picture, or is cut off.
     """
     import numpy as np
     import torch

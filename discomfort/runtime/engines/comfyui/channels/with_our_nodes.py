@@ -57,14 +57,14 @@ class Channel(Protocol):
     """Moves the values of prompts."""
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
-        """Return what can be brought from `context` to the server and back; None: everything."""
+        """Return what can be sent from `context` to the server and back; None: everything."""
 
     async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
-        """Return what nodes depend on beside their inputs; see `SourceReader.sources`."""
+        """Return what nodes depend on besides their inputs; see `Engine.sources`."""
         ...
 
     def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
-        """Take note that nodes may have read something else than what was said of them."""
+        """Take note that nodes may have read something else than the server reported."""
 
     async def prepare(self, request: PromptRequest) -> Prompt:
         """Return the prompt as it is sent to the server."""
@@ -86,18 +86,18 @@ class Channel(Protocol):
         """Note that the run of a letterbox has ended, however it did: nothing of it is fetched any more."""
 
     def explain(self, error: NodeFailed, request: PromptRequest) -> NodeFailed:
-        """Return the error of a node of the prompt; of one that stands in for ours with what that means."""
+        """Return the error of a node of the prompt; of one that replaces ours with what that means."""
         ...
 
     async def renew(self) -> None:
         """Make sure that the server still has our contexts: it may have been restarted, or missed us for too long."""
 
     async def close(self) -> None:
-        """Tell the server to let go of our contexts."""
+        """Have the server release our contexts."""
 
 
 class WireCrossing:
-    """What can be brought to a server over HTTP, and back."""
+    """What can be sent to a server over HTTP, and back."""
 
     code = "DF522"
     hint = "store it as tensors, text, numbers and lists or dicts of them, or run it on a server on this machine"
@@ -286,9 +286,9 @@ class NodesChannel:
                 raise EngineError(f"ComfyUI at {self._transport.url} did not take a value ({status}): {_text(body)}")
 
     async def _fetch_value(self, key: str, digest: str, context: WorkflowContext, letterbox: str) -> Delivered:
-        """Bring a value that a saver stored on the server into our context.
+        """Copy a value that a saver stored on the server into our context.
 
-        One that only pickle could carry stays on the server; what stands in for it here is named by the digest that
+        One that only pickle could carry stays on the server; what replaces it here is named by the digest that
         the server's loaders know it by, too.
         """
         from discomfort.context.errors import WireError
@@ -300,8 +300,8 @@ class NodesChannel:
         status, body = await self._transport.request("GET", path)
         kept = _kept_type(body) if status == 422 else None
         if kept is not None:
-            stand_in = context.put_value(ServerValue(digest, kept, key), letterbox=letterbox)
-            return Delivered(digest=stand_in, remembered=False)
+            replacement = context.put_value(ServerValue(digest, kept, key), letterbox=letterbox)
+            return Delivered(digest=replacement, remembered=False)
         if status != 200:
             raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
         try:
@@ -336,7 +336,7 @@ def _encode(context: WorkflowContext, digest: str) -> bytes:
 
 
 def _role(request: PromptRequest, digest: str) -> str:
-    """Return what a value is to a prompt, in words."""
+    """Return a text for what a value is to a prompt."""
     loaders = [node_id for node_id, inputs in _nodes(request, LOADER_CLASS) if inputs["digest"] == digest]
     places = [place for node_id in loaders if (place := request.places.get(node_id)) is not None and place.ports]
     return "; ".join(place.ports for place in places) or f"the value with digest {digest}"

@@ -2,7 +2,7 @@
 
 Scalars are written into the prompt, or into a primitive node that is linked where an input takes anything (ComfyUI may
 convert a literal there), and read back as text; images and masks are uploaded and read back as PNG files.
-Whatever cannot travel that way is said at bind (`PLAIN`), or for a prompt as it is before it is submitted.
+Whatever cannot travel that way is reported at bind (`PLAIN`), or for a prompt as it is before it is submitted.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _READ_TEXT: dict[str, Callable[[str], Any]] = {
 
 
 class PlainCrossing:
-    """What can be brought to a server without our nodes and back."""
+    """What can be sent to a server without our nodes and back."""
 
     code = "DF521"
     hint = "install the Discomfort nodes on the server: clone Discomfort into its custom_nodes folder and restart it"
@@ -83,7 +83,7 @@ class PlainCrossing:
         return "it cannot be sent to a ComfyUI server without our nodes"
 
     def result_problem(self, type_name: str, is_list: bool, catalog: Catalog) -> str | None:
-        """Return why a result cannot be read back; of a list of pictures nobody could tell where one ends."""
+        """Return why a result cannot be read back; of a list of pictures it is unknown where each ends."""
         if type_name in _PICTURES and not is_list:
             return None
         if type_name in _READ_TEXT and "PreviewAny" in catalog:
@@ -105,7 +105,7 @@ def primitive_problem(value: Any, catalog: Catalog) -> str | None:
     if unwritable := _unwritable(value):
         return f"{sending}: {unwritable}"
     problem = literal_problem(spec, value)
-    return f"{sending}: the value of its {name} {problem.words}" if problem is not None else None
+    return f"{sending}: the value of its {name} {problem.message}" if problem is not None else None
 
 
 def _unwritable(value: Any) -> str | None:
@@ -137,7 +137,7 @@ class PlainChannel:
         self._uploaded: set[str] = set()
 
     async def crossing(self, context: WorkflowContext) -> Crossing | None:
-        """Return what can be brought to such a server and back."""
+        """Return what can be sent to such a server and back."""
         return PLAIN
 
     async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
@@ -354,7 +354,7 @@ def _type_of(request: PromptRequest, name: str, link: Any, catalog: Catalog) -> 
 
 
 def _role(request: PromptRequest, saver: str, name: str) -> str:
-    """Return what a saver works for, in words."""
+    """Return a text for what a saver works for."""
     place = request.places.get(saver)
     return name if place is None or not place.ports else place.ports
 

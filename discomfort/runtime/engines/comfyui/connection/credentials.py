@@ -15,7 +15,7 @@ TOKEN_HOSTS_VARIABLE = "DISCOMFORT_TOKEN_HOSTS"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The `token` for a server, or None, and the `advice` for somebody whose token the server does not accept."""
+    """The `token` for a server, or None, and the `advice` for a user whose token the server does not accept."""
 
     token: str | None
     advice: str

@@ -17,7 +17,7 @@ Targets: TypeAlias = Sequence[str] | None
 
 
 def turns(request: PromptRequest) -> list[Targets]:
-    """Return what is asked for one after the other: groups of effects, the last of them with what is delivered."""
+    """Return what is requested one after the other: groups of effects, the last of them with what is delivered."""
     if len(request.sequence) < 2:
         return [None]
     *first, last = request.sequence
@@ -29,17 +29,17 @@ def all_targets(request: PromptRequest) -> Targets:
     return [*chain(*request.sequence), *request.outputs.values()] if len(request.sequence) > 1 else None
 
 
-def hearing_once(listener: Listener | None) -> Listener | None:
+def dedupe_finished_events(listener: Listener | None) -> Listener | None:
     """Return a listener that hears of each node's end once, though a node is part of several turns."""
     if listener is None:
         return None
-    told: set[str] = set()
+    finished: set[str] = set()
 
     def hear(event: Event) -> None:
         if isinstance(event, NodeFinished):
-            if event.node in told:
+            if event.node in finished:
                 return
-            told.add(event.node)
+            finished.add(event.node)
         listener(event)
 
     return hear

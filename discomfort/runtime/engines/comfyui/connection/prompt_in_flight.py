@@ -58,7 +58,7 @@ class PromptRun:
         if kind == "executing":
             self._start(data.get("node"))
         elif kind == "progress":
-            self._tell(NodeProgress(text_of(data.get("node")), _number(data.get("value")), _number(data.get("max"))))
+            self._report(NodeProgress(text_of(data.get("node")), _number(data.get("value")), _number(data.get("max"))))
         elif kind == "executed":
             self._take_ui(text_of(data.get("node")), data.get("output"))
         elif kind == "execution_cached":
@@ -103,11 +103,11 @@ class PromptRun:
     def _start(self, node: Any) -> None:
         """Note that `node` runs now (None: nothing does), so that the one before it is done."""
         if self._current is not None and self._current != node:
-            self._tell(NodeFinished(self._current, cached=False))
+            self._report(NodeFinished(self._current, cached=False))
         self._current = None if node is None else text_of(node)
         if self._current is not None:
             self._executed[self._current] = None
-            self._tell(NodeStarted(self._current))
+            self._report(NodeStarted(self._current))
 
     def _take_ui(self, node: str, output: Any) -> None:
         if isinstance(output, Mapping):
@@ -116,9 +116,9 @@ class PromptRun:
     def _take_cached(self, nodes: Any) -> None:
         for node in map(text_of, list_in(nodes)):
             self._cached[node] = None
-            self._tell(NodeFinished(node, cached=True))
+            self._report(NodeFinished(node, cached=True))
 
-    def _tell(self, event: Event) -> None:
+    def _report(self, event: Event) -> None:
         if self._listener is not None and not self.finished.done():
             self._listener(event)
 

@@ -1,4 +1,4 @@
-"""What a ComfyUI server says went wrong, told with the names of the workflow it came from (law R6)."""
+"""What a ComfyUI server says went wrong, with the names of the workflow it came from (law R6)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _general_finding(error: Any, places: Mapping[str, NodePlace], prompt: Prompt
     node = text_of(object_in(error.get("extra_info")).get("node_id") or details.partition("'#")[2].rstrip("'") or "")
     where = _where(node, None, places, prompt) if node else Place()
     unknown = error.get("type") in ("missing_node_type", "invalid_prompt")
-    hint = "install the custom node that brings this class on the server" if unknown and node else None
+    hint = "install the custom node that has this class on the server" if unknown and node else None
     return make_finding(REJECTED, _message(error, {}), where, hint)
 
 
@@ -85,12 +85,12 @@ def _where(node: str, input_name: Any, places: Mapping[str, NodePlace], prompt: 
 def _message(error: Mapping[str, Any], extra: Mapping[str, Any]) -> str:
     message = text_of(error.get("message", "refused"))
     details = text_of(error.get("details", ""))
-    words = f"{message}: {details}" if details else message
+    text = f"{message}: {details}" if details else message
     received = extra.get("received_value")
     quoted = repr(received) if isinstance(received, (str, int, float)) else shown(received)
-    if "received_value" in extra and quoted not in words:
-        words += f" (found {quoted})"
-    return words
+    if "received_value" in extra and quoted not in text:
+        text += f" (found {quoted})"
+    return text
 
 
 def _hint(error: Mapping[str, Any]) -> str | None:

@@ -100,10 +100,11 @@ class Transport:
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
                 if isinstance(error, aiohttp.WSServerHandshakeError) and is_final(error.status):
                     raise EngineError(
-                        f"{self.url} is no ComfyUI, or does not let us in: it answers /ws with status {error.status}"
+                        f"{self.url} is not a ComfyUI server, or access was denied:"
+                        f" it answers /ws with status {error.status}"
                     ) from error
                 if time.monotonic() + pause > deadline or not self._is_running():
-                    raise EngineLost(f"no websocket to ComfyUI at {self.url}: {_words(error)}") from error
+                    raise EngineLost(f"no websocket to ComfyUI at {self.url}: {_text_of(error)}") from error
                 await asyncio.sleep(pause)
             else:
                 return
@@ -125,7 +126,7 @@ class Transport:
             message = parsed_json(text)
             kind, data = message["type"], message["data"]
         except (ValueError, LookupError, TypeError):
-            _log.warning("ComfyUI at %s sent something that is no message: %.200r", self.url, text)
+            _log.warning("ComfyUI at %s sent something that is not a message: %.200r", self.url, text)
             return
         if isinstance(kind, str) and isinstance(data, dict):
             self._on_message(kind, data)
@@ -233,7 +234,7 @@ class Transport:
                 return response.status, await read_body(response, self.url, path)
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             kind = Unanswered if isinstance(error, asyncio.TimeoutError) else EngineLost
-            raise kind(f"ComfyUI at {self.url} did not answer {path}: {_words(error)}") from error
+            raise kind(f"ComfyUI at {self.url} did not answer {path}: {_text_of(error)}") from error
 
     def _headers(self, method: str, path: str, digest: str) -> dict[str, str]:
         return {} if self._prover is None else {PROOF_HEADER: self._prover.header(method, path, digest)}
@@ -262,7 +263,7 @@ class Transport:
 
 
 def _authority(url: str) -> str:
-    """Return host and port as they stand in a URL, in ASCII."""
+    """Return host and port as a URL holds them, in ASCII."""
     parts = urllib.parse.urlsplit(url)
     authority = parts.netloc.rpartition("@")[2].lower()
     if authority.isascii() or parts.hostname is None:
@@ -311,6 +312,6 @@ def _parsed(url: str, path: str, body: bytes) -> Any:
         ) from error
 
 
-def _words(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
     """Return what an error says, in one line: some quote all that a server sent."""
     return shown(str(error)) or type(error).__name__

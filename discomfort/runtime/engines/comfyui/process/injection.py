@@ -11,7 +11,7 @@ _PACKAGE = Path(__file__).resolve().parents[4]
 def our_custom_nodes() -> Path:
     """Return the folder whose entries are our custom nodes.
 
-    It is in `comfy_nodes`, beside the package in the repository, and inside it where Discomfort was installed.
+    It is in `comfy_nodes`, next to the package in the repository, and inside it where Discomfort was installed.
     """
     inside = _PACKAGE / "comfy_nodes"
     return (inside if inside.is_dir() else _PACKAGE.with_name("comfy_nodes")) / "inject"

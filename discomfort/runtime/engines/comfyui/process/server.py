@@ -1,4 +1,4 @@
-"""A ComfyUI server of our own: started on a free port with our nodes injected, watched, and stopped for certain."""
+"""A ComfyUI server of our own: started on a free port with our nodes injected, watched, and always stopped."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PORT_TAKEN = ("address already in use", "only one usage of each socket address"
 class ManagedServer:
     """One ComfyUI process; `start` again after it died starts another.
 
-    It gets the nodes in the folder `custom_nodes` beside those of its checkout: ours, unless another folder is given.
+    It gets the nodes in the folder `custom_nodes` next to those of its checkout: ours, unless another folder is given.
     """
 
     def __init__(self, config: ServerConfig, custom_nodes: Path | None = None) -> None:
@@ -186,7 +186,7 @@ class ManagedServer:
 
     def _explain_exit(self) -> bool:
         log = self.log_tail()
-        if any(words in log.lower() for words in _PORT_TAKEN):
+        if any(phrase in log.lower() for phrase in _PORT_TAKEN):
             return False
         status = self._guard.returncode if self._guard else None
         raise EngineError(

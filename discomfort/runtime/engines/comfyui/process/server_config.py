@@ -139,7 +139,7 @@ def read_config(path: Path) -> ServerConfig:
     Relative paths start at the file's folder or, where there is no ComfyUI, at the current folder.
 
     Raises:
-        ServerConfigError: the file cannot be read, is no JSON, or a value cannot be used; names all of them.
+        ServerConfigError: the file cannot be read, is not JSON, or a value cannot be used; names all of them.
         EngineError: there is no ComfyUI where it says.
     """
     from discomfort.settings.checking import check_settings

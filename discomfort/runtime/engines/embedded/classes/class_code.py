@@ -1,6 +1,6 @@
 """What the code of a node class is, as a short text: other code, other text.
 
-A class may be registered again under its name, or changed where it stands, as notebooks do all the time. Its text is
+A class may be registered again under its name, or changed in place, as notebooks do all the time. Its text is
 made of module, qualified name, and what its functions are made of: bytecode, constants, defaults, closures, and the
 functions, classes and constants of the user's own modules that they name, and theirs. Libraries count by name and
 version. What cannot be written out (an object, a tensor) counts as itself: by a number that no other object gets, in no
@@ -79,14 +79,14 @@ def _number(_thing: object) -> str:
     return f"{_process}:{next(_numbers)}"
 
 
-def _begin_anew() -> None:
+def _begin_again() -> None:
     """Count apart from the process that this one was forked from."""
     global _process, _lock
     _process, _lock = secrets.token_hex(8), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_begin_again)
 
 
 class _Reader:

@@ -1,4 +1,4 @@
-"""What the nodes of one class depend on beside their inputs: the files that they read, and the code of the class."""
+"""What the nodes of one class depend on besides their inputs: the files that they read, and the code of the class."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Definition:
     (PROMPT, UNIQUE_ID…); `lazy` and `raw_links` are the inputs declared so; `flexible` is the mapping of optional
     inputs where it answers for names beyond its items; `grown` are the dynamic inputs
     (`COMFY_AUTOGROW_V3`, `COMFY_DYNAMICCOMBO_V3`), under which keys with a dot are nested; `keyed_by_id` says that
-    equal inputs of two nodes are no reason to share a result.
+    equal inputs of two nodes do not permit nodes to share a result.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Definition:
     identity: str
     """Text for keys that another class of this name, or other code of this class, does not have."""
     sources: ClassSources | None = None
-    """What its nodes depend on beside their inputs, for a class that may read files."""
+    """What its nodes depend on besides their inputs, for a class that may read files."""
     trusted: bool = False
     """Whether it is one of ComfyUI's own, or of ours, which leave their inputs as they are."""
 

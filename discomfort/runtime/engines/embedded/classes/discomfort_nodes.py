@@ -134,7 +134,7 @@ class TestRunner:
     def IS_CHANGED(  # noqa: N802
         cls, workflow: str, unique_id: str | None = None, dynprompt: Any = None, **given: Any
     ) -> str | float:
-        """Answer with a digest of what the workflow's result depends on beside its ports."""
+        """Answer with a digest of what the workflow's result depends on besides its ports."""
         path, catalog = _workflow_file(workflow), cls.catalog()
         return content_digest(path, compile_subworkflow(path, catalog), catalog, given, ask=cls._ask)
 

@@ -1,4 +1,4 @@
-"""Node classes that users bring: a mapping, a Python file, a package, or a folder of those."""
+"""Node classes that users register: a mapping, a Python file, a package, or a folder of those."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def load_classes(path: Path) -> dict[str, Any]:
 
 
 def check_classes(classes: Mapping[str, Any]) -> None:
-    """Refuse what is no node class.
+    """Refuse what is not a node class.
 
     Raises:
         EngineError: naming every class and what it lacks.
@@ -70,7 +70,7 @@ def _load_module(path: Path) -> dict[str, Any]:
         name, source, submodule_search_locations=[str(path)] if is_package else None
     )
     if spec is None or spec.loader is None:
-        raise EngineError(f"{source} is no Python file")
+        raise EngineError(f"{source} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -1,1 +1,1 @@
-"""What results depend on beside the inputs of their nodes: files, code, answers of classes."""
+"""What results depend on besides the inputs of their nodes: files, code, answers of classes."""

@@ -94,7 +94,7 @@ class Soundness:
 
 
 class Reading:
-    """What the nodes of a run read beside their inputs, before and after they run."""
+    """What the nodes of a run read besides their inputs, before and after they run."""
 
     def __init__(self, sources: NodeSources, instances: dict[str, Any], stop: Stop) -> None:
         self._sources = sources

@@ -25,7 +25,7 @@ class Supplier(NamedTuple):
 EMBEDDED = Supplier(
     "the embedded engine",
     "run on a ComfyUI that has them: engine='comfyui:PATH' or 'inprocess:PATH' (PATH is a ComfyUI checkout), the URL "
-    "of a running one, or the same words in the environment variable DISCOMFORT_ENGINE; or register the classes "
+    "of a running one, or the same text in the environment variable DISCOMFORT_ENGINE; or register the classes "
     "with EmbeddedEngine.register",
 )
 
@@ -35,7 +35,7 @@ class MissingClass(LookupError):
 
 
 class Definitions(dict[str, Definition]):
-    """The definitions of a run by name, each read when it is first asked for."""
+    """The definitions of a run by name, each read when it is first requested."""
 
     def __init__(self, classes: Mapping[str, Any], supplier: Supplier, sources: NodeSources) -> None:
         super().__init__()

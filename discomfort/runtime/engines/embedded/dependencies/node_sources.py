@@ -1,4 +1,4 @@
-"""What nodes that run in this Python depend on beside their inputs: files, code, and what classes answer when asked."""
+"""What nodes that run in this Python depend on besides their inputs: files, code, and answers of their classes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class NodeSources:
 
         Args:
             finder: finds the files that nodes name.
-            python_module: tells where a class, of a name, comes from.
+            python_module: returns where a class of a name comes from.
             store: the digests of files; default: those of the user.
         """
         self._files = FileSources(finder, store)
@@ -36,7 +36,7 @@ class NodeSources:
         self._last: OrderedDict[str, str | None] = OrderedDict()
 
     def differs_from_last(self, node_id: str, token: str | None) -> bool:
-        """Return whether a node found other files the last time that this was asked for it, or nobody knows."""
+        """Return whether a node found other files at the last call for it; true also where that is unknown."""
         differs = node_id in self._last and (token is None or self._last[node_id] != token)
         self._last[node_id] = token
         self._last.move_to_end(node_id)
@@ -45,7 +45,7 @@ class NodeSources:
         return differs
 
     def of_class(self, name: str, node_class: Any, shown: NodeClass) -> ClassSources:
-        """Return what is known of a class, which describes itself as `shown`; made anew where another has its name."""
+        """Return the facts about a class, which describes itself as `shown`; made again where another has its name."""
         known = self._classes.get(name)
         if known is None or known.node_class is not node_class:
             known = ClassSources(name, node_class, shown, self._python_module(name, node_class))

@@ -1,4 +1,4 @@
-"""Asks before a run what its nodes depend on beside their inputs."""
+"""Asks before a run what its nodes depend on besides their inputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import CoroutineType
 from typing import Any
 
-from discomfort.input_files.sources import with_words
+from discomfort.input_files.sources import with_facts
 from discomfort.ir.api_prompt import emit_prompt
 from discomfort.ir.catalog.effects import OWN_CLASSES, Effect, EffectTable
 from discomfort.ir.graph import Graph, Node, NodeId
@@ -71,11 +71,11 @@ class Survey:
             source = self._sources.files(of_class, node.inputs, self._stop)
             if self._is_to_be_asked(of_class):
                 answer = self._answer(node)
-                source = CHANGES if answer is None else with_words(source, [answer])
+                source = CHANGES if answer is None else with_facts(source, [answer])
             self._note(node, source, code)
 
     def _learn(self, name: str | None) -> tuple[ClassSources, str] | None:
-        """Return what is known of a class and its code, None where its nodes are never remembered or always alike."""
+        """Return the facts about a class and its code, None where its nodes are never remembered or always alike."""
         self._known[name] = None
         remembered = self._effects.rule(name).effect in (Effect.PURE, Effect.FILE)
         if name is None or not remembered or name in OWN_CLASSES or name not in self._classes:
@@ -92,7 +92,7 @@ class Survey:
 
     def _note(self, node: Node, source: Source | None, code: str) -> None:
         if code:
-            source = with_words(source, [code])
+            source = with_facts(source, [code])
         if source is not None:
             self.found[node.id] = source
         elif self._effects.rule(node.class_type).effect is Effect.FILE:

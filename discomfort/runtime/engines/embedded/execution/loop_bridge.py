@@ -18,7 +18,7 @@ Finished = Callable[["asyncio.Task[Any] | None"], None]
 
 
 class Bridge:
-    """One run's way to the event loop: coroutines are run there, and events are told to the listener there.
+    """One run's way to the event loop: coroutines are run there, and events are delivered to the listener there.
 
     `start`, `wait` and `emit` are called in the worker thread, everything else on the loop.
     """
@@ -32,7 +32,7 @@ class Bridge:
         self._loop = loop
         self._tasks: set[asyncio.Task[Any]] = set()
         self._events: deque[Event] = deque()
-        self._telling = False
+        self._delivering = False
         self._lock = threading.Lock()
 
     def start(self, name: str, coroutine: Coroutine[Any, Any, Any], parts: Sequence[Coroutine[Any, Any, Any]]) -> None:
@@ -59,19 +59,19 @@ class Bridge:
             del task  # it holds its error, whose traceback holds this frame
 
     def emit(self, event: Event) -> None:
-        """Tell the listener, in order, soon; many events of a short time are told together."""
+        """Deliver events to the listener, in order, soon; many events of a short time are delivered together."""
         with self._lock:
             self._events.append(event)
-            if self._telling:
+            if self._delivering:
                 return
-            self._telling = True
-        self._loop.call_soon_threadsafe(self.tell)
+            self._delivering = True
+        self._loop.call_soon_threadsafe(self.deliver)
 
-    def tell(self) -> None:
-        """Tell the listener what has happened so far."""
+    def deliver(self) -> None:
+        """Deliver the events so far to the listener."""
         with self._lock:
             events, self._events = self._events, deque()
-            self._telling = False
+            self._delivering = False
         if self.listener is not None and not self.cancelled:
             for event in events:
                 self.listener(event)
@@ -86,13 +86,13 @@ class Bridge:
             task.cancel()
 
     async def close(self) -> None:
-        """Wait until no coroutine of the run is left, and tell the last events."""
+        """Wait until no coroutine of the run is left, and deliver the last events."""
         await cancel_all(list(self._tasks))
         self._drain()
-        self.tell()
+        self.deliver()
 
     def _drain(self) -> None:
-        """Drop tasks that nobody took: their contexts lead to the run, and so back here. An interruption stays."""
+        """Drop tasks that were not taken: their contexts lead to the run, and so back here. An interruption stays."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self.finished.get_nowait()

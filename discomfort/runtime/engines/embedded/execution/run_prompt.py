@@ -108,8 +108,8 @@ def _read(request: PromptRequest, graph: PromptGraph) -> tuple[list[PromptNode],
     """Return the nodes that output nodes need, producers first, and the output nodes."""
     outputs = graph.output_nodes()
     if not outputs:
-        words = "prompt_no_outputs: nothing in the prompt saves, shows or delivers anything"
-        raise PromptRejected((make_finding(REJECTED, words, Place("<prompt>")),))
+        message = "prompt_no_outputs: nothing in the prompt saves, shows or delivers anything"
+        raise PromptRejected((make_finding(REJECTED, message, Place("<prompt>")),))
     try:
         return graph.read(outputs), outputs
     except CycleError as error:

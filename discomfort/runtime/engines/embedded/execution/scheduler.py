@@ -113,7 +113,7 @@ class Run:
             self._bridge.at_cancel.remove(end)
 
     def report(self, node: str, value: float, maximum: float) -> None:
-        """Tell how far a node is."""
+        """Report how far a node is."""
         if self._bridge.listener is not None:
             self._bridge.emit(NodeProgress(self.graph.origin(node), value, maximum))
 
@@ -206,7 +206,7 @@ class Run:
         try:
             answer = node.definition.node_class.IS_CHANGED(**arguments)
             return change_token(self._settled(answer))
-        except Exception:  # noqa: BLE001 — whatever it is, the node runs anew and nothing stale is used
+        except Exception:  # noqa: BLE001 — whatever it is, the node runs again and nothing stale is used
             return None
 
     def _settled(self, answer: Any) -> Any:
@@ -271,7 +271,7 @@ class Run:
                 else:
                     self._called(node, [returned])
                 return
-            asked = self._asked_for(node) if node.lazy else set()
+            asked = self._requested(node) if node.lazy else set()
             lists = call_node.gather(node, self.results, self._hidden, asked)
             if node.lazy and (needed := self._needed(node, lists, asked)):
                 self._wait_for(node_id, needed)
@@ -282,7 +282,7 @@ class Run:
         except BaseException as error:  # noqa: BLE001 — whatever a node raises is its failure, `sys.exit()` included
             self._end(node_id, error)
 
-    def _asked_for(self, node: PromptNode) -> set[str]:
+    def _requested(self, node: PromptNode) -> set[str]:
         """Return the nodes whose results a node with lazy inputs gets: at first those of its other inputs."""
         asked = self._asked.get(node.id)
         if asked is None:
@@ -296,7 +296,7 @@ class Run:
         As in ComfyUI only a list counts as an answer.
 
         Raises:
-            LookupError: something is asked for that is no input of the node.
+            LookupError: something is requested that is not an input of the node.
         """
         unasked = {
             name: producer
@@ -314,7 +314,7 @@ class Run:
                 answer = self._settled(check(**takes.select(arguments)))
                 names.update(answer if isinstance(answer, list) else ())
         if unknown := sorted(name for name in names if name not in lists):
-            raise LookupError(f"check_lazy_status asks for {unknown[0]!r}, which is no input of this node")
+            raise LookupError(f"check_lazy_status asks for {unknown[0]!r}, which is not an input of this node")
         needed = [producer for name, producer in unasked.items() if name in names]
         asked.update(needed)
         return needed
@@ -393,7 +393,7 @@ class Run:
                 wanted += [value[0] for value in answer.values if is_link(value)]
         unknown = [node_id for node_id in wanted if node_id not in self.graph.raw]
         if unknown:
-            raise LookupError(f"the expansion's result links to {unknown[0]!r}, which is no node")
+            raise LookupError(f"the expansion's result links to {unknown[0]!r}, which is not a node")
         try:
             order = self.graph.read([*fresh, *wanted])
         except CycleError as error:

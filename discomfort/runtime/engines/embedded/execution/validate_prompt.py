@@ -1,4 +1,4 @@
-"""What ComfyUI checks before it runs a prompt: every finding of every node at once, in ComfyUI's own words for them.
+"""What ComfyUI checks before it runs a prompt: every finding of every node at once, in ComfyUI's own terms.
 
 Literals are converted to the declared type on the way (`"5"` to 5 for an INT), as ComfyUI does (0.33.0, observed); by
 INT, FLOAT, STRING and BOOLEAN in turn where the type is of a class that equals all of them.
@@ -15,6 +15,7 @@ from discomfort.ir.graph import Literal
 from discomfort.ir.types.language import Signatures, accepts, wanted_type
 from discomfort.ir.types.literal_rules import CONVERTERS
 from discomfort.near_names import did_you_mean
+from discomfort.printable import counted
 from discomfort.runtime.engines.embedded.classes.definition import Definition, Parameters
 from discomfort.runtime.engines.embedded.execution.error_places import finding
 from discomfort.runtime.engines.embedded.prompt_nodes import call_node
@@ -110,7 +111,7 @@ class Validator:
             if most is not None and value > most:
                 self._note(node, name, "value_bigger_than_max", f"{value} is more than {most}, the most allowed")
         except TypeError:
-            self._note(node, name, "invalid_input_type", f"{value!r} is no number, and the input has limits")
+            self._note(node, name, "invalid_input_type", f"{value!r} is not a number, and the input has limits")
 
     def _check_options(self, node: PromptNode, spec: InputSpec, value: Any) -> None:
         options = (spec.options.get("options") if spec.choices is None else spec.choices) or ()
@@ -134,8 +135,9 @@ class Validator:
             return
         kinds = source.definition.output_types
         if not 0 <= slot < len(kinds):
-            words = f"node {producer!r} ({source.definition.name}) has {len(kinds)} outputs, and none is number {slot}"
-            self._note(node, name, "bad_linked_input", words)
+            count = counted(len(kinds), "output")
+            text = f"node {producer!r} ({source.definition.name}) has {count}, and none is number {slot}"
+            self._note(node, name, "bad_linked_input", text)
         elif spec is None or typed or kinds[slot] == spec.type:
             return
         elif not accepts(kind := _pending_type(source) or kinds[slot], wanted_type(spec)):
@@ -158,18 +160,18 @@ class Validator:
             }
         try:
             answer = self._settled(definition.node_class.VALIDATE_INPUTS(**arguments))
-        except Exception as error:  # noqa: BLE001 — told as a finding, with all the others
+        except Exception as error:  # noqa: BLE001 — reported as a finding, with all the others
             self._note(
                 node, None, "exception_during_validation", f"VALIDATE_INPUTS raised {type(error).__name__}: {error}"
             )
             return
         if answer is not True and arguments:
-            words = answer if isinstance(answer, str) else f"VALIDATE_INPUTS of {definition.name} refused the inputs"
-            self._note(node, None, "custom_validation_failed", words)
+            text = answer if isinstance(answer, str) else f"VALIDATE_INPUTS of {definition.name} refused the inputs"
+            self._note(node, None, "custom_validation_failed", text)
 
 
 def _pending_type(node: PromptNode) -> str | None:
-    """Return the type that a value will have which is not there yet; None for a node that is no loader of such."""
+    """Return the type that a value will have which is not there yet; None for a node that is not a loader of such."""
     if node.raw["class_type"] == LOADER_CLASS and node.constants.get("digest") == PENDING:
         return str(node.constants.get("value_type"))
     return None

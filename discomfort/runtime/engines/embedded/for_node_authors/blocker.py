@@ -16,7 +16,7 @@ class ExecutionBlocked(Exception):
 class ExecutionBlocker:
     """Returned by a node in place of an output: nodes that would read that output do not run.
 
-    With a `message` the user is told why; without one the branch ends silently.
+    With a `message` the user sees why; without one the branch ends silently.
 
     Example:
         >>> class OnlyIfPositive:

@@ -22,7 +22,7 @@ class RunningPrompt(Protocol):
         ...
 
     def report(self, node: str, value: float, maximum: float) -> None:
-        """Tell how far a node is."""
+        """Report how far a node is."""
 
     def load(self, digest: str) -> Any:
         """Return the value with this content digest from the context of the run."""
@@ -46,7 +46,7 @@ current: ContextVar[Current | None] = ContextVar("discomfort_current_node", defa
 
 
 def report_progress(value: float, maximum: float) -> None:
-    """Tell whoever watches that the running node has done `value` of `maximum` steps.
+    """Report that the running node has done `value` of `maximum` steps.
 
     Raises:
         Interrupted: the run was cancelled.

@@ -8,7 +8,7 @@ scheduler nests what arrives, as ComfyUI does, before it calls FUNCTION:
 - `COMFY_DYNAMICCOMBO_V3`: prompt keys `resize_type`, `resize_type.width` … arrive as
   `resize_type={"resize_type": "scale dimensions", "width": …}`;
 - a class with `ACCEPT_ALL_INPUTS = True` (CustomCombo) is also given the inputs that it does not declare;
-- a literal `{"__value__": x}` stands for `x` (ComfyUI's frontend wraps lists so, to tell them from links).
+- a literal `{"__value__": x}` means `x` (ComfyUI's frontend wraps lists so, to distinguish them from links).
 
 `COMFY_MATCHTYPE_V3` is any type. Importing this package imports torch.
 """

@@ -52,7 +52,7 @@ def latent_files() -> list[str]:
 
 
 def annotated_path(name: str) -> Path:
-    """Find the file that `name`, `name [output]` or `name [temp]` stands for.
+    """Find the file that `name`, `name [output]` or `name [temp]` names.
 
     Raises:
         ValueError: the name leads out of its folder.
@@ -168,8 +168,8 @@ def destination(prefix: str, kind: str, width: int = 0, height: int = 0) -> Dest
     Args:
         prefix: a name, maybe with subfolders and %width%, %height%, %year% …
         kind: "output" or "temp".
-        width: what %width% stands for.
-        height: what %height% stands for.
+        width: replaces %width%.
+        height: replaces %height%.
 
     Raises:
         ValueError: the prefix leads out of the folder.

@@ -46,7 +46,7 @@ _lenient = threading.Lock()
 
 
 def read_image(path: Path) -> Pictures:
-    """Read the frames of a file; frames of another size than the first are left out.
+    """Read the frames of a file; frames whose size differs from the first are left out.
 
     A file that cannot hold transparency has masks of 64×64 zeros. What is left of a file that was cut off is read.
 

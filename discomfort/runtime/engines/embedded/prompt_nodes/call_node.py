@@ -163,7 +163,7 @@ def read_answer(definition: Definition, returned: Any) -> Answer:
 def _values(definition: Definition, returned: Any) -> Sequence[Any]:
     """Return the outputs: as in ComfyUI, what has a length and can be indexed will do, a tensor for one.
 
-    Only text is refused, which ComfyUI takes apart into letters: nobody means that.
+    Only text is refused, which ComfyUI takes apart into letters: that is never meant.
     """
     kind = type(returned)
     if kind is tuple or kind is list:

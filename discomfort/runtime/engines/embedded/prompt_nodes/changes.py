@@ -5,7 +5,7 @@ result of another node, which must then not be used again. PyTorch counts the ch
 inference tensors, which do not count, are replaced by tensors on the same memory that do. Containers (dict, list,
 tuple) are looked into, so that what a latent or a conditioning holds counts, too.
 
-Not seen: changes of numpy arrays, of tensors through numpy, `.data` or a kernel of somebody's own, and of objects such
+Not seen: changes of numpy arrays, of tensors through numpy, `.data` or a custom kernel, and of objects such
 as models.
 """
 
@@ -28,7 +28,7 @@ Watch = list[tuple[Any, Any]]
 
 
 def watch_outputs(outputs: Sequence[list[Any]]) -> Watch | None:
-    """Return what `has_changed` needs to tell whether any value has, None where none can.
+    """Return what `has_changed` needs to see whether any value has, None where none can.
 
     Inference tensors in `outputs`, and in the containers there, are replaced.
     """

@@ -20,7 +20,7 @@ class PromptNode:
     A list or a dict among the literals is the node's own: a node that changes it changes no workflow.
 
     `raw` is the node as the prompt writes it, in whose order dynamic inputs arrive; `lazy` and `raw_links` are the
-    inputs whose links are followed only when asked for, and those that are handed over as links.
+    inputs whose links are followed only when requested, and those that are handed over as links.
     """
 
     __slots__ = ("constants", "definition", "id", "lazy", "links", "raw", "raw_links")
@@ -94,7 +94,7 @@ class PromptGraph:
         """
         for node_id, body in graph.items():
             if node_id in self.raw:
-                raise ValueError(f"the expansion brings a node {node_id!r}, and there is one already")
+                raise ValueError(f"the expansion adds a node {node_id!r}, and there is one already")
             self.raw[node_id] = body
             self.parents[node_id] = parent
 
@@ -128,7 +128,7 @@ class DynamicPrompt:
         return self._graph.prompt
 
     def get_parent_node_id(self, node_id: str) -> str | None:
-        """Return the node whose expansion brought `node_id`, None for nodes of the prompt."""
+        """Return the node whose expansion added `node_id`, None for nodes of the prompt."""
         return self._graph.parents.get(node_id)
 
     def get_real_node_id(self, node_id: str) -> str:

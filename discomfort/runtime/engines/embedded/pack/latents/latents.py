@@ -18,7 +18,7 @@ from discomfort.runtime.engines.embedded.pack.protocol import in_order, node
 Latent = dict[str, Any]
 
 UNIT = 8
-"""Pixels that one position of an image latent stands for."""
+"""Pixels along each side that one position of an image latent encodes."""
 
 
 def fit(samples: Tensor, like: Tensor, repeat: bool = True) -> Tensor:

@@ -21,17 +21,17 @@ def switch(switch: bool, on_false: Any = None, on_true: Any = None) -> tuple[Any
 
 @node("ComfyNotNode")
 def logical_not(value: Any) -> tuple[bool]:
-    """Tell whether a value counts as false in Python."""
+    """Return whether a value counts as false in Python."""
     return (not value,)
 
 
 @node("ComfyAndNode")
 def logical_and(values: dict[str, Any]) -> tuple[bool]:
-    """Tell whether all values count as true in Python."""
+    """Return whether all values count as true in Python."""
     return (all(in_order(values)),)
 
 
 @node("ComfyOrNode")
 def logical_or(values: dict[str, Any]) -> tuple[bool]:
-    """Tell whether any value counts as true in Python."""
+    """Return whether any value counts as true in Python."""
     return (any(in_order(values)),)

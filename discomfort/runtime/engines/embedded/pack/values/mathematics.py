@@ -175,11 +175,11 @@ def number_convert(value: Any) -> tuple[float, int]:
     exact: Any = value
     if isinstance(value, str):
         if not value.strip():
-            raise ValueError("an empty text is no number")
+            raise ValueError("an empty text is not a number")
         try:
             exact = int(value.strip()) if value.strip().lstrip("+-").isdigit() else float(value)
         except ValueError as error:
-            raise ValueError(f"{value!r} is no number") from error
+            raise ValueError(f"{value!r} is not a number") from error
     if not math.isfinite(exact):
         raise ValueError(f"{value!r} is not finite")
     return float(exact), int(exact)

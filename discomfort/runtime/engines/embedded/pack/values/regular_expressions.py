@@ -97,7 +97,7 @@ def _ended(code: int | None, took: float, seconds: float, pattern: str, text: st
     if code == regular_expression_process.TIMED_OUT or took >= seconds:
         return TimeoutError(
             f"the regular expression {shown} did not end within {seconds:g} s on a text of {len(text)} characters; "
-            f"nested repetitions such as (a+)+ can take for ever, and {VARIABLE} gives more time"
+            f"nested repetitions such as (a+)+ can take forever, and {VARIABLE} gives more time"
         )
     return RuntimeError(f"the process for regular expressions ended (status {code}) while it matched {shown}")
 
@@ -148,7 +148,7 @@ class _Process:
         return status
 
     def forget(self) -> None:
-        """Let go of a process that belongs to the parent of this one."""
+        """Release a process that belongs to the parent of this one."""
         self._process.returncode = 0
         self._close_pipes()
 
@@ -157,7 +157,7 @@ class _Process:
             if pipe is not None:
                 try:
                     pipe.close()
-                except OSError:  # what was not sent yet has nobody to go to
+                except OSError:  # the receiver of what was not sent yet is gone
                     continue
 
 
@@ -167,7 +167,7 @@ _warned = False
 
 
 def _take() -> _Process | None:
-    """Return a process that nobody uses; None where none can be started."""
+    """Return an idle process; None where none can be started."""
     with _lock:
         while _kept:
             process = _kept.pop()
@@ -207,7 +207,7 @@ def close() -> None:
         process.close()
 
 
-def _begin_anew() -> None:
+def _begin_again() -> None:
     """Forget processes after a fork: they are the parent's."""
     global _lock
     _lock = threading.Lock()
@@ -218,4 +218,4 @@ def _begin_anew() -> None:
 
 atexit.register(close)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_begin_again)

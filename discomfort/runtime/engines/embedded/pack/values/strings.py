@@ -66,7 +66,7 @@ def _replaced(text: str, find: str, replace: str) -> str:
 
 @node("StringContains")
 def string_contains(string: str, substring: str, case_sensitive: bool = True) -> tuple[bool]:
-    """Tell whether a text occurs in another."""
+    """Return whether a text occurs in another."""
     if not case_sensitive:
         string, substring = string.lower(), substring.lower()
     return (substring in string,)
@@ -74,7 +74,7 @@ def string_contains(string: str, substring: str, case_sensitive: bool = True) ->
 
 @node("StringCompare")
 def string_compare(string_a: str, string_b: str, mode: str, case_sensitive: bool = True) -> tuple[bool]:
-    """Tell whether a text begins with, ends with or equals another."""
+    """Return whether a text begins with, ends with or equals another."""
     if not case_sensitive:
         string_a, string_b = string_a.lower(), string_b.lower()
     compare: dict[str, Callable[[str, str], bool]] = {
@@ -94,7 +94,7 @@ def _flags(case_insensitive: bool, multiline: bool, dotall: bool) -> int:
 def regex_match(
     string: str, regex_pattern: str, case_insensitive: bool = True, multiline: bool = False, dotall: bool = False
 ) -> tuple[bool]:
-    """Tell whether a regular expression occurs in a text; one that cannot be read does not."""
+    """Return whether a regular expression occurs in a text; one that cannot be read does not."""
     try:
         return (
             regular_expressions.match("search", regex_pattern, _flags(case_insensitive, multiline, dotall), string),
