@@ -88,9 +88,7 @@ def test_an_engine_that_lacks_a_part_is_refused(context: discomfort.Context) -> 
         plan.run(context, engine=sourceless)
 
 
-def test_a_misspelled_input_is_warned_of(
-    context: discomfort.Context, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_misspelled_input_is_warned_of(context: discomfort.Context, caplog: pytest.LogCaptureFixture) -> None:
     plan = discomfort.compile(FILES)
     context.save("photo", discomfort.Tools.open_image_as_tensor(QUICKSTART / "coffee.png"))
     plan.run(context, inputs={"width": 32, "strength": 0.5, "for_another_run": 1})

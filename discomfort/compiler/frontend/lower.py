@@ -65,7 +65,9 @@ class Lowering:
         _drop_dangling(nodes)
         if not nodes and self._workflow.root.nodes:
             message = "nothing in this workflow runs: its nodes are muted, bypassed, or live in the editor only"
-            self._findings.add("DF118", message, Place(path="$.nodes"), "un-mute or un-bypass the nodes that should run")
+            self._findings.add(
+                "DF118", message, Place(path="$.nodes"), "un-mute or un-bypass the nodes that should run"
+            )
         return Graph(nodes)
 
     def _node(self, scope: Scope, saved: SavedNode) -> Node:
