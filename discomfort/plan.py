@@ -5,12 +5,11 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from discomfort import compiler
-from discomfort.compiler.call_checks import list_sources
+from discomfort.compiler import CompileError, compile_to
 from discomfort.compiler.plan.explain import explain
 from discomfort.compiler.plan.json_form import dumps, plan_from_json, plan_to_json
 from discomfort.compiler.plan.model import PlanData
@@ -20,7 +19,8 @@ from discomfort.near_names import did_you_mean
 if TYPE_CHECKING:
     import networkx
 
-    from discomfort.compiler import CompileOptions, Rules, Source
+    from discomfort.compiler import CompileOptions, Rules
+    from discomfort.compiler.plan.model import Source
     from discomfort.context.context import WorkflowContext
     from discomfort.context.snapshot import Snapshot
     from discomfort.ir.catalog.catalog import Catalog
@@ -45,9 +45,6 @@ class Plan(PlanData):
         64
     """
 
-    sources: tuple[Source, ...] = field(default=(), compare=False)
-    """The workflows as they were given, for the pictures that a run saves."""
-
     @cached_property
     def editor_workflow(self) -> dict[str, Any] | None:
         """The program as one workflow that the editor opens; None where its parts cannot be joined in that form."""
@@ -58,7 +55,7 @@ class Plan(PlanData):
         catalog = default_catalog()
         try:
             return stitch_documents([load_workflow(source, catalog) for source in self.sources]).document()
-        except compiler.CompileError:
+        except CompileError:
             return None
 
     def to_json(self) -> dict[str, Any]:
@@ -267,8 +264,7 @@ def compile(
         >>> sorted(plan.inputs), list(plan.outputs)
         (['photo', 'strength', 'width'], ['output'])
     """
-    sources = list_sources(workflows)
-    return compiler.compile_sources(partial(Plan, sources=sources), sources, catalog, outputs, order, rules, options)
+    return compile_to(Plan, workflows, catalog=catalog, outputs=outputs, order=order, rules=rules, options=options)
 
 
 def check_context(context: object) -> None:

@@ -16,7 +16,8 @@ from discomfort.runtime.running.options import EffectsMode
 from discomfort.tools import WorkflowTools
 
 if TYPE_CHECKING:
-    from discomfort.compiler import Rules, Source
+    from discomfort.compiler import Rules
+    from discomfort.compiler.plan.model import Source
     from discomfort.plan import Plan
     from discomfort.runtime.engines.comfyui.worker import Worker
     from discomfort.runtime.running.progress import OnProgress

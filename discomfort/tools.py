@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-    from discomfort.compiler import Source
+    from discomfort.compiler.plan.model import Source
 
 
 class WorkflowTools:
@@ -117,7 +117,7 @@ class WorkflowTools:
         """
         from discomfort.editor_documents.join import stitch
 
-        return stitch(workflows, delete_input_ports, delete_output_ports)
+        return stitch(workflows, delete_input_ports=delete_input_ports, delete_output_ports=delete_output_ports)
 
     def remove_reroute_nodes(
         self, nodes: Mapping[Any, Mapping[str, Any]], links: Sequence[Sequence[Any]]

@@ -54,7 +54,7 @@ def open_rules(path: Path | None) -> PassByRules:
         raise typer.BadParameter(str(error), param_hint="--rules") from error
 
 
-def order_of(auto: bool) -> Literal["list", "auto"]:
+def order_of(*, auto: bool) -> Literal["list", "auto"]:
     """Return what `--auto` asks of `compile`."""
     return "auto" if auto else "list"
 
@@ -76,8 +76,8 @@ def compile_files(
 
     try:
         return compile(
-            files, catalog=catalog, outputs=only, order=order_of(auto), rules=open_rules(rules), options=options
+            files, catalog=catalog, outputs=only, order=order_of(auto=auto), rules=open_rules(rules), options=options
         )
     except CompileError as error:
-        report(error.diagnostics, as_json)
+        report(error.diagnostics, as_json=as_json)
         raise typer.Exit(1) from error

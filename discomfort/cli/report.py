@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from discomfort.ir.diagnostics import Diagnostic
 
 
-def report(findings: Iterable[Diagnostic], as_json: bool) -> None:
+def report(findings: Iterable[Diagnostic], *, as_json: bool) -> None:
     """Print findings; as JSON, one array of them."""
     from discomfort.ir.diagnostics import render
 

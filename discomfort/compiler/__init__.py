@@ -1,11 +1,11 @@
-"""The compiler: workflows in, a plan out. `compile` below is its table of contents; each line has a file of its own."""
+"""The compiler: workflows in, a plan out. `compile_to` below is its table of contents; each line has its own file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from discomfort.compiler.call_checks import check_arguments, list_sources
 from discomfort.compiler.frontend import FrontendOptions, load_workflow
@@ -14,7 +14,7 @@ from discomfort.compiler.passes import PASSES, Hook, Pass, run_passes, under_rul
 from discomfort.compiler.passes.observers import observers
 from discomfort.compiler.passes.verify import require_sound
 from discomfort.compiler.plan.assemble import assemble
-from discomfort.compiler.plan.model import PlanData, PlanType
+from discomfort.compiler.plan.model import PlanType, Source
 from discomfort.compiler.program.stitch import Program, link_written_values, order_units, stitch
 from discomfort.compiler.program.type_check import Checker, merge_duplicate_findings
 from discomfort.compiler.program.workflows import Unit, load_units, place_in_program, used_classes
@@ -29,7 +29,6 @@ from discomfort.ir.walk import CycleError, producers_first
 from discomfort.near_names import did_you_mean
 from discomfort.settings.pass_by import PassByRules, load_rules
 
-Source: TypeAlias = "str | bytes | os.PathLike[str] | Mapping[str, Any]"
 Rules: TypeAlias = "PassByRules | Mapping[str, str] | str | os.PathLike[str] | None"
 
 
@@ -49,7 +48,8 @@ class CompileOptions:
     hook: Hook | None = None
 
 
-def compile(
+def compile_to(
+    plan_type: type[PlanType],
     workflows: Sequence[Source],
     *,
     catalog: Catalog | None = None,
@@ -57,35 +57,15 @@ def compile(
     order: Literal["list", "auto"] = "list",
     rules: Rules = None,
     options: CompileOptions | None = None,
-) -> PlanData:
-    """Compile workflows into the data of one plan; `discomfort.compile` gives the plan that shows and runs itself.
-
-    Args:
-        workflows: paths, parsed JSON, JSON text, or the content of a media file that embeds a workflow.
-        catalog: the node classes to check against; the bundled ones by default.
-        outputs: the results to keep, PASSTHRU ports among them; by default all OUTPUT ports.
-        order: "list" runs the workflows as given, "auto" sorts them by what they read and write.
-        rules: which types travel by value and which by reference; see `discomfort.settings.pass_by.load_rules`.
-        options: see `CompileOptions`.
+) -> PlanType:
+    """Compile workflows into a `PlanData` or a class of it; `discomfort.compile` describes the arguments.
 
     Raises:
         CompileError: with everything that is wrong, each with its place.
         ConfigError, OSError: the rules are wrong, or their file cannot be read.
         TypeError: an argument is not what it should be.
     """
-    return compile_sources(PlanData, list_sources(workflows), catalog, outputs, order, rules, options)
-
-
-def compile_sources(
-    make: Callable[..., PlanType],
-    sources: Sequence[Source],
-    catalog: Catalog | None,
-    outputs: Sequence[str] | None,
-    order: Literal["list", "auto"],
-    rules: Rules,
-    options: CompileOptions | None,
-) -> PlanType:
-    """Compile as `compile` does, into what `make` makes of the fields of a `PlanData`."""
+    sources = list_sources(workflows)
     check_arguments(catalog, outputs, order)
     chosen = options or CompileOptions()
     known = catalog if catalog is not None else default_catalog()
@@ -107,7 +87,16 @@ def compile_sources(
         graph = run_passes(program.graph, effects, passes, observers(chosen.hook, known))
         require_sound(graph)
         findings.extend(step_findings(graph, place_in_program(units), before_binding=True))
-        plan = assemble(make, graph, program, units, known, travel, findings)
+        plan = assemble(
+            plan_type,
+            graph,
+            program,
+            units=units,
+            catalog=known,
+            rules=travel,
+            sources=sources,
+            findings=findings,
+        )
         stop_on_errors(findings)
         return plan
 
@@ -149,4 +138,4 @@ def stop_on_errors(findings: Findings) -> None:
         raise CompileError(merge_duplicate_findings(findings))
 
 
-__all__ = ["CompileError", "CompileOptions", "compile", "load_workflow"]
+__all__ = ["CompileError", "CompileOptions", "compile_to", "load_workflow"]

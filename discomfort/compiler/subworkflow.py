@@ -12,15 +12,16 @@ from contextvars import ContextVar
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from discomfort.compiler import CompileError, compile
+from discomfort.compiler import CompileError, compile_to
+from discomfort.compiler.plan.model import PlanData
 from discomfort.ir.api_prompt import plain_value
-from discomfort.ir.catalog.catalog import RUNNER_OUTPUTS
 from discomfort.ir.catalog.effects import PORT_CLASS, RUNNER_CLASS
 from discomfort.ir.graph import Input, Link, Literal, Node, Param
 from discomfort.ir.types.language import Signatures, accepts
+from discomfort.ir.types.literal_rules import CONVERTERS
+from discomfort.server_access.protocol import RUNNER_OUTPUTS
 
 if TYPE_CHECKING:
-    from discomfort.compiler.plan.model import PlanData
     from discomfort.ir.catalog.catalog import Catalog, InputSpec
 
 SUFFIXES = (".json", ".png", ".webp", ".jpg", ".jpeg")
@@ -28,8 +29,6 @@ SUFFIXES = (".json", ".png", ".webp", ".jpg", ".jpeg")
 
 _OWN_INPUTS = ("workflow", "unique_id", "dynprompt")
 """What inputs of the node itself are called."""
-
-_CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
 
 _being_asked: ContextVar[tuple[Path, ...]] = ContextVar("discomfort_workflows_being_asked", default=())
@@ -118,7 +117,7 @@ def compile_subworkflow(source: os.PathLike[str], catalog: Catalog) -> PlanData:
     """
     name = Path(source).name
     try:
-        plan = compile([source], catalog=catalog)
+        plan = compile_to(PlanData, [source], catalog=catalog)
     except CompileError as error:
         raise SubWorkflowError(f"{name} does not compile:{error}") from error
     missing = sorted({str(node.class_type) for node in plan.graph.nodes.values() if node.class_type not in catalog})
@@ -140,6 +139,7 @@ def content_digest(
     plan: PlanData,
     catalog: Catalog,
     given: Mapping[str, Any],
+    *,
     ask: Callable[[str, Mapping[str, Any]], Any],
     read: Callable[[str, Mapping[str, Any]], Any] = lambda _class, _inputs: None,
 ) -> str | float:
@@ -269,5 +269,5 @@ def refuse_recursion(workflow: str, node_id: str, prompt: Any, find: Callable[[s
 
 def _converted(value: Any, spec: InputSpec | None) -> Any:
     """Return a literal as its node receives it: ComfyUI does not validate the graphs that nodes expand to."""
-    convert = _CONVERTERS.get(spec.type) if spec is not None and not isinstance(value, (list, dict)) else None
+    convert = CONVERTERS.get(spec.type) if spec is not None and not isinstance(value, (list, dict)) else None
     return value if convert is None else convert(value)

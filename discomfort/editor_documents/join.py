@@ -108,11 +108,12 @@ def editor_ports(workflow: Workflow) -> tuple[list[EditorPort], Findings]:
 
 def discover_ports(source: Any) -> dict[str, Any]:
     """See `WorkflowTools.discover_port_nodes`."""
-    from discomfort.compiler import compile
+    from discomfort.compiler import compile_to
+    from discomfort.compiler.plan.model import PlanData
     from discomfort.ir.catalog.catalog import default_catalog
 
     workflow = load_workflow(source, default_catalog())
-    plan = compile([source])
+    plan = compile_to(PlanData, [source])
     nodes = {node["id"]: node for node in read_nodes(workflow.document)}
     tables: dict[str, dict[str, Any]] = {
         "inputs": {name: _port_info(port) for name, port in plan.inputs.items()},
@@ -146,7 +147,7 @@ def is_valid_document(document: Any) -> bool:
     )
 
 
-def stitch(sources: Sequence[Any], delete_input_ports: bool, delete_output_ports: bool) -> dict[str, Any]:
+def stitch(sources: Sequence[Any], *, delete_input_ports: bool, delete_output_ports: bool) -> dict[str, Any]:
     """See `WorkflowTools.stitch_workflows`."""
     from discomfort.ir.catalog.catalog import default_catalog
 

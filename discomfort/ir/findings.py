@@ -19,21 +19,21 @@ def make_finding(
     code: str, message: str, where: Place, hint: str | None = None, *, related: Related = (), milder: bool = False
 ) -> Diagnostic:
     """Return a finding; `milder` where it is one of those that matter less, which the table of codes allows."""
-    return Diagnostic(code, _severity(code, milder), where, message, hint, related)
+    return Diagnostic(code, _severity(code, milder=milder), where, message, hint, related)
 
 
 def missing_file(file: str) -> Diagnostic:
     """Return the finding that a workflow's file does not exist; see `MissingWorkflowError`."""
     message = "the workflow cannot be read: there is no such file"
-    return MissingFile("DF101", _severity("DF101", False), Place(file=file), message, "check the path")
+    return MissingFile("DF101", _severity("DF101", milder=False), Place(file=file), message, "check the path")
 
 
 def made_milder(found: Diagnostic) -> Diagnostic:
     """Return a finding with the milder severity of its code."""
-    return replace(found, severity=_severity(found.code, True))
+    return replace(found, severity=_severity(found.code, milder=True))
 
 
-def _severity(code: str, milder: bool) -> Severity:
+def _severity(code: str, *, milder: bool) -> Severity:
     entry = CODES[code]
     if not milder:
         return entry.severity

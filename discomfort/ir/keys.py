@@ -11,14 +11,16 @@ called) is in `Source`s, which the engine that runs the nodes provides.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 from discomfort.ir.catalog.effects import LOADER_CLASS, Effect, EffectTable
 from discomfort.ir.graph import Graph, Input, Json, Link, Literal, Node, NodeId
 
 KEY_BYTES = 16
+_SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,17 @@ def structural_keys(graph: Graph, order: Iterable[NodeId]) -> dict[NodeId, str]:
     """
     nodes = graph.nodes
     keys: dict[NodeId, str] = {}
+    token_of = partial(_structural_token, nodes, keys)
     for node_id in order:
-        node = nodes[node_id]
-        parts = [_class_token(node.class_type)]
-        for name in sorted(node.inputs):
-            parts.append(f"{len(name)}:{name}")
-            parts.append(_structural_token(node.inputs[name], nodes, keys))
+        parts = _parts(nodes[node_id], token_of)
+        assert parts is not None
         keys[node_id] = _digest(parts)
     return keys
+
+
+def node_identity(node: Node) -> str:
+    """Return text that is equal for two nodes of one graph exactly when class and inputs are."""
+    return _SEPARATOR.join(_parts(node, _identity_token) or ())
 
 
 def node_keys(
@@ -74,6 +79,7 @@ def node_keys(
     """
     nodes = graph.nodes
     keys: dict[NodeId, str | None] = {}
+    token_of = partial(_memo_token, nodes, keys, param_keys)
     rule_of = effects.rule
     for node_id in order:
         node = nodes[node_id]
@@ -82,18 +88,13 @@ def node_keys(
         if effect not in _REMEMBERED or source.token is None or (effect is Effect.FILE and source is _NOTHING):
             keys[node_id] = None
             continue
-        parts = [_class_token(node.class_type)]
-        for name in sorted(node.inputs):
-            token = _memo_token(node.inputs[name], nodes, keys, param_keys)
-            if token is None:
-                keys[node_id] = None
-                break
-            parts.append(f"{len(name)}:{name}")
-            parts.append(token)
-        else:
-            if source.token:
-                parts.append(f"@{source.token}")
-            keys[node_id] = _digest(parts)
+        parts = _parts(node, token_of)
+        if parts is None:
+            keys[node_id] = None
+            continue
+        if source.token:
+            parts.append(f"@{source.token}")
+        keys[node_id] = _digest(parts)
     return keys
 
 
@@ -120,6 +121,18 @@ def literal_token(value: Json) -> str:
     return "j" + json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def _parts(node: Node, token_of: Callable[[Input], str | None]) -> list[str] | None:
+    """Return what makes a node what it is: its class, and its inputs by name; None where an input has no token."""
+    parts = [_class_token(node.class_type)]
+    for name in sorted(node.inputs):
+        token = token_of(node.inputs[name])
+        if token is None:
+            return None
+        parts.append(f"{len(name)}:{name}")
+        parts.append(token)
+    return parts
+
+
 def _class_token(name: str | None) -> str:
     """Return the text of a class: its name as it is, but for names that would run into what follows."""
     if name is None:
@@ -142,7 +155,13 @@ def _require_json(value: object) -> None:
             raise TypeError(f"{type(part).__name__} is not a JSON value")
 
 
-def _structural_token(value: Input, nodes: Mapping[NodeId, Node], keys: Mapping[NodeId, str]) -> str:
+def _identity_token(value: Input) -> str:
+    if isinstance(value, Link):
+        return f"l{len(value.node)}:{value.node}.{value.slot}"
+    return literal_token(value.value) if isinstance(value, Literal) else f"p{value.name}"
+
+
+def _structural_token(nodes: Mapping[NodeId, Node], keys: Mapping[NodeId, str], value: Input) -> str:
     if isinstance(value, Link):
         digest = _loader_digest(nodes.get(value.node))
         return f"l{keys.get(value.node, value.node)}.{value.slot}" if digest is None else f"v{digest}"
@@ -150,10 +169,10 @@ def _structural_token(value: Input, nodes: Mapping[NodeId, Node], keys: Mapping[
 
 
 def _memo_token(
-    value: Input,
     nodes: Mapping[NodeId, Node],
     keys: Mapping[NodeId, str | None],
     param_keys: Mapping[str, str | None],
+    value: Input,
 ) -> str | None:
     if isinstance(value, Link):
         digest = _loader_digest(nodes.get(value.node))
@@ -176,4 +195,4 @@ def _loader_digest(node: Node | None) -> str | None:
 
 
 def _digest(parts: list[str]) -> str:
-    return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).hexdigest()
+    return blake2b(_SEPARATOR.join(parts).encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).hexdigest()

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PassBy: TypeAlias = Literal["val", "ref"]
+from discomfort.settings.pass_by import PassBy as PassBy
+
 Tags: TypeAlias = Annotated[list[str], Field(description="the tags of a port")]
 
 

@@ -20,6 +20,7 @@ from tests.fuzz.fuzz_plans import try_document
 from tests.fuzz.mutation import golden_documents, mutated, nested
 from tests.runtime.programs import reads, workflow, writes
 
+KEPT = {"delete_input_ports": False, "delete_output_ports": False}
 NO_SLOTS = [float("inf"), -float("inf"), float("nan"), 0.5, -1, 1, 2**63, 10**400]
 
 
@@ -124,7 +125,10 @@ NO_JSON: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("name", NO_JSON)
 def test_objects_that_no_json_could_be(name: str) -> None:
     value, sentence = NO_JSON[name]
-    for use in (lambda: compile([prompt_with(value)]), lambda: stitch([prompt_with(value)], False, False)):
+    for use in (
+        lambda: compile([prompt_with(value)]),
+        lambda: stitch([prompt_with(value)], **KEPT),
+    ):
         with pytest.raises(CompileError, match=sentence):
             use()
 
@@ -186,10 +190,10 @@ def test_editor_documents_with_odd_parts_are_joined() -> None:
         "version": 0.4,
     }
     with contextlib.suppress(CompileError):  # what the readers report is reported here, too
-        json.dumps(stitch([odd, odd], False, False)["stitched_workflow"])
+        json.dumps(stitch([odd, odd], **KEPT)["stitched_workflow"])
     sound = {**odd, "nodes": [{"id": 1, "type": "EmptyImage", "pos": [10**400, None], "size": "x"}], "links": []}
     sound["definitions"] = {}
-    joined = stitch([sound, sound], False, False)["stitched_workflow"]
+    joined = stitch([sound, sound], **KEPT)["stitched_workflow"]
     assert [node["type"] for node in joined["nodes"]] == ["EmptyImage", "EmptyImage"]
 
 

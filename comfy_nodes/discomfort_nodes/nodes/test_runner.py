@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from discomfort.server_access.protocol import RUNNER_CLASS, RUNNER_OUTPUTS
 from discomfort_nodes.installed import ask_whether_changed, installed_catalog, workflow_file
 from discomfort_nodes.nodes.anytype import ANY
 from discomfort_nodes.registry import prompt_server
@@ -14,8 +15,6 @@ from discomfort_nodes.server_files import SERVER_FILES
 if TYPE_CHECKING:
     from discomfort.compiler.plan.model import PlanData
 
-CLASS_NAME = "DiscomfortTestRunner"
-MAX_OUTPUTS = 32  # as RUNNER_OUTPUTS of discomfort.ir.catalog.catalog, which this module can do without
 REMEMBERED_NAMES = 1024
 
 
@@ -34,7 +33,7 @@ class PortInputs(dict[str, tuple[Any, ...]]):
         """Note the ports in a prompt that is being queued; `message` is what the client sent and is given back."""
         prompt = message.get("prompt") if isinstance(message, dict) else None
         for node in prompt.values() if isinstance(prompt, dict) else ():
-            if isinstance(node, dict) and node.get("class_type") == CLASS_NAME:
+            if isinstance(node, dict) and node.get("class_type") == RUNNER_CLASS:
                 inputs = node.get("inputs")
                 for name in inputs if isinstance(inputs, dict) else ():
                     cls._names[name] = None
@@ -63,8 +62,8 @@ class DiscomfortTestRunner:
 
     CATEGORY = "discomfort/testing"
     DESCRIPTION = "Runs a workflow that has DiscomfortPorts: its ports become this node's inputs and outputs."
-    RETURN_TYPES: tuple[str, ...] = (ANY,) * MAX_OUTPUTS
-    RETURN_NAMES = tuple(f"output {number}" for number in range(1, MAX_OUTPUTS + 1))
+    RETURN_TYPES: tuple[str, ...] = (ANY,) * RUNNER_OUTPUTS
+    RETURN_NAMES = tuple(f"output {number}" for number in range(1, RUNNER_OUTPUTS + 1))
     FUNCTION = "expand"
     OUTPUT_NODE = True
 
@@ -99,7 +98,7 @@ class DiscomfortTestRunner:
 
         read = SERVER_FILES.content
         path = workflow_file(workflow)
-        return content_digest(path, _compiled(workflow), installed_catalog(), given, ask_whether_changed, read)
+        return content_digest(path, _compiled(workflow), installed_catalog(), given, ask=ask_whether_changed, read=read)
 
     def expand(self, workflow: str, unique_id: str, dynprompt: Any, **given: Any) -> dict[str, Any]:
         """Return the graph to run in this node's place.
@@ -137,5 +136,5 @@ def _compiled(workflow: str) -> PlanData:
 
 def _message(error: Exception) -> str:
     if isinstance(error, ImportError):
-        return f"{CLASS_NAME} needs Discomfort's compiler, which cannot be imported here: {error}"
-    return f"{CLASS_NAME}: {error}"
+        return f"{RUNNER_CLASS} needs Discomfort's compiler, which cannot be imported here: {error}"
+    return f"{RUNNER_CLASS}: {error}"

@@ -13,14 +13,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from discomfort.server_access.protocol import LOADER_CLASS, PENDING
 from discomfort_nodes.nodes.anytype import PendingType, TypedSlot
 from discomfort_nodes.nodes.test_runner import PortInputs
 from discomfort_nodes.registry import prompt_server
 from discomfort_nodes.routes.guard import Answer, Asked, Refused, guarded_route
 from discomfort_nodes.tickets import TICKETS
-
-LOADER_CLASS = "DiscomfortContextLoader"
-PENDING = ""  # as PENDING of discomfort.runtime.engines.protocol, which this module can do without
 
 MAX_PROMPT_BYTES = 2**27
 """How large the body of a question may be: ComfyUI itself takes 100 MiB, unless it is set otherwise."""

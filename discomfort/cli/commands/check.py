@@ -16,7 +16,7 @@ def check(files: Files, catalog: CatalogFile = None, auto: Auto = False, as_json
     from discomfort.ir.codes import Severity
 
     plan = compile_files(files, catalog=open_catalog(catalog), auto=auto, as_json=as_json)
-    report(plan.diagnostics, as_json)
+    report(plan.diagnostics, as_json=as_json)
     if any(finding.severity is not Severity.NOTE for finding in plan.diagnostics):
         raise typer.Exit(1)
     if not as_json:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def ports(files: Files, catalog: CatalogFile = None, rules: RulesFile = None, as_json: AsJson = False) -> None:
     """List what each workflow reads, writes and passes through, with types, tags and how it travels."""
-    from discomfort.compiler import compile
+    from discomfort.compiler import compile_to
+    from discomfort.compiler.plan.model import PlanData
     from discomfort.ir.diagnostics import CompileError
     from discomfort.ir.findings import Findings
 
@@ -26,13 +27,13 @@ def ports(files: Files, catalog: CatalogFile = None, rules: RulesFile = None, as
     findings = Findings()
     for file in files:
         try:
-            plan = compile([file], catalog=known, rules=chosen)
+            plan = compile_to(PlanData, [file], catalog=known, rules=chosen)
         except CompileError as error:
             findings.extend(error.diagnostics)
         else:
             listed += [{"file": file, **row} for row in list_ports(plan)]
     if findings:
-        report(findings, as_json)
+        report(findings, as_json=as_json)
         raise typer.Exit(1)
     if as_json:
         sys.stdout.write(json.dumps(listed, indent=2, ensure_ascii=False) + "\n")

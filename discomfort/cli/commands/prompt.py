@@ -63,12 +63,12 @@ def prompt(
         write_text(text, None if output is None else output / f"{workflow.name}.json")
     if known.unusable:
         findings.extend(catalog_findings(known, used_classes(read)))
-    _print_findings(findings, as_json)
+    _print_findings(findings, as_json=as_json)
     if has_errors(findings):
         raise typer.Exit(1)
 
 
-def _print_findings(findings: Findings, as_json: bool) -> None:
+def _print_findings(findings: Findings, *, as_json: bool) -> None:
     """Print findings on standard error, where they do not mix with a prompt on standard output."""
     from discomfort.ir.diagnostics import render
 

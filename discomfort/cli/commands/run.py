@@ -62,8 +62,8 @@ def run(
     try:
         runner = select_engine(engine)
         known = open_catalog(catalog) if catalog is not None else run_blocking(catalog_to_compile_with(runner))
-        plan = compile(files, catalog=known, outputs=only, order=order_of(auto), rules=chosen)
-        report(plan.diagnostics, False)
+        plan = compile(files, catalog=known, outputs=only, order=order_of(auto=auto), rules=chosen)
+        report(plan.diagnostics, as_json=False)
         with WorkflowContext() as context:
             results = plan.run(
                 context,
@@ -75,9 +75,9 @@ def run(
             stems = file_stems(results)
             written = {name: write_value(value, output, stems[name]) for name, value in results.items()}
     except (DiscomfortError, OSError) as error:
-        report(findings_of(error), as_json)
+        report(findings_of(error), as_json=as_json)
         raise typer.Exit(1) from error
-    _print_results(plan, written, as_json)
+    _print_results(plan, written, as_json=as_json)
 
 
 def findings_of(error: Exception) -> Sequence[Diagnostic]:
@@ -194,7 +194,7 @@ def write_value(value: Any, folder: Path, stem: str) -> dict[str, Any]:
     return {"files": [str(path) for path in paths], "type": describe_value(value)}
 
 
-def _print_results(plan: Plan, written: dict[str, dict[str, Any]], as_json: bool) -> None:
+def _print_results(plan: Plan, written: dict[str, dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(written, indent=2) + "\n")
         return

@@ -30,7 +30,7 @@ def stitch(
     try:
         result = WorkflowTools().stitch_workflows(files, delete_input_ports, delete_output_ports)
     except CompileError as error:
-        report(error.diagnostics, as_json)
+        report(error.diagnostics, as_json=as_json)
         raise typer.Exit(1) from error
     text = json.dumps(result["stitched_workflow"], indent=2)
     write_text(text + "\n", output)

@@ -101,7 +101,7 @@ class Names:
                     yield "UNKNOWN" if row == 0 else f"UNKNOWN_{row}", value
             return
         for widget, value in widget_values(layout, node):
-            given = self._primitives.value(scope.graph, node, widget)
+            given = self._primitives.value(scope.graph, node, widget, self.expand)
             yield widget.name, value if given is UNSET else given
 
 

@@ -67,7 +67,7 @@ def load_workflow(
             saved = read_workflow(document, findings)
             make_ids_unique(saved, findings)
             layouts = groups_to_subgraphs(saved, layouts, findings)
-            lowering = Lowering(saved, opened.name, layouts, findings, chosen.seed, chosen.clock)
+            lowering = Lowering(saved, opened.name, layouts, findings, chosen)
             graph, paths = lowering.graph(), lowering.paths
         return Workflow(opened.name, opened.label, graph, document, findings.result(), "ui", paths)
 

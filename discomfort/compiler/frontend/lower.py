@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from types import NoneType
 from typing import Any
 
@@ -19,9 +18,10 @@ from discomfort.compiler.frontend.widgets.literals import curve_literal, literal
 from discomfort.compiler.frontend.widgets.primitives import Primitives
 from discomfort.compiler.frontend.widgets.slots import existing_inputs, is_lost
 from discomfort.compiler.frontend.widgets.values import UNSET, widget_values
+from discomfort.compiler.frontend.workflow import FrontendOptions
 from discomfort.ir.diagnostics import Place
 from discomfort.ir.findings import Findings
-from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin
+from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, with_inputs
 
 
 class Lowering:
@@ -33,20 +33,18 @@ class Lowering:
         name: str,
         layouts: Layouts,
         findings: Findings,
-        seed: int,
-        clock: datetime | None,
+        options: FrontendOptions,
     ) -> None:
         self._workflow = workflow
         self._name = name
         self._layouts = layouts
         self._findings = findings
-        self._seed = seed
+        self._seed = options.seed
         self._scopes = unfold(workflow, findings)
         self._promoted = Promoted(workflow.definitions, layouts)
         self._resolver = Resolver(self._scopes, layouts, self._promoted, findings)
         self._primitives = Primitives(layouts, findings)
-        self._names = Names(self._scopes[0], layouts, self._primitives, findings, clock)
-        self._primitives.expand = self._names.expand
+        self._names = Names(self._scopes[0], layouts, self._primitives, findings, options.clock)
         self.paths: dict[str, str] = {}
 
     def graph(self) -> Graph:
@@ -62,13 +60,12 @@ class Lowering:
                 node = self._node(scope, saved)
                 nodes[node.id] = node
                 self.paths[node.id] = scope.graph.path_of(saved)
-        _drop_dangling(nodes)
         if not nodes and self._workflow.root.nodes:
             message = "nothing in this workflow runs: its nodes are muted, bypassed, or live in the editor only"
             self._findings.add(
                 "DF118", message, Place(path="$.nodes"), "un-mute or un-bypass the nodes that should run"
             )
-        return Graph(nodes)
+        return Graph(without_dangling(nodes))
 
     def _node(self, scope: Scope, saved: SavedNode) -> Node:
         layout = self._layouts.get(saved.type)
@@ -83,7 +80,7 @@ class Lowering:
                     inputs["UNKNOWN" if row == 0 else f"UNKNOWN_{row}"] = unknown_literal(value)
         else:
             for widget, value in widget_values(layout, saved):
-                given = self._primitives.value(scope.graph, saved, widget)
+                given = self._primitives.value(scope.graph, saved, widget, self._names.expand)
                 value = value if given is UNSET else given
                 if widget.sent and (
                     value is not UNDEFINED or (widget.name == "filename_prefix" and saved.type in SAVERS)
@@ -190,9 +187,13 @@ class Lowering:
         )
 
 
-def _drop_dangling(nodes: dict[NodeId, Node]) -> None:
-    """Remove links to nodes that are not in the graph, as the frontend's last step does."""
-    for node in nodes.values():
-        gone = [name for name, value in node.inputs.items() if type(value) is Link and value.node not in nodes]
-        for name in gone:
-            del node.inputs[name]  # type: ignore[attr-defined]
+def without_dangling(nodes: Mapping[NodeId, Node]) -> dict[NodeId, Node]:
+    """Return the nodes without links to nodes that are not among them, as the editor's last step leaves them."""
+    kept = dict(nodes)
+    for node_id, node in nodes.items():
+        if any(type(value) is Link and value.node not in nodes for value in node.inputs.values()):
+            inputs = {
+                name: value for name, value in node.inputs.items() if type(value) is not Link or value.node in nodes
+            }
+            kept[node_id] = with_inputs(node, inputs)
+    return kept

@@ -15,11 +15,11 @@ REPEATED_NODES = 64
 nodes then look the same in every prompt, so that a server's cache knows them."""
 
 
-Source: TypeAlias = tuple[int, Link, bool, bool]
+ProducerLink: TypeAlias = tuple[int, Link, bool, bool]
 """One link of a node: the producer's place in the row, the link, whether it is a cut, and whether it converts."""
 
 
-class Layout:
+class Row:
     """A graph whose nodes lie in a row, producers first and chains together; everything is indexed by position.
 
     `stage`: how many conversions come before a node; a stage is never mixed with another. `whole`: the node and all
@@ -40,7 +40,7 @@ class Layout:
             self.order = [self.order[place] for place in staged]
             self.stage = [self.stage[place] for place in staged]
         self.place: dict[NodeId, int] = {node_id: place for place, node_id in enumerate(self.order)}
-        self.sources: list[list[Source]] = [self._sources(node_id) for node_id in self.order]
+        self.sources: list[list[ProducerLink]] = [self._sources(node_id) for node_id in self.order]
         count = len(self.order)
         self.whole: list[bool] = [False] * count
         self.rebuilt: list[int] = [1] * count
@@ -49,7 +49,7 @@ class Layout:
         self.closed: list[int] = self._closed(pinned)
         self.width: list[int] = self._width()
 
-    def _sources(self, node_id: NodeId) -> list[Source]:
+    def _sources(self, node_id: NodeId) -> list[ProducerLink]:
         place, cuts, conversions = self.place, self._cuts, self._conversions
         return [
             (place[value.node], value, value in cuts, bool(conversions) and (node_id, name) in conversions)

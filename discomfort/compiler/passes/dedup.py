@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from discomfort.ir.catalog.effects import EffectTable
-from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Note, replace_names, with_inputs
-from discomfort.ir.keys import literal_token
+from discomfort.ir.graph import Graph, Input, Link, Node, NodeId, Note, replace_names, with_inputs
+from discomfort.ir.keys import node_identity
 from discomfort.ir.walk import producers_first
 
 
@@ -42,7 +42,7 @@ def merge_equal_nodes(graph: Graph, mergeable: Mapping[str | None, bool]) -> Gra
         if merged:
             node = _redirect(node, merged)
         if mergeable[node.class_type] and node_id not in kept:
-            earlier = first.setdefault(_identity(node), node_id)
+            earlier = first.setdefault(node_identity(node), node_id)
             if earlier != node_id:
                 merged[node_id] = earlier
                 continue
@@ -70,21 +70,6 @@ def _redirect(node: Node, merged: Mapping[NodeId, NodeId]) -> Node:
             changed = changed if changed is not None else dict(node.inputs)
             changed[name] = Link(merged[value.node], value.slot)
     return node if changed is None else with_inputs(node, changed)
-
-
-def _identity(node: Node) -> str:
-    """Return text that is equal for two nodes of one graph exactly when class and inputs are; names sort first."""
-    inputs = node.inputs
-    parts = [f"{node.class_type}"]
-    for name in sorted(inputs):
-        value = inputs[name]
-        if isinstance(value, Link):
-            parts.append(f"{len(name)}:{name}=l{len(value.node)}:{value.node}.{value.slot}")
-        elif isinstance(value, Literal):
-            parts.append(f"{len(name)}:{name}={literal_token(value.value)}")
-        else:
-            parts.append(f"{len(name)}:{name}=p{value.name}")
-    return "\x1f".join(parts)
 
 
 def _notes(merged: Mapping[NodeId, NodeId]) -> list[Note]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from discomfort.compiler.plan.model import (
@@ -13,6 +13,7 @@ from discomfort.compiler.plan.model import (
     PlanType,
     PlanWorkflow,
     PortPlace,
+    Source,
 )
 from discomfort.compiler.program.ports import PlaceOf, Port
 from discomfort.compiler.program.type_check import merge_duplicate_findings
@@ -26,27 +27,29 @@ from discomfort.ir.types.parameters import Demands
 from discomfort.settings.pass_by import PassByRules
 
 if TYPE_CHECKING:
-    from discomfort.compiler.program.stitch import Definition, Program
+    from discomfort.compiler.program.stitch import Program, ReachingDefinition
     from discomfort.compiler.program.workflows import Unit
 
 
 def assemble(
-    make: Callable[..., PlanType],
+    plan_type: type[PlanType],
     graph: Graph,
     program: Program,
+    *,
     units: Sequence[Unit],
     catalog: Catalog,
     rules: PassByRules,
+    sources: tuple[Source, ...],
     findings: Findings,
 ) -> PlanType:
     """Return the plan of an optimised graph, whose nodes lie with producers first.
 
-    `make` is `PlanData` or a class of it; new findings join `findings`, which the plan holds.
+    New findings join `findings`, which the plan holds.
     """
     signatures = Signatures(catalog)
     order = list(graph.nodes)
     where = {unit.name: place_in(unit.workflow) for unit in units}
-    inputs = _inputs(graph, program, signatures, rules, where, findings)
+    inputs = _inputs(graph, program, signatures=signatures, rules=rules, where=where, findings=findings)
     typing = Typing(graph, order, signatures, {name: port.type for name, port in inputs.items()})
     given = {**graph.taps, **graph.outputs}
     made = {name: _output(name, value, program, typing, rules) for name, value in given.items()}
@@ -57,7 +60,7 @@ def assemble(
         message = "nothing is computed: no port gives a result and no node has an effect"
         hint = "connect a DiscomfortPort to what you want, or a node such as SaveImage"
         findings.add("DF401", message, Place(file=units[0].workflow.source), hint)
-    return make(
+    return plan_type(
         workflows=tuple(PlanWorkflow(unit.name, unit.workflow.source, unit.digest()) for unit in units),
         graph=graph,
         inputs=inputs,
@@ -67,6 +70,7 @@ def assemble(
         diagnostics=tuple(merge_duplicate_findings(findings)),
         rules=dict(rules.rules),
         catalog_digest=catalog.digest,
+        sources=sources,
     )
 
 
@@ -90,13 +94,14 @@ def _output_findings(
             yield make_finding("DF211", message, place, "give the two ports different names")
 
 
-def _definition(name: str, program: Program) -> Definition:
+def _definition(name: str, program: Program) -> ReachingDefinition:
     return program.writes[name] if name in program.writes else program.taps[name]
 
 
 def _inputs(
     graph: Graph,
     program: Program,
+    *,
     signatures: Signatures,
     rules: PassByRules,
     where: Mapping[str, PlaceOf],

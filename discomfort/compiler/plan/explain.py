@@ -27,7 +27,7 @@ def explain(plan: PlanData) -> str:
     """Return the plan as a page of text."""
     parts = [
         ["workflows: " + ", ".join(workflow.name for workflow in plan.workflows)],
-        ["needs:", *(_input_line(port, name in plan.outputs) for name, port in plan.inputs.items())],
+        ["needs:", *(_input_line(port, carried=name in plan.outputs) for name, port in plan.inputs.items())],
         ["gives:", *(_output_line(port) for port in plan.outputs.values())],
         ["could also give (PASSTHRU):", *(_output_line(port) for port in plan.taps.values())],
         ["does:", *_effect_lines(plan)],
@@ -43,7 +43,7 @@ def explain(plan: PlanData) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _input_line(port: PlanInput, carried: bool) -> str:
+def _input_line(port: PlanInput, *, carried: bool) -> str:
     parts = [f"  {port.name}: {port.type}, by {'value' if port.pass_by == 'val' else 'reference'}"]
     if carried:
         parts.append("carried from one iteration to the next")

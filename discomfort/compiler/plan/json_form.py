@@ -10,7 +10,6 @@ from discomfort.compiler.plan.migrate import migrated
 from discomfort.compiler.plan.model import (
     Constraint,
     OutputKind,
-    PassBy,
     PlanData,
     PlanInput,
     PlanOutput,
@@ -44,6 +43,7 @@ from discomfort.ir.untrusted_json.parts import (
     texts,
     truth,
 )
+from discomfort.settings.pass_by import PassBy
 
 PASS_BY: tuple[PassBy, ...] = ("val", "ref")
 _OUTPUTS: tuple[OutputKind, ...] = ("output", "passthru")

@@ -7,17 +7,21 @@ methods that explain, write, compare and run it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from discomfort.compiler.program.binding import Binding
 from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.graph import Graph, Input, Json, Node, NodeId, Origin, Param, Step, restricted
 from discomfort.ir.walk import ancestors
 from discomfort.printable import counted, printable_line
+from discomfort.settings.pass_by import PassBy
 
-PassBy: TypeAlias = Literal["val", "ref"]
+Source: TypeAlias = "str | bytes | os.PathLike[str] | Mapping[str, Any]"
+"""A workflow as it is given: its path, its parsed JSON, JSON text, or the content of a media file that embeds it."""
+
 OutputKind: TypeAlias = Literal["output", "passthru"]
 PlanType = TypeVar("PlanType", bound="PlanData")
 
@@ -105,6 +109,8 @@ class PlanData:
     rules: Mapping[str, PassBy] = field(default_factory=dict)
     catalog_digest: str = ""
     version: int = PLAN_VERSION
+    sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
+    """The workflows as they were given, for the pictures that a run saves; not in the plan's JSON."""
 
     @property
     def effects(self) -> tuple[NodeId, ...]:

@@ -65,16 +65,16 @@ def read_ports(graph: Graph, place: PlaceOf, findings: Findings) -> Interface:
     taps: dict[str, Port] = {}
     by_node: dict[NodeId, Port] = {}
     for node in nodes:
-        port = _read_port(node, node.id in consumed, place, findings)
+        port = _read_port(node, place, findings, consumed=node.id in consumed)
         if port is None:
             continue
         by_node[node.id] = port
         if port.mode is Mode.INPUT:
             reads[port.name] = (*reads.get(port.name, ()), port)
         elif port.mode is Mode.OUTPUT:
-            _add_unique(writes, port, "DF203", "OUTPUT", place, findings)
+            _add_unique(writes, port, "DF203", place, findings)
         elif port.name not in taps or taps[port.name].source != port.source:
-            _add_unique(taps, port, "DF205", "PASSTHRU", place, findings)
+            _add_unique(taps, port, "DF205", place, findings)
     _warn_of_shadowed_taps(writes, taps, place, findings)
     return Interface(reads, writes, taps, by_node)
 
@@ -84,7 +84,7 @@ def read_tags(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag.strip() for tag in text.split(",") if tag.strip()))
 
 
-def _read_port(node: Node, consumed: bool, place: PlaceOf, findings: Findings) -> Port | None:
+def _read_port(node: Node, place: PlaceOf, findings: Findings, *, consumed: bool) -> Port | None:
     source = node.inputs.get("input")
     if source is None and not consumed:
         findings.add(
@@ -129,13 +129,13 @@ def _text(node: Node, name: str) -> str:
     return value.value if isinstance(value, Literal) and isinstance(value.value, str) else ""
 
 
-def _add_unique(table: dict[str, Port], port: Port, code: str, mode: str, place: PlaceOf, findings: Findings) -> None:
+def _add_unique(table: dict[str, Port], port: Port, code: str, place: PlaceOf, findings: Findings) -> None:
     first = table.setdefault(port.name, port)
     if first is port:
         return
     findings.add(
         code,
-        f"two {mode} ports are called {port.name!r}",
+        f"two {port.mode.value} ports are called {port.name!r}",
         place(port.node, "unique_id"),
         "give one of them another unique_id",
         related=(("the other one", place(first.node, "unique_id")),),

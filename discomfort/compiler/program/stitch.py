@@ -21,7 +21,7 @@ from discomfort.ir.walk import find_cycle, settled
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class ReachingDefinition:
     """The value of a name at some point of the program, who wrote it and with which port."""
 
     value: Input
@@ -40,8 +40,8 @@ class Program:
     graph: Graph
     bindings: tuple[Binding, ...]
     reads: Mapping[str, tuple[tuple[str, Port], ...]]
-    writes: Mapping[str, Definition]
-    taps: Mapping[str, Definition]
+    writes: Mapping[str, ReachingDefinition]
+    taps: Mapping[str, ReachingDefinition]
     crossings: Mapping[tuple[NodeId, str], tuple[str, str]]
 
 
@@ -51,8 +51,8 @@ def stitch(units: Sequence[Unit]) -> Program:
     effects: list[NodeId] = []
     bindings: list[Binding] = []
     reads: dict[str, tuple[tuple[str, Port], ...]] = {}
-    writes: dict[str, Definition] = {}
-    taps: dict[str, Definition] = {}
+    writes: dict[str, ReachingDefinition] = {}
+    taps: dict[str, ReachingDefinition] = {}
     crossings: dict[tuple[NodeId, str], tuple[str, str]] = {}
     for unit in units:
         values: dict[Link, Input] = {}
@@ -60,15 +60,15 @@ def stitch(units: Sequence[Unit]) -> Program:
             definition = writes.get(name) or taps.get(name)
             if definition is None:
                 reads[name] = (*reads.get(name, ()), *((unit.name, port) for port in ports))
-            bindings.append(_binding(name, unit.name, definition, name in writes))
+            bindings.append(_binding(name, unit.name, definition, written=name in writes))
             value: Input = Param(name) if definition is None else definition.value
             for port in ports:
                 values[Link(port.node.id, 0)] = value
-        _add_nodes(unit, values, nodes, writes, taps, crossings)
+        _add_nodes(unit, values, nodes, writes=writes, taps=taps, crossings=crossings)
         effects.extend(NodeId(f"{unit.name}/{node_id}") for node_id in unit.graph.effects)
         for table, ports_by_name in ((writes, unit.ports.writes), (taps, unit.ports.taps)):
             new = {
-                name: Definition(_rename(port.source, unit.name, values), unit.name, port)
+                name: ReachingDefinition(_rename(port.source, unit.name, values), unit.name, port)
                 for name, port in ports_by_name.items()
                 if port.source is not None
             }
@@ -88,8 +88,9 @@ def _add_nodes(
     unit: Unit,
     values: dict[Link, Input],
     nodes: dict[NodeId, Node],
-    writes: Mapping[str, Definition],
-    taps: Mapping[str, Definition],
+    *,
+    writes: Mapping[str, ReachingDefinition],
+    taps: Mapping[str, ReachingDefinition],
     crossings: dict[tuple[NodeId, str], tuple[str, str]],
 ) -> None:
     """Copy the nodes of a workflow into the program under their new ids, INPUT and OUTPUT ports left out.
@@ -126,7 +127,7 @@ def _rename(value: Input, workflow: str, values: Mapping[Link, Input]) -> Input:
     return known if known is not None else Link(NodeId(f"{workflow}/{value.node}"), value.slot)
 
 
-def _binding(name: str, reader: str, definition: Definition | None, written: bool) -> Binding:
+def _binding(name: str, reader: str, definition: ReachingDefinition | None, *, written: bool) -> Binding:
     if definition is None:
         return Binding(name, reader, None, "context")
     return Binding(name, reader, definition.writer, "output" if written else "passthru")

@@ -27,7 +27,7 @@ from discomfort.ir.untrusted_json.numbers import LAST_SLOT
 from discomfort.ir.walk import ancestors
 from discomfort.near_names import did_you_mean
 
-OWN_CLASSES = (PORT_CLASS, LOADER_CLASS, SAVER_CLASS)
+_UNCHECKED = (PORT_CLASS, LOADER_CLASS, SAVER_CLASS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Checker:
         """Yield everything that does not fit, node by node; in a node that will not run, an error is a warning."""
         alive = ancestors(self.graph, self.graph.roots())
         for node in self.graph.nodes.values():
-            if node.class_type in OWN_CLASSES:
+            if node.class_type in _UNCHECKED:
                 continue
             for finding in (*self._node(node), *self._impossible_slots(node)):
                 yield finding if node.id in alive else _as_warning(finding)

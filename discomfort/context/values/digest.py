@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
+from discomfort.server_access.protocol import DIGEST
+
 CHUNK = 1 << 20
-DIGEST_PATTERN = re.compile(r"d1-[0-9a-f]{32}")
+DIGEST_PATTERN = re.compile(DIGEST)
 _XXH3_MINIMUM = 241
 _PARALLEL_BYTES = 4 << 20
 _MAX_THREADS = 4

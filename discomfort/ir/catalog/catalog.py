@@ -17,7 +17,6 @@ from types import MappingProxyType
 from typing import Any
 
 from discomfort.ir.catalog.own_classes import OWN_CLASSES as OWN_CLASSES
-from discomfort.ir.catalog.own_classes import RUNNER_OUTPUTS as RUNNER_OUTPUTS
 from discomfort.ir.diagnostics import Diagnostic
 
 COMPARED = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from discomfort.ir.catalog.catalog import Catalog, NodeClass
+from discomfort.server_access.protocol import LOADER_CLASS as LOADER_CLASS
+from discomfort.server_access.protocol import PORT_CLASS as PORT_CLASS
+from discomfort.server_access.protocol import RUNNER_CLASS as RUNNER_CLASS
+from discomfort.server_access.protocol import SAVER_CLASS as SAVER_CLASS
 
 
 class Effect(str, Enum):
@@ -45,11 +49,6 @@ class Rule:
         """Whether two uses with equal inputs may become one."""
         return self.effect in (Effect.PURE, Effect.FILE)
 
-
-LOADER_CLASS = "DiscomfortContextLoader"
-SAVER_CLASS = "DiscomfortContextSaver"
-PORT_CLASS = "DiscomfortPort"
-RUNNER_CLASS = "DiscomfortTestRunner"
 
 OWN_CLASSES = (LOADER_CLASS, SAVER_CLASS, PORT_CLASS, RUNNER_CLASS)
 

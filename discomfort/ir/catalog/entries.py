@@ -185,7 +185,7 @@ def _check_options(kind: Any, options: Mapping[str, Any], path: str) -> int:
     return grown
 
 
-def _is_finite(value: float, infinite: bool) -> bool:
+def _is_finite(value: float, *, infinite: bool) -> bool:
     """Return whether a value is a number of JavaScript; limits may be infinite with `infinite`."""
     try:
         return math.isfinite(value) or (infinite and math.isinf(value))

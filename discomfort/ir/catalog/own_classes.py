@@ -5,41 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from discomfort.server_access.protocol import LOADER_CLASS, PORT_CLASS, RUNNER_CLASS, RUNNER_OUTPUTS, SAVER_CLASS
+
 
 def _own_class(name: str, title: str, groups: Mapping[str, Any], outputs: list[str], **flags: Any) -> dict[str, Any]:
     entry = {"input": groups, "output": ["*"] * len(outputs), "output_name": outputs, "display_name": title}
     return {**entry, "name": name, "category": "discomfort", "python_module": "custom_nodes.discomfort", **flags}
 
 
-RUNNER_OUTPUTS = 32
-"""How many OUTPUT ports of a workflow a DiscomfortTestRunner shows: ComfyUI wants a class's outputs to be declared."""
-
 _PORT_TEXT = ["STRING", {"default": "", "multiline": False}]
 
 OWN_CLASSES: Mapping[str, Mapping[str, Any]] = {
-    "DiscomfortContextLoader": _own_class(
-        "DiscomfortContextLoader",
+    LOADER_CLASS: _own_class(
+        LOADER_CLASS,
         "Discomfort Context Loader (internal)",
         {"required": {"digest": _PORT_TEXT, "value_type": ["STRING", {"default": "*", "multiline": False}]}},
         ["value"],
     ),
-    "DiscomfortContextSaver": _own_class(
-        "DiscomfortContextSaver",
+    SAVER_CLASS: _own_class(
+        SAVER_CLASS,
         "Discomfort Context Saver (internal)",
         {"required": {"value": ["*"], "name": _PORT_TEXT}},
         [],
         output_node=True,
         is_input_list=True,
     ),
-    "DiscomfortPort": _own_class(
-        "DiscomfortPort",
+    PORT_CLASS: _own_class(
+        PORT_CLASS,
         "Discomfort Port (Input/Output)",
         {"required": {"unique_id": _PORT_TEXT, "tags": _PORT_TEXT}, "optional": {"input": ["*"]}},
         ["output"],
         output_node=True,
     ),
-    "DiscomfortTestRunner": _own_class(
-        "DiscomfortTestRunner",
+    RUNNER_CLASS: _own_class(
+        RUNNER_CLASS,
         "Discomfort Test Runner",
         {"required": {"workflow": _PORT_TEXT}},
         [f"output {number}" for number in range(1, RUNNER_OUTPUTS + 1)],

@@ -6,12 +6,17 @@ It converts for INT, FLOAT, STRING and BOOLEAN, then compares with min, max and 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from discomfort.ir.api_prompt import plain_value
 from discomfort.ir.catalog.catalog import InputSpec
 from discomfort.ir.graph import Json
 from discomfort.printable import counted
+
+CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+"""ComfyUI's type → what it makes of a literal for an input of that type."""
 
 
 @dataclass(frozen=True, slots=True)

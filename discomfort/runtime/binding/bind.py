@@ -268,10 +268,10 @@ def read_recipe(stored: Mapping[str, Any], name: str, catalog: Catalog, place: P
     """
     if stored.get("kind") == "recipe":
         return Recipe.from_json(stored)
-    from discomfort.compiler import CompileError, compile
+    from discomfort.compiler import CompileError, compile_to
 
     try:
-        plan = compile([dict(stored)], catalog=catalog)
+        plan = compile_to(PlanData, [dict(stored)], catalog=catalog)
     except CompileError as error:
         related = ((f"it is saved as the ref {name!r}, which is read by", place),) if place else ()
         raise BindError(replace(found, related=(*found.related, *related)) for found in error.diagnostics) from error

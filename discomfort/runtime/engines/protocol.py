@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from discomfort.ir.diagnostics import Diagnostic, DiscomfortError
 from discomfort.printable import printable_line
+from discomfort.server_access.protocol import LOADER_CLASS as LOADER_CLASS
+from discomfort.server_access.protocol import PENDING as PENDING
+from discomfort.server_access.protocol import SAVER_CLASS as SAVER_CLASS
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
@@ -21,15 +24,6 @@ if TYPE_CHECKING:
     from discomfort.ir.catalog.effects import EffectTable
     from discomfort.ir.graph import Link, Node, NodeId
     from discomfort.ir.keys import Source
-
-LOADER_CLASS = "DiscomfortContextLoader"
-"""Inputs: `digest` (a value's content digest) and `value_type` (ComfyUI's type, for people). One any-typed output."""
-
-PENDING = ""
-"""The digest in a loader for a value that an earlier prompt will compute, in prompts that are only validated."""
-
-SAVER_CLASS = "DiscomfortContextSaver"
-"""Inputs: `value` (a link) and `name` (the key of `PromptRequest.outputs` it answers). An output node."""
 
 Prompt: TypeAlias = dict[str, dict[str, Any]]
 """An API prompt as it is POSTed: node id → {"class_type", "inputs", "_meta": {"title"}}."""

@@ -63,7 +63,7 @@ class PreviewImage(Node):
         shown = []
         for frame in images:
             name = f"{uuid.uuid4().hex}.png"
-            Image.fromarray((frame * 255).round().byte().numpy()).save(BASE / "temp" / name)
+            Image.fromarray((frame * 255).clamp(0, 255).byte().numpy()).save(BASE / "temp" / name)
             shown.append({"filename": name, "subfolder": "", "type": "temp"})
         return {"ui": {"images": shown}, "result": ()}
 
@@ -81,7 +81,7 @@ class SaveImage(Node):
         for frame in images:
             number = 1 + sum(path.name.startswith(f"{filename_prefix}_") for path in (BASE / "output").iterdir())
             name = f"{filename_prefix}_{number:05}_.png"
-            Image.fromarray((frame * 255).round().byte().numpy()).save(BASE / "output" / name)
+            Image.fromarray((frame * 255).clamp(0, 255).byte().numpy()).save(BASE / "output" / name)
             shown.append({"filename": name, "subfolder": "", "type": "output"})
         return {"ui": {"images": shown}, "result": ()}
 

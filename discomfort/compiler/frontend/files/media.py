@@ -265,7 +265,7 @@ def _matroska(content: Bytes) -> Iterator[Text]:
             start = last
 
 
-def _vint(content: Bytes, position: int, keep_marker: bool) -> tuple[int | None, int]:
+def _vint(content: Bytes, position: int, *, keep_marker: bool) -> tuple[int | None, int]:
     """Return an EBML variable-length number and where it ends; None for an unknown size (RFC 8794, section 4)."""
     found = content[position : position + 8]
     length = 9 - found[0].bit_length()

@@ -17,7 +17,7 @@ from discomfort.ir.untrusted_json.nesting import TOO_LONG, loads_any_number, pla
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class OpenedSource:
     """A workflow's content before it is understood: its name, where it is from, and bytes or parsed JSON."""
 
     name: str
@@ -25,22 +25,22 @@ class Source:
     content: bytes | StoredBytes | Mapping[str, Any] | None
 
 
-def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
+def open_source(source: object, name: str | None) -> tuple[OpenedSource, Findings]:
     """Return the content of `source`; what cannot be read becomes a finding and content None."""
     if isinstance(source, Mapping):
-        return Source(name or "workflow", "<dict>", source), Findings("<dict>")
+        return OpenedSource(name or "workflow", "<dict>", source), Findings("<dict>")
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return Source(name or "workflow", "<bytes>", bytes(source)), Findings("<bytes>")
+        return OpenedSource(name or "workflow", "<bytes>", bytes(source)), Findings("<bytes>")
     if source == "-":
         return _standard_input(name or "stdin")
     if isinstance(source, str) and source.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
-        return Source(name or "workflow", "<text>", source.encode("utf-8", "surrogatepass")), Findings("<text>")
+        return OpenedSource(name or "workflow", "<text>", source.encode("utf-8", "surrogatepass")), Findings("<text>")
     label = str(source)
     findings = Findings(label)
     if not isinstance(source, (str, os.PathLike)):
         message = f"a workflow is a path, JSON, bytes or a dict, not {type(source).__name__}"
         findings.add("DF101", message)
-        return Source(name or "workflow", label, None), findings
+        return OpenedSource(name or "workflow", label, None), findings
     stem = name or Path(label).stem or "workflow"
     try:
         content: bytes | StoredBytes | None = open_content(source)
@@ -50,19 +50,19 @@ def open_source(source: object, name: str | None) -> tuple[Source, Findings]:
     except (OSError, ValueError) as error:
         content = None
         findings.add("DF101", f"the workflow cannot be read: {error}", hint="check the path")
-    return Source(stem, label, content), findings
+    return OpenedSource(stem, label, content), findings
 
 
-def _standard_input(name: str) -> tuple[Source, Findings]:
+def _standard_input(name: str) -> tuple[OpenedSource, Findings]:
     findings = Findings("<stdin>")
     if sys.stdin is None:  # closed by who started the program
         findings.add("DF101", "the workflow cannot be read: there is no standard input")
-        return Source(name, "<stdin>", None), findings
+        return OpenedSource(name, "<stdin>", None), findings
     try:
-        return Source(name, "<stdin>", read_limited(sys.stdin.buffer)), findings
+        return OpenedSource(name, "<stdin>", read_limited(sys.stdin.buffer)), findings
     except (FileTooLarge, OSError) as error:
         findings.add("DF101", f"the workflow cannot be read: {error}")
-        return Source(name, "<stdin>", None), findings
+        return OpenedSource(name, "<stdin>", None), findings
 
 
 def parse_json(content: bytes, findings: Findings) -> Any:

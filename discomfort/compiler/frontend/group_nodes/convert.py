@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from discomfort.compiler.frontend.group_nodes.left_as_nodes import can_be_created, group_layout
@@ -11,6 +12,7 @@ from discomfort.compiler.frontend.group_nodes.values import feed_from_primitives
 from discomfort.compiler.frontend.saved.document import (
     INPUT_NODE,
     OUTPUT_NODE,
+    BrokenLink,
     SavedGraph,
     SavedInput,
     SavedLink,
@@ -46,19 +48,18 @@ def groups_to_subgraphs(workflow: SavedWorkflow, layouts: Layouts, findings: Fin
         read = _read_group(name, groups.get(name), last, layouts)
         if read is None:
             continue
-        definition, nodes, links, shape = read
-        if any(node.type.startswith(GROUP_MARKS) for node in nodes):
+        if any(node.type.startswith(GROUP_MARKS) for node in read.nodes):
             _remove_nested(workflow.root, host, findings)
             continue
-        definition.id = f"group:{host.id}"
-        last += len(nodes) + 1
-        give_values(workflow.root, host, nodes, shape, layouts)
-        forget_choices(nodes, shape, layouts)
-        feed_from_primitives(nodes, links, layouts)
-        _drop_misfits(workflow.root, host, nodes, shape, layouts, findings)
-        _ports(workflow.root, host, definition, nodes, shape, layouts, findings)
-        workflow.definitions[definition.id] = definition
-        _become_host(workflow.root, host, definition, str(last))
+        read.definition.id = f"group:{host.id}"
+        last += len(read.nodes) + 1
+        give_values(workflow.root, host, read.nodes, read.shape, layouts)
+        forget_choices(read.nodes, read.shape, layouts)
+        feed_from_primitives(read.nodes, read.links, layouts)
+        _drop_misfits(workflow.root, host, read, layouts, findings)
+        _ports(workflow.root, host, read, layouts, findings)
+        workflow.definitions[read.definition.id] = read.definition
+        _become_host(workflow.root, host, read.definition, str(last))
     return layouts.with_groups(inside) if inside else layouts
 
 
@@ -73,14 +74,22 @@ def _groups_inside(
             if node.type.startswith(GROUP_MARKS[0]) and node.type not in found:
                 read = _read_group(name, groups.get(name), 0, layouts)
                 if read is not None:
-                    found[node.type] = name, group_layout(read[1], read[3], layouts)
+                    found[node.type] = name, group_layout(read.nodes, read.shape, layouts)
     return found
 
 
-def _read_group(
-    name: str, group: object, last: int, layouts: Layouts
-) -> tuple[SavedGraph, list[SavedNode], list[InnerLink], GroupShape] | None:
-    """Return a group as a definition with its nodes, its links and its shape; None for one that stays as it is.
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A group node's definition, with its nodes and links in the order of the group, and its shape."""
+
+    definition: SavedGraph
+    nodes: list[SavedNode]
+    links: list[InnerLink]
+    shape: GroupShape
+
+
+def _read_group(name: str, group: object, last: int, layouts: Layouts) -> _Group | None:
+    """Return a group; None for one that stays as it is.
 
     That is a group with a node of unknown type, or one that the editor cannot create.
     """
@@ -96,7 +105,7 @@ def _read_group(
     definition.nodes = {node.id: node for node in present}
     links = _links_inside(definition, present, group.get("links"))
     shape = Shaper(present, links, group, layouts).shape()
-    return (definition, present, links, shape) if can_be_created(shape) else None
+    return _Group(definition, present, links, shape) if can_be_created(shape) else None
 
 
 def _is_known(node: SavedNode, layouts: Layouts) -> bool:
@@ -143,21 +152,14 @@ def _links_inside(definition: SavedGraph, nodes: list[SavedNode], rows: Any) -> 
             node.raw = {**node.raw, "outputs": [{"links": written.get(place, [])}]}
         for slot, given in enumerate(node.inputs or ()):
             if given.link is not None and (place, slot) not in linked:
-                given.link = f"{given.link}, saved with the group,"  # no link inside has it: the editor refuses
+                given.link = BrokenLink(given.link, "saved with the group")  # no link inside has it: the editor refuses
     return found
 
 
-def _ports(
-    root: SavedGraph,
-    host: SavedNode,
-    definition: SavedGraph,
-    nodes: list[SavedNode],
-    shape: GroupShape,
-    layouts: Layouts,
-    findings: Findings,
-) -> None:
+def _ports(root: SavedGraph, host: SavedNode, group: _Group, layouts: Layouts, findings: Findings) -> None:
     """Make an input for each link from outside that arrives at an inner input, and the outputs that the group shows."""
-    number = len(definition.links) + 10_000
+    definition, nodes, shape = group.definition, group.nodes, group.shape
+    number = max(definition.links, default=-1) + 1  # those inside are numbered by their rows
     saved = {slot.name: slot for slot in host.inputs or ()}
     slots = [saved.get(name) for name in shape.slots]
     slots += [slot for name, slot in saved.items() if name not in shape.slots]
@@ -187,17 +189,16 @@ def _ports(
             findings.add("DF117", message, root.place_of(host, name), _LOST)
 
 
-def _drop_misfits(
-    root: SavedGraph, host: SavedNode, nodes: list[SavedNode], shape: GroupShape, layouts: Layouts, findings: Findings
-) -> None:
+def _drop_misfits(root: SavedGraph, host: SavedNode, group: _Group, layouts: Layouts, findings: Findings) -> None:
     """Cut the links of the group node's outputs that cannot be made again: no such output, or types that do not fit."""
     for node in root.nodes.values():
         for given in node.inputs or ():
             link = root.links.get(given.link)
             if link is None or link.origin != host.id:
                 continue
-            inner = shape.outputs[link.origin_slot] if 0 <= link.origin_slot < len(shape.outputs) else None
-            if inner is None or not fits(_output_type(nodes[inner[0]], inner[1], layouts), given.type):
+            outputs = group.shape.outputs
+            inner = outputs[link.origin_slot] if 0 <= link.origin_slot < len(outputs) else None
+            if inner is None or not fits(_output_type(group.nodes[inner[0]], inner[1], layouts), given.type):
                 given.link = None
                 message = f"the link from output {link.origin_slot} of group node {host.id} is lost, as in the editor"
                 findings.add("DF117", message, root.place_of(node, given.name), _LOST)

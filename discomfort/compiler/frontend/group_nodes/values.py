@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from discomfort.compiler.frontend.group_nodes.shape import GroupShape, InnerLink, is_helper
-from discomfort.compiler.frontend.saved.document import SavedGraph, SavedNode
+from discomfort.compiler.frontend.saved.document import BrokenLink, SavedGraph, SavedNode
 from discomfort.compiler.frontend.saved.editor_only_nodes import PRIMITIVE
 from discomfort.compiler.frontend.text.javascript import text
 from discomfort.compiler.frontend.widgets.class_widgets import UNDEFINED, Layout, Layouts
@@ -108,4 +108,4 @@ def forget_choices(nodes: list[SavedNode], shape: GroupShape, layouts: Layouts) 
         if any(widget.name == run.name and widget.branches is not None for widget in layout.widgets):
             for slot in nodes[run.row].inputs or ():
                 if slot.name.startswith(f"{run.name}.") and slot.link is not None:
-                    slot.link = f"{slot.link}, lost with the choice of {run.name!r},"
+                    slot.link = BrokenLink(slot.link, f"lost with the choice of {run.name!r}")

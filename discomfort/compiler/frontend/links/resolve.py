@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from discomfort.compiler.frontend.hosts.promoted import Promoted
 from discomfort.compiler.frontend.links.match_types import matched_type
-from discomfort.compiler.frontend.saved.document import BYPASSED, INPUT_NODE, MUTED, LinkId, SavedNode
+from discomfort.compiler.frontend.saved.document import BYPASSED, INPUT_NODE, MUTED, BrokenLink, LinkId, SavedNode
 from discomfort.compiler.frontend.saved.editor_only_nodes import GETTER, REROUTES, SETTER, VIRTUAL, first_value
 from discomfort.compiler.frontend.saved.instances import Scope
 from discomfort.compiler.frontend.widgets.class_widgets import MATCH_TYPE, Layouts, Socket
@@ -14,7 +14,7 @@ from discomfort.compiler.frontend.widgets.slots import declared_slots, fits, loa
 from discomfort.ir.findings import Findings
 from discomfort.ir.graph import Link, Literal, NodeId
 
-Source: TypeAlias = Link | Literal | None
+LinkSource: TypeAlias = Link | Literal | None
 _Step: TypeAlias = "tuple[Scope, LinkId]"
 
 
@@ -26,11 +26,11 @@ class Resolver:
         self._layouts = layouts
         self._promoted = promoted
         self._findings = findings
-        self._memo: dict[tuple[int, LinkId, str], Source] = {}
+        self._memo: dict[tuple[int, LinkId, str], LinkSource] = {}
         self._rerouted: dict[tuple[str, str], str] = {}
         self._setters: dict[int, dict[str, SavedNode]] = {}
 
-    def source(self, scope: Scope, node: SavedNode, name: str, link_id: LinkId, wanted: str) -> Source:
+    def source(self, scope: Scope, node: SavedNode, name: str, link_id: LinkId, wanted: str) -> LinkSource:
         """Return what feeds an input of type `wanted` through link `link_id`: an output, a promoted value, or None."""
         link = scope.graph.links.get(link_id)
         if link is not None:
@@ -40,13 +40,13 @@ class Resolver:
                 return Link(NodeId(scope.prefix + origin.id), link.origin_slot)
         return self._walk(scope, node, name, link_id, wanted)
 
-    def _walk(self, scope: Scope, node: SavedNode, name: str, link_id: LinkId, wanted: str) -> Source:
+    def _walk(self, scope: Scope, node: SavedNode, name: str, link_id: LinkId, wanted: str) -> LinkSource:
         known = self._layouts.catalog.get(node.type)
         if known is not None:
             wanted = matched_type(node, name, known, lambda link: self._source_type(scope, link)) or wanted
         passed: list[tuple[int, LinkId, str]] = []
         seen: set[tuple[int, LinkId, str]] = set()
-        step: _Step | Source = (scope, link_id)
+        step: _Step | LinkSource = (scope, link_id)
         into: str | None = wanted
         through_bypass = False
         while type(step) is tuple:
@@ -55,7 +55,7 @@ class Resolver:
                 step = self._memo[key]
                 break
             if key in seen:
-                self._report_loop(scope, node, name, through_bypass)
+                self._report_loop(scope, node, name, through_bypass=through_bypass)
                 step = None
                 break
             seen.add(key)
@@ -66,7 +66,7 @@ class Resolver:
             step, passing, into = self._step(step[0], step[1], wanted, (scope, node, name))
             if passing is not None:
                 through_bypass, wanted = True, passing
-        result: Source = step  # type: ignore[assignment]
+        result: LinkSource = step  # type: ignore[assignment]
         for key in passed:
             self._memo[key] = result
         return result
@@ -123,7 +123,7 @@ class Resolver:
 
     def _step(
         self, scope: Scope, link_id: LinkId, wanted: str, consumer: tuple[Scope, SavedNode, str]
-    ) -> tuple[_Step | Source, str | None, str | None]:
+    ) -> tuple[_Step | LinkSource, str | None, str | None]:
         """Return where one link leads: another link to follow, a final source, or None.
 
         The second item is the type of the input through which a bypassed node was passed: the nodes behind must
@@ -131,7 +131,9 @@ class Resolver:
         """
         link = scope.graph.links.get(link_id)
         if link is None:
-            self._report_dangling(consumer, f"link {link_id!r} is not in the list of links")
+            broken = type(link_id) is BrokenLink
+            shown = f"{link_id.link!r} ({link_id.why})" if broken else repr(link_id)
+            self._report_dangling(consumer, f"link {shown} is not in the list of links")
             return None, None, None
         if link.origin == INPUT_NODE and scope.parent is not None:
             ports = scope.graph.inputs
@@ -158,7 +160,7 @@ class Resolver:
             return self._enter(child, link.origin_slot, consumer), None, None
         return Link(NodeId(scope.prefix + origin.id), link.origin_slot), None, None
 
-    def _leave(self, scope: Scope, slot: int) -> _Step | Source:
+    def _leave(self, scope: Scope, slot: int) -> _Step | LinkSource:
         """Return what feeds a subgraph's input `slot` from outside: the host's link, or its promoted widget."""
         ports = scope.graph.inputs
         host, parent = scope.host, scope.parent
@@ -213,7 +215,7 @@ class Resolver:
 
     def _bypass(
         self, scope: Scope, origin: SavedNode, slot: int, wanted: str, consumer: tuple[Scope, SavedNode, str]
-    ) -> tuple[_Step | Source, str]:
+    ) -> tuple[_Step | LinkSource, str]:
         inputs = self._slots(origin)
         given = origin.outputs[slot] if origin.outputs is not None and 0 <= slot < len(origin.outputs) else "*"
         if not 0 <= slot < self._output_count(origin):
@@ -251,7 +253,7 @@ class Resolver:
             "the editor refuses this workflow; remove the link and connect the input again",
         )
 
-    def _report_loop(self, scope: Scope, node: SavedNode, name: str, through_bypass: bool) -> None:
+    def _report_loop(self, scope: Scope, node: SavedNode, name: str, *, through_bypass: bool) -> None:
         message = "a loop of bypassed nodes or reroutes feeds this input, so nothing does"
         self._findings.add("DF114", message, scope.place_of(node, name), milder=not through_bypass)
 

@@ -6,6 +6,7 @@ Nothing here judges by catalog. A part of the wrong type becomes a finding and i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from discomfort.compiler.frontend.text.javascript import text
@@ -14,7 +15,16 @@ from discomfort.ir.findings import Findings
 from discomfort.ir.untrusted_json.numbers import whole_slot
 
 LinkId: TypeAlias = Any
-"""A link's id as saved; numbers nearly always."""
+"""A link's id as saved, numbers nearly always; a `BrokenLink` where no list of links holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLink:
+    """A link that was saved for an input and that the editor cannot make: its id as saved, and what happened to it."""
+
+    link: LinkId
+    why: str
+
 
 INPUT_NODE = "-10"
 OUTPUT_NODE = "-20"
@@ -141,7 +151,7 @@ def read_workflow(document: Mapping[str, Any], findings: Findings) -> SavedWorkf
             'set "version" to 0.4 (links as rows) or 1 (links as objects)',
         )
         by_rows = True
-    _read_graph(root, document, by_rows, findings)
+    _read_graph(root, document, findings, by_rows=by_rows)
     definitions: dict[str, SavedGraph] = {}
     saved = document.get("definitions")
     for position, raw in enumerate(_items(saved, "subgraphs", "$.definitions", findings)):
@@ -150,7 +160,7 @@ def read_workflow(document: Mapping[str, Any], findings: Findings) -> SavedWorkf
             findings.add("DF111", "a subgraph definition is not an object with a text `id`", Place(path=path))
             continue
         definition = SavedGraph(raw["id"], text(raw.get("name") or ""), path)
-        _read_graph(definition, raw, False, findings)
+        _read_graph(definition, raw, findings, by_rows=False)
         definition.inputs = _read_ports(raw, "inputs", path, findings)
         definition.outputs = _read_ports(raw, "outputs", path, findings)
         _repair_ports(definition)
@@ -191,7 +201,7 @@ def _items(holder: object, key: str, path: str, findings: Findings) -> list[Any]
     return value
 
 
-def _read_graph(graph: SavedGraph, raw: dict[str, Any] | Mapping[str, Any], by_rows: bool, findings: Findings) -> None:
+def _read_graph(graph: SavedGraph, raw: Mapping[str, Any], findings: Findings, *, by_rows: bool) -> None:
     for row, item in enumerate(_items(raw, "nodes", graph.path, findings)):
         if findings.full:
             return

@@ -106,11 +106,12 @@ class Primitives:
         self._looped: set[tuple[str, str]] = set()
         self._written: dict[str, dict[tuple[str, str], tuple[SavedNode, list[Widget]]]] = {}
         self._expanding: list[SavedNode] = []
-        self.expand: Callable[[str], str] = str
-        """Replaces the patterns of file names in a text; set by who knows all names."""
 
-    def value(self, graph: SavedGraph, node: SavedNode, widget: Widget) -> Any:
-        """Return the value that a PrimitiveNode gives to a node's widget; UNSET where none does."""
+    def value(self, graph: SavedGraph, node: SavedNode, widget: Widget, expand: Callable[[str], str]) -> Any:
+        """Return the value that a PrimitiveNode gives to a node's widget; UNSET where none does.
+
+        `expand` replaces the patterns of file names in a text, and may ask for further values.
+        """
         written = self._written.get(graph.id)
         if written is None:
             written = self._written[graph.id] = self._write(graph)
@@ -126,7 +127,7 @@ class Primitives:
                 self._report_loop(graph, primitive)
                 return UNSET
             self._expanding.append(primitive)
-            value = self.expand(value)
+            value = expand(value)
             self._expanding.pop()
         return primitive_value(value, fed, widget)
 

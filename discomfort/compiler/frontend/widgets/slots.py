@@ -39,7 +39,7 @@ def loaded_slots(declared: list[Socket] | None, node: SavedNode) -> list[tuple[s
 def declared_slots(layouts: Layouts, node: SavedNode) -> list[Socket] | None:
     """Return the slots that the node's class declares; None for a class that the catalog does not know."""
     layout = layouts.get(node.type)
-    return None if layout is None else input_slots(layout, widget_values(layout, node), bool(node.values))
+    return None if layout is None else input_slots(layout, widget_values(layout, node), taken=bool(node.values))
 
 
 def _in_order(socket: Socket, members: list[SavedInput]) -> list[tuple[str, str, LinkId]]:
@@ -77,7 +77,7 @@ def existing_inputs(layout: Layout, node: SavedNode) -> list[SavedInput]:
     combos = tuple(f"{widget.name}." for widget, _ in values if widget.branches is not None)
     if not combos:
         return node.inputs or []
-    declared = input_slots(layout, values, True)
+    declared = input_slots(layout, values, taken=True)
     saved = {slot.name: slot for slot in node.inputs or ()}
     names = {socket.name for socket in declared if not socket.grows}
     names.update(name for socket in declared if socket.nested for name, _, _ in _growing(socket, saved))

@@ -78,7 +78,7 @@ def loaded_value(widget: Widget, value: Any) -> Any:
     return value
 
 
-def input_slots(layout: Layout, values: list[tuple[Widget, Any]], taken: bool) -> list[Socket]:
+def input_slots(layout: Layout, values: list[tuple[Widget, Any]], *, taken: bool) -> list[Socket]:
     """Return the declared input slots as the editor lists them.
 
     What a dynamic combo adds comes after it when its choice was `taken` from the save, and before it by default.

@@ -18,11 +18,12 @@ from discomfort.compiler.subworkflow import (
     refuse_recursion,
 )
 from discomfort.context.values.value_list import ValueList
-from discomfort.ir.catalog.catalog import RUNNER_OUTPUTS, Catalog
+from discomfort.ir.catalog.catalog import Catalog
 from discomfort.ir.catalog.effects import RUNNER_CLASS
 from discomfort.runtime.engines.embedded.for_node_authors.folders import current_folders
 from discomfort.runtime.engines.embedded.for_node_authors.node_api import context_value, current
 from discomfort.runtime.engines.protocol import LOADER_CLASS, SAVER_CLASS
+from discomfort.server_access.protocol import RUNNER_OUTPUTS
 
 Answer = TypeVar("Answer")
 
@@ -135,7 +136,7 @@ class TestRunner:
     ) -> str | float:
         """Answer with a digest of what the workflow's result depends on besides its ports."""
         path, catalog = _workflow_file(workflow), cls.catalog()
-        return content_digest(path, compile_subworkflow(path, catalog), catalog, given, cls._ask)
+        return content_digest(path, compile_subworkflow(path, catalog), catalog, given, ask=cls._ask)
 
     @classmethod
     def _ask(cls, class_type: str, inputs: Mapping[str, Any]) -> Any:

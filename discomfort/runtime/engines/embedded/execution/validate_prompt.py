@@ -13,6 +13,7 @@ from discomfort.ir.catalog.catalog import Catalog, InputSpec
 from discomfort.ir.diagnostics import Diagnostic
 from discomfort.ir.graph import Literal
 from discomfort.ir.types.language import Signatures, accepts, wanted_type
+from discomfort.ir.types.literal_rules import CONVERTERS
 from discomfort.near_names import did_you_mean
 from discomfort.printable import counted
 from discomfort.runtime.engines.embedded.classes.definition import Definition, Parameters
@@ -21,7 +22,6 @@ from discomfort.runtime.engines.embedded.prompt_nodes import call_node
 from discomfort.runtime.engines.embedded.prompt_nodes.prompt_graph import PromptGraph, PromptNode
 from discomfort.runtime.engines.protocol import LOADER_CLASS, PENDING, PromptRequest
 
-CONVERTERS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 SHOWN_OPTIONS = 8
 _NOTHING = Parameters(frozenset(), everything=False)
 
