@@ -13,6 +13,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
+import math
 import os
 import resource
 import shutil
@@ -22,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
@@ -32,7 +33,7 @@ import pytest
 
 from tests.mutants.mutate import Mutant, functions_in, mutants_of
 
-MEMORY = 12 << 30
+MEMORY = 4 << 30
 """Bytes of address space beyond which a mutant that fills the memory is stopped."""
 
 
@@ -74,14 +75,14 @@ class Campaign:
         folder = Path(tempfile.mkdtemp(prefix="mutant-"))
         pid = os.fork()
         if pid:
-            self.running.append(Child(mutant, pid, folder, time.monotonic() + 30 * seconds))
+            self.running.append(Child(mutant, pid, folder, time.monotonic() + 20 * seconds))
             return False
         os.setsid()
         quiet = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(quiet, descriptor)
         os.environ["PYTEST_DEBUG_TEMPROOT"] = os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
+        limit_processor_time(seconds)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         return True
 
@@ -108,6 +109,12 @@ class Campaign:
         shutil.rmtree(child.folder, ignore_errors=True)
         verdict = "slow" if os.WIFSIGNALED(status) else "killed" if os.waitstatus_to_exitcode(status) else "survived"
         self.found[verdict].append(child.mutant)
+
+
+def limit_processor_time(seconds: float) -> None:
+    """Have this process stopped when it has taken so many seconds more of processor time than it has by now."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), hard))
 
 
 @dataclass
@@ -162,15 +169,15 @@ class Plugin:
         if not pid:
             os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.tempdir = str(folder)
             timings: dict[str, tuple[float, list[int]]] = {}
+            tracer = _Tracer(str(self._campaign.path))
+            threading.settrace(tracer)
             for item in session.items:
-                lines: set[int] = set()
-                tracer = _tracer(str(self._campaign.path), lines)
-                threading.settrace(tracer)
+                tracer.lines = set()
                 sys.settrace(tracer)
                 before = time.process_time()
                 _run(session, item)
                 sys.settrace(None)
-                timings[item.nodeid] = (time.process_time() - before, sorted(lines))
+                timings[item.nodeid] = (time.process_time() - before, sorted(tracer.lines))
                 if session.testsfailed:
                     print(f"\nfails on the module as it is: {item.nodeid}", flush=True)
                     os._exit(1)
@@ -198,11 +205,12 @@ class Plugin:
             return
         killers = self._campaign.killers
         passing.sort(key=lambda item: (-killers[item.nodeid], timings[item.nodeid].seconds))
-        if not self._campaign.start(mutant, 20 + 5 * sum(timings[item.nodeid].seconds for item in passing)):
+        if not self._campaign.start(mutant, 10 + 3 * sum(timings[item.nodeid].seconds for item in passing)):
             return
         for function in functions[mutant.function]:
             function.__code__ = mutant.code
         for item in passing:
+            limit_processor_time(5 + 3 * timings[item.nodeid].seconds)
             _run(session, item)
             if session.testsfailed:
                 Path(tempfile.gettempdir(), "killer").write_text(item.nodeid)
@@ -237,15 +245,19 @@ def _run(session: pytest.Session, item: pytest.Item) -> None:
     session.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
 
 
-def _tracer(path: str, lines: set[int]) -> Callable[[FrameType, str, Any], Any]:
-    def local(frame: FrameType, event: str, argument: Any) -> Any:
-        lines.add(frame.f_lineno)
-        return local
+class _Tracer:
+    """Notes the lines of one file that run, in threads that start later too, which outlive the test they start in."""
 
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        return local if frame.f_code.co_filename == path else None
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.lines: set[int] = set()
 
-    return trace
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+        return self._line if frame.f_code.co_filename == self._path else None
+
+    def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
+        self.lines.add(frame.f_lineno)
+        return self._line
 
 
 def _functions(path: Path) -> Mapping[tuple[str, int], Sequence[FunctionType]]:

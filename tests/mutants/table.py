@@ -17,7 +17,7 @@ _PARTITION = (
 TESTS: Mapping[str, Sequence[str]] = {
     "discomfort.ir.keys": ("tests/compiler/test_keys.py", "tests/compiler/test_pass_goldens.py"),
     "discomfort.ir.recipe": (*_PASSES, *_PROGRAMS),
-    "discomfort.compiler.program.stitch": (*_PROGRAMS, "tests/property/test_laws.py"),
+    "discomfort.compiler.program.stitch": ("tests/compiler/test_bindings.py", *_PROGRAMS),
     "discomfort.compiler.passes.dedup": (*_PASSES, *_PROGRAMS),
     "discomfort.compiler.passes.fold": (*_PASSES, *_PROGRAMS),
     "discomfort.compiler.passes.cut": (*_PASSES, *_PROGRAMS),
