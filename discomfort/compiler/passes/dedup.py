@@ -34,7 +34,7 @@ def merge_equal_nodes(graph: Graph, mergeable: Mapping[str | None, bool]) -> Gra
     they feed: two uses may differ.
     """
     nodes: dict[NodeId, Node] = {}
-    first: dict[str, NodeId] = {}
+    first: dict[tuple[object, ...], NodeId] = {}
     merged: dict[NodeId, NodeId] = {}
     kept = frozenset(graph.effects)
     for node_id in producers_first(graph):
@@ -72,19 +72,15 @@ def _redirect(node: Node, merged: Mapping[NodeId, NodeId]) -> Node:
     return node if changed is None else with_inputs(node, changed)
 
 
-def _identity(node: Node) -> str:
-    """Return text that is equal for two nodes of one graph exactly when class and inputs are; names sort first."""
+def _identity(node: Node) -> tuple[object, ...]:
+    """Return what is equal for two nodes of one graph exactly when class and inputs are."""
+    parts: list[object] = [node.class_type]
     inputs = node.inputs
-    parts = [f"{node.class_type}"]
     for name in sorted(inputs):
         value = inputs[name]
-        if isinstance(value, Link):
-            parts.append(f"{len(name)}:{name}=l{len(value.node)}:{value.node}.{value.slot}")
-        elif isinstance(value, Literal):
-            parts.append(f"{len(name)}:{name}={literal_token(value.value)}")
-        else:
-            parts.append(f"{len(name)}:{name}=p{value.name}")
-    return "\x1f".join(parts)
+        parts.append(name)
+        parts.append(literal_token(value.value) if isinstance(value, Literal) else value)
+    return tuple(parts)
 
 
 def _notes(merged: Mapping[NodeId, NodeId]) -> list[Note]:
