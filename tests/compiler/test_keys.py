@@ -116,6 +116,7 @@ ALIKE: list[Any] = [
     {"a": {"a": True}},
     {"a": None},
     {"a,b": 1},
+    {"é": "é"},
     {"a": 1, "b": 1},
     "[1]",
     '{"a": 1}',
@@ -324,6 +325,10 @@ def test_a_reader_of_files_has_a_key_only_with_what_is_in_them(class_type: str) 
 def test_versions_and_reasons_are_no_part_of_a_key() -> None:
     reader = node("r", "LoadImage", image="a.png")
     assert key_of(reader, sources={"r": Source("red", "1", "x")}) == key_of(reader, sources={"r": Source("red", "2")})
+
+
+def test_a_source_says_nothing_but_what_it_is_given() -> None:
+    assert Source("token") == Source("token", version="", why="", prompt_input="", keeps_state=False)
 
 
 def test_any_class_may_have_a_source() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 _PASSES = ("tests/compiler/test_pass_goldens.py", "tests/compiler/test_passes.py")
 _PROGRAMS = ("tests/compiler/test_compile.py", "tests/compiler/test_diagnostic_goldens.py")
-_RUNS = ("tests/runtime/test_runs.py", "tests/runtime/test_steps.py")
+_RUNS = ("tests/runtime/test_bound_prompts.py", "tests/runtime/test_runs.py", "tests/runtime/test_steps.py")
 _PARTITION = (
     *_PASSES,
     "tests/compiler/test_steps.py",
@@ -16,8 +16,11 @@ _PARTITION = (
 
 TESTS: Mapping[str, Sequence[str]] = {
     "discomfort.ir.keys": ("tests/compiler/test_keys.py", "tests/compiler/test_pass_goldens.py"),
-    "discomfort.ir.recipe": (*_PASSES, *_PROGRAMS),
-    "discomfort.compiler.program.stitch": ("tests/compiler/test_bindings.py", *_PROGRAMS),
+    "discomfort.ir.recipe": ("tests/compiler/test_recipes.py", *_PASSES, "tests/compiler/test_damaged_plans.py"),
+    "discomfort.compiler.program.stitch": (
+        "tests/compiler/test_bindings.py",
+        "tests/compiler/test_diagnostic_goldens.py",
+    ),
     "discomfort.compiler.passes.dedup": (*_PASSES, *_PROGRAMS),
     "discomfort.compiler.passes.fold": (*_PASSES, *_PROGRAMS),
     "discomfort.compiler.passes.cut": (*_PASSES, *_PROGRAMS),
