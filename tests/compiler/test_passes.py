@@ -81,15 +81,15 @@ def test_a_switch_stays_where_switches_are_to_stay() -> None:
 @pytest.mark.parametrize("name", ["PrimitiveInt", "Reroute", "ComfySwitchNode"])
 def test_a_custom_node_that_is_called_as_a_class_of_ComfyUI_is_not_folded(name: str) -> None:
     """What it does is its own affair."""
-    hands_on: dict[str, dict[str, Any]] = {"PrimitiveInt": {"value": Literal(5)}, "Reroute": {"x": link("1")}}
-    inputs = hands_on.get(name, {"switch": Literal(True), "on_true": link("1"), "on_false": link("1")})
+    forwards: dict[str, dict[str, Any]] = {"PrimitiveInt": {"value": Literal(5)}, "Reroute": {"x": link("1")}}
+    inputs = forwards.get(name, {"switch": Literal(True), "on_true": link("1"), "on_false": link("1")})
     before = graph(IMAGE, node("3", name, **inputs), outputs={"x": link("3")})
     custom = {"input": {}, "output": ["*"], "python_module": "custom_nodes.pack"}
     for catalog, folded in ((default_catalog(), True), (default_catalog().merged(Catalog({name: custom})), False)):
         assert (Fold()(before, EffectTable(catalog)) is not before) is folded
 
 
-def test_a_graph_with_nothing_to_do_is_handed_on_as_it_is() -> None:
+def test_a_graph_with_nothing_to_do_is_returned_as_it_is() -> None:
     switch = node("3", "ComfySwitchNode", switch=link("4"), on_true=link("1"), on_false=link("1"))
     flag = node("4", "StringContains", string=Literal("a"), substring=Literal("a"), case_sensitive=Literal(True))
     before = graph(IMAGE, flag, switch, outputs={"x": link("3")}, taps={"t": link("1")})

@@ -54,7 +54,7 @@ def test_a_recipe_holds_the_marks_of_its_own_nodes_and_no_others() -> None:
     assert [(kinds[node], name) for node, name in made.graph.conversions] == [("ImageScaleBy", "scale_by")]
 
 
-def test_a_recipe_is_spliced_in_once_beside_what_is_there() -> None:
+def test_a_recipe_is_spliced_in_once_into_other_nodes() -> None:
     made = recipe()
     nodes: dict[NodeId, Node] = dict(parse_graph("own = EmptyImage(width=8)").nodes)
     assert splice_recipe(nodes, made) == splice_recipe(nodes, made) == made.output

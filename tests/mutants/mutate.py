@@ -1,4 +1,4 @@
-"""The mutants of a module: every small change of its syntax tree that could be a mistake of somebody who edits it.
+"""The mutants of a module: every small change of its syntax tree that could be a mistake in an edit.
 
 Comparisons, conditions, constants, returned values, arguments with a name, statements left out, `break` for `continue`.
 Texts for people (constants with a space in them), annotations, decorators and imports stay as they are.
@@ -43,7 +43,7 @@ Edit: TypeAlias = "tuple[ast.AST, str, int | None, Any]"
 """The field of a node (with a number: that element of it) that gets another value."""
 
 Parent: TypeAlias = "tuple[ast.AST, str, int]"
-"""Where a statement stands: the node that holds it, in which list, and at which place."""
+"""Where a statement is: the node that holds it, in which list, and at which place."""
 
 FunctionPlace: TypeAlias = "tuple[str, int]"
 """A function's name and first line: what finds its code again."""
@@ -126,7 +126,7 @@ def functions_in(code: CodeType) -> dict[FunctionPlace, CodeType]:
 
 
 def _statements(node: ast.AST, place: str, function: FunctionPlace | None) -> Iterator[tuple[ast.stmt, str, Any]]:
-    """Yield each statement with the name of what it stands in, and the outermost function."""
+    """Yield each statement with the name of what holds it, and the outermost function."""
     for _, body in ast.iter_fields(node):
         if not isinstance(body, list):
             continue
@@ -203,7 +203,7 @@ def _edits_of_statement(statement: ast.stmt, parent: ast.AST, field: str, index:
 
 
 def _edits_of_expression(node: ast.AST, parent: ast.AST, field: str, index: int | None) -> Iterator[Edit]:
-    """Yield the changes of an expression that stands in `field` of `parent`, and of everything in it."""
+    """Yield the changes of an expression in `field` of `parent`, and of everything in it."""
     if isinstance(parent, ast.JoinedStr) and isinstance(node, ast.Constant):
         return
     for new in _replacements(node):
@@ -252,7 +252,7 @@ def _optional_parts(node: ast.AST) -> tuple[str, list[int]] | None:
 
 
 def _replacements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what may stand instead of a whole expression."""
+    """Yield what may replace a whole expression."""
     if isinstance(node, ast.BoolOp):
         for number in range(len(node.values)):
             rest = _without(node.values, number)

@@ -2,7 +2,7 @@
 
 The tests are collected once. Each mutant gets a process of its own by `os.fork`, where the code of one function is
 replaced, and runs those tests that come by its lines, the likeliest to fail first, until one fails. A change outside
-of functions has its effect on import, so its process is forked before anything is imported and collects anew.
+of functions has its effect on import, so its process is forked before anything is imported and collects again.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Plugin:
         self._is_child = False
 
     def start_imports(self) -> None:
-        """Fork for each of the mutants that are changes outside of functions, which collect their tests anew."""
+        """Fork for each of the mutants that are changes outside of functions, which collect their tests again."""
         if any(name == self._campaign.module for name in sys.modules):
             raise pytest.UsageError(f"{self._campaign.module} is imported before its mutants are made")
         for mutant in self._campaign.mutants():

@@ -163,7 +163,7 @@ LISTED = workflow(
     n4=writes("whole", ["2", 0]),
     n5=writes("part", ["3", 0]),
 )
-HANDED_ON = workflow(n1=reads("x"), n2=writes("y", ["1", 0]), n3=("Add", {"a": 1, "b": 2}), n4=writes("z", ["3", 0]))
+PASSED_ON = workflow(n1=reads("x"), n2=writes("y", ["1", 0]), n3=("Add", {"a": 1, "b": 2}), n4=writes("z", ["3", 0]))
 WRITTEN = {"7": {"class_type": "DiscomfortPort", "inputs": {"unique_id": "x", "tags": "", "input": 8}}}
 FROM_A_LITERAL = workflow(
     n1=reads("x"),
@@ -210,8 +210,8 @@ CASES: Mapping[str, Case] = {
         [workflow(n1=reads("model"), n2=writes("other", ["1", 0]))], refs={"model": LOADS}
     ),
     "a_list_of_values": Case([LISTED], {"x": discomfort.ValueList([1, 2])}),
-    "an_input_is_a_result": Case([HANDED_ON], {"x": IMAGE}),
-    "a_literal_input_is_a_result": Case([HANDED_ON], {"x": "a"}),
+    "an_input_is_a_result": Case([PASSED_ON], {"x": IMAGE}),
+    "a_literal_input_is_a_result": Case([PASSED_ON], {"x": "a"}),
     "a_written_value": Case([WRITTEN, FROM_A_LITERAL]),
     "effects": Case([ACTS, SAYS, SAVES], {"image": IMAGE}),
     "effects_left_out": Case([ACTS, SAYS, SAVES], {"image": IMAGE}, effects=False),
