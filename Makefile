@@ -9,7 +9,7 @@ CONSTRAINTS ?= constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint $(CONSTRAINTS)
 
-.PHONY: quickstart test lint mypy type check fmt bench thorough golden schemas lock clean
+.PHONY: quickstart test lint mypy type check fmt bench thorough mutants golden schemas lock clean
 
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +57,10 @@ schemas: $(VENV)/.dev
 
 thorough: $(VENV)/.dev
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "slow or not slow"
+
+# The tests on every mutant of the core; fails where one survives that tests/mutants/equivalents.txt does not argue.
+mutants: $(VENV)/.dev
+	$(BIN)/python -m tests.mutants
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds

@@ -152,7 +152,7 @@ def test_files_are_in_plain_words() -> None:
 
 
 def test_codes_are_in_plain_words() -> None:
-    problems = [problem for code, text in CODES.items() for problem in Run(code, ((1, text),)).problems()]
+    problems = [problem for code, entry in CODES.items() for problem in Run(code, ((1, entry.meaning),)).problems()]
     assert not problems, "\n".join(problems)
 
 

@@ -49,7 +49,7 @@ def test_workflows_that_can_be_read_once_only_are_kept_for_the_pictures() -> Non
 
 
 def test_a_plan_that_is_none_is_reported() -> None:
-    with pytest.raises(ValueError, match="no Discomfort plan"):
+    with pytest.raises(ValueError, match="not a Discomfort plan"):
         discomfort.Plan.from_json(5)  # type: ignore[arg-type]
 
 

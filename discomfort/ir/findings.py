@@ -9,10 +9,10 @@ from discomfort.ir.codes import CODES, Severity
 from discomfort.ir.diagnostics import CompileError, Diagnostic, MissingFile, Place, has_errors
 
 MOST_OF_ONE_FILE = 1000
-"""At most this many findings of one file are kept, and as many errors beside them; the rest are counted."""
+"""At most this many findings of one file are kept, and as many errors besides them; the rest are counted."""
 
 Related = tuple[tuple[str, Place], ...]
-"""Other places that matter to a finding, each with a few words of why."""
+"""Other places that matter to a finding, each with a short reason."""
 
 
 def make_finding(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,6 +116,7 @@ ALIKE: list[Any] = [
     {"a": {"a": True}},
     {"a": None},
     {"a,b": 1},
+    {"é": "é"},
     {"a": 1, "b": 1},
     "[1]",
     '{"a": 1}',
@@ -135,6 +137,31 @@ def test_literals_that_look_alike_have_keys_of_their_own() -> None:
     keys = [key_of(node("n", "Pure", a=Literal(value))) for value in ALIKE]
     assert None not in keys
     assert len(set(keys)) == len(ALIKE)
+
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "keys"
+
+
+def test_tokens_and_keys_stay_what_they_are(golden: Callable[[Path, str], None]) -> None:
+    """Stored recipes are named by keys, so keys are the same on every system, in every process and every release."""
+    lines = [f"{json.dumps(value)}\t{json.dumps(literal_token(value))}" for value in ALIKE]
+    golden(GOLDEN / "tokens.txt", "\n".join(lines) + "\n")
+    nodes = [
+        node("loaded", LOADER_CLASS, digest="d1-00", value_type="*"),
+        node("file", "LoadImage", image="a.png"),
+        node("one", "Pure", b=1, a="text"),
+        node("two", "Pure", a=("one", 1), b=("loaded", 0), c=Param("x")),
+        node("three", "Other", a=("two", 0), b=("file", 0)),
+        node("odd", "Pure\x1f", a=1),
+        node("odder", "Pure\x1e", a=1),
+        node("unknown", None, a=("elsewhere", 2)),
+    ]
+    graph = Graph({each.id: each for each in nodes})
+    structures = structural_keys(graph, graph.nodes)
+    results = keys_of(nodes, {"file": Source("red")}, {"x": "d1-01"})
+    lines = [f"{name}\t{structures[name]}\t{results[name]}" for name in graph.nodes]
+    lines.append(output_key(structures[NodeId("two")], 1))
+    golden(GOLDEN / "keys.txt", "\n".join(lines) + "\n")
 
 
 JSON = st.recursive(
@@ -232,6 +259,29 @@ def test_a_loaded_value_counts_as_its_digest() -> None:
     assert keys_of([parameter]) == {"n": None}
 
 
+def test_only_a_loader_s_written_digest_is_the_value_s() -> None:
+    """Not that of a node of another class, and not one that is known only when the prompt runs."""
+    other = [node("n", "Other", digest="d1-00"), node("f", "Pure", a=("n", 0))]
+    assert structural_keys_of(*other) != structural_keys_of(node("n", "Pure", digest="d1-00"), other[1])
+    assert key_of(*other) != key_of(node("n", LOADER_CLASS, digest="d1-00"), other[1])
+    for digest in (Param("x"), ("elsewhere", 0)):
+        late = [node("n", LOADER_CLASS, digest=digest), node("f", "Pure", a=("n", 0))]
+        assert key_of(*late) is None
+        assert structural_keys_of(*late) == structural_keys_of(*late)
+
+
+def test_a_node_outside_of_the_graph_counts_by_its_id() -> None:
+    apart = {structural_keys_of(node("n", "Pure", a=(name, slot))) for name in ("x", "y") for slot in (0, 1)}
+    assert len(apart) == 4
+    assert key_of(node("n", "Pure", a=("x", 0))) is None
+
+
+def structural_keys_of(*nodes: Node) -> str:
+    """Return the structural key of the last node."""
+    graph = Graph({each.id: each for each in nodes})
+    return structural_keys(graph, graph.nodes)[nodes[-1].id]
+
+
 @pytest.mark.parametrize(
     "class_type",
     ["Custom", "Save", "CustomSave", "Service", "SaysVolatile", "SaysNothing", "WebcamCapture", "Absent", None],
@@ -275,6 +325,10 @@ def test_a_reader_of_files_has_a_key_only_with_what_is_in_them(class_type: str) 
 def test_versions_and_reasons_are_not_part_of_a_key() -> None:
     reader = node("r", "LoadImage", image="a.png")
     assert key_of(reader, sources={"r": Source("red", "1", "x")}) == key_of(reader, sources={"r": Source("red", "2")})
+
+
+def test_a_source_says_nothing_but_what_it_is_given() -> None:
+    assert Source("token") == Source("token", version="", why="", prompt_input="", keeps_state=False)
 
 
 def test_any_class_may_have_a_source() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def run_slice(graph: Graph) -> Graph:
     assert isinstance(output, Link)
     recipe = slice_recipe(graph, output, "IMAGE")
     assert Recipe.from_json(recipe.to_json()) == recipe
-    return Graph(recipe.graph.nodes, {name: recipe.output})
+    return replace(recipe.graph, outputs={name: recipe.output})
 
 
 RUNS: Mapping[str, Callable[[Graph], Graph]] = {

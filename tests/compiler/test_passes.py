@@ -10,13 +10,14 @@ import pytest
 
 from discomfort.compiler import CompileError, CompileOptions
 from discomfort.compiler.passes import PASSES, run_passes
-from discomfort.compiler.passes.dedup import Dedup
+from discomfort.compiler.passes.cut import Cut
+from discomfort.compiler.passes.dedup import Dedup, merge_equal_nodes
 from discomfort.compiler.passes.fold import Fold
 from discomfort.compiler.passes.observers import Timings, verifying_hook
 from discomfort.compiler.passes.verify import verify
-from discomfort.ir.catalog.catalog import default_catalog
+from discomfort.ir.catalog.catalog import Catalog, default_catalog
 from discomfort.ir.catalog.effects import EffectTable
-from discomfort.ir.graph import Graph, Link, Literal, Node, NodeId, Origin, Step
+from discomfort.ir.graph import Graph, Link, Literal, Node, NodeId, Note, Origin, Param, Step
 from discomfort.plan import compile
 
 
@@ -54,6 +55,9 @@ def test_options_of_a_pass_change_what_it_does() -> None:
     wide = {**PROGRAM, "1": {**PROGRAM["1"], "inputs": {**PROGRAM["1"]["inputs"], "width": ["3", 0]}}, "3": primitive}
     assert len(compile([wide], options=CompileOptions(passes=(Fold(),))).graph.nodes) == 1
     assert len(compile([wide], options=CompileOptions(passes=(Fold(primitives=False),))).graph.nodes) == 2
+    behind = {**wide, "4": {"class_type": "Reroute", "inputs": {"x": ["1", 0]}}}
+    behind["2"] = {"class_type": "DiscomfortPort", "inputs": {"unique_id": "x", "tags": "", "input": ["4", 0]}}
+    assert len(compile([behind], options=CompileOptions(passes=(Fold(primitives=False),))).graph.nodes) == 2
     loads = {
         str(number): {"class_type": "LoadImage", "inputs": {"image": "coffee.png"}, "_meta": {"title": "load"}}
         for number in (1, 2)
@@ -64,6 +68,82 @@ def test_options_of_a_pass_change_what_it_does() -> None:
     }
     assert len(compile([{**loads, **ports}], options=CompileOptions(passes=(Dedup(),))).graph.nodes) == 1
     assert len(compile([{**loads, **ports}], options=CompileOptions(passes=(Dedup(files=False),))).graph.nodes) == 2
+
+
+def test_a_switch_stays_where_switches_are_to_stay() -> None:
+    switch = node("3", "ComfySwitchNode", switch=Literal(True), on_true=link("1"), on_false=link("1"))
+    before = graph(IMAGE, switch, outputs={"x": link("3")})
+    effects = EffectTable(default_catalog())
+    assert Fold()(before, effects).outputs == {"x": link("1")}
+    assert Fold(switches=False)(before, effects) is before
+
+
+@pytest.mark.parametrize("name", ["PrimitiveInt", "Reroute", "ComfySwitchNode"])
+def test_a_custom_node_that_is_called_as_a_class_of_ComfyUI_is_not_folded(name: str) -> None:
+    """What it does is its own affair."""
+    forwards: dict[str, dict[str, Any]] = {"PrimitiveInt": {"value": Literal(5)}, "Reroute": {"x": link("1")}}
+    inputs = forwards.get(name, {"switch": Literal(True), "on_true": link("1"), "on_false": link("1")})
+    before = graph(IMAGE, node("3", name, **inputs), outputs={"x": link("3")})
+    custom = {"input": {}, "output": ["*"], "python_module": "custom_nodes.pack"}
+    for catalog, folded in ((default_catalog(), True), (default_catalog().merged(Catalog({name: custom})), False)):
+        assert (Fold()(before, EffectTable(catalog)) is not before) is folded
+
+
+def test_a_graph_with_nothing_to_do_is_returned_as_it_is() -> None:
+    switch = node("3", "ComfySwitchNode", switch=link("4"), on_true=link("1"), on_false=link("1"))
+    flag = node("4", "StringContains", string=Literal("a"), substring=Literal("a"), case_sensitive=Literal(True))
+    before = graph(IMAGE, flag, switch, outputs={"x": link("3")}, taps={"t": link("1")})
+    for each in (Fold(), Dedup()):
+        assert each(before, EffectTable(default_catalog())) is before
+
+
+def test_what_earlier_passes_did_stays_on_record() -> None:
+    earlier = Note("removed", (NodeId("9"),), "a test")
+    again = replace(IMAGE, id=NodeId("3"))
+    reroute = node("2", "Reroute", x=link("3"))
+    before = graph(IMAGE, again, reroute, outputs={"x": link("2")}, notes=(earlier,))
+    effects = EffectTable(default_catalog())
+    folded = Fold()(before, effects)
+    merged = Dedup()(folded, effects)
+    assert [note.kind for note in merged.notes] == ["removed", "folded", "merged"]
+    assert merged.notes[0] is earlier
+
+
+def test_without_files_only_readers_of_files_are_left_alone() -> None:
+    reader = node("4", "LoadImage", image=Literal("a.png"))
+    twice = graph(IMAGE, replace(IMAGE, id=NodeId("2")), reader, replace(reader, id=NodeId("5")))
+    effects = EffectTable(default_catalog())
+    assert list(Dedup()(twice, effects).nodes) == ["1", "4"]
+    assert list(Dedup(files=False)(twice, effects).nodes) == ["1", "4", "5"]
+
+
+def test_names_and_values_that_read_alike_are_not_merged() -> None:
+    apart = [
+        node("1", "Split", a=Param("x")),
+        node("2", "Split", a=link("x")),
+        node("3", "Split", a=Literal("x")),
+        node("4", "Split", a=Literal("x"), b=Literal("y")),
+        node("5", "Split", a=Literal("b"), x=Literal("y")),
+        node("6", "Split", b=Literal("x")),
+        node("7", "Split", a=link("x", 1)),
+        node("8", "Splits", a=Literal("x")),
+    ]
+    before = graph(*apart)
+    assert merge_equal_nodes(before, {"Split": True, "Splits": True}) is before
+
+
+def test_an_open_type_is_never_cut_whatever_the_rules_say() -> None:
+    """What comes may be a model; only a result, which is stored anyway, follows the rule."""
+    custom = {"input": {"required": {"x": ["*"]}}, "output": ["*", "IMAGE,*", "IMAGE"]}
+    effects = EffectTable(Catalog({"Open": custom}))
+    nodes = (
+        node("1", "Open", x=Literal(1)),
+        *(node(f"2{slot}", "Open", x=link("1", slot)) for slot in range(3)),
+        node("3", "Open", x=Literal(1)),
+    )
+    before = graph(*nodes, outputs={"x": link("3")})
+    assert Cut("IMAGE")(before, effects).cuts == (link("1", 2),)
+    assert Cut("IMAGE,*")(before, effects).cuts == (link("1", 2), link("3"))
 
 
 @pytest.mark.parametrize(

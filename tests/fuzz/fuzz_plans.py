@@ -34,7 +34,7 @@ def try_document(document: Any) -> None:
     json.dumps(emit_prompt(loaded.graph))
     is_valid_document(document)
     try:
-        stitch([document], False, False)
+        stitch([document], delete_input_ports=False, delete_output_ports=False)
     except CompileError as error:
         str(error).encode()
     try:

@@ -18,6 +18,7 @@ import torch
 import discomfort
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.binding.bind import BindError
+from discomfort.runtime.engine_thread import run_awaiting
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.protocol import NodeFailed
 from discomfort.runtime.running.sweep import SweepError
@@ -392,6 +393,8 @@ def test_a_cancelled_run_leaves_nothing(context: WorkflowContext, engine: Embedd
         running = asyncio.ensure_future(plan.arun(context, inputs={"image": torch.rand(1, 64, 64, 3)}, engine=engine))
         await asyncio.to_thread(Halt.reached.wait, 60)
         running.cancel()
+        await asyncio.sleep(0)  # the cancelled task hands its cancellation to the engine's thread
+        await run_awaiting(asyncio.sleep(0))  # which has taken it once it has taken this
         Halt.go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await running

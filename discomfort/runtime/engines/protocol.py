@@ -198,14 +198,14 @@ class Engine(Protocol):
         """
 
     async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
-        """Return what nodes depend on beside their inputs, files and code; nodes that depend on nothing are left out.
+        """Return what nodes depend on besides their inputs, files and code; nodes that depend on nothing are left out.
 
         Files that are new are read to their end, which takes a while for large models.
         """
         ...
 
     def doubt(self, sources: Collection[tuple[Node, Source]]) -> None:
-        """Take note that nodes may have read something else than what was said of them.
+        """Take note that nodes may have read something else than `sources` reported.
 
         An engine's own cache may then hold results under keys that are not theirs.
         """

@@ -15,7 +15,7 @@ EffectsMode = Literal["run", "skip"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What `Plan.run` gets beside the context; see there.
+    """What `Plan.run` gets besides the context; see there.
 
     Raises:
         TypeError, ValueError: a field is not what it should be.
