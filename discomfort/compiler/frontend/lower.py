@@ -44,7 +44,8 @@ class Lowering:
         self._promoted = Promoted(workflow.definitions, layouts)
         self._resolver = Resolver(self._scopes, layouts, self._promoted, findings)
         self._primitives = Primitives(layouts, findings)
-        self._names = Names(self._scopes[0], layouts, self._primitives, findings, options.clock)
+        names = Names(self._scopes[0], layouts, self._primitives, findings, options.clock)
+        self._expand = names.expand
         self.paths: dict[str, str] = {}
 
     def graph(self) -> Graph:
@@ -80,7 +81,7 @@ class Lowering:
                     inputs["UNKNOWN" if row == 0 else f"UNKNOWN_{row}"] = unknown_literal(value)
         else:
             for widget, value in widget_values(layout, saved):
-                given = self._primitives.value(scope.graph, saved, widget, self._names.expand)
+                given = self._primitives.value(scope.graph, saved, widget, self._expand)
                 value = value if given is UNSET else given
                 if widget.sent and (
                     value is not UNDEFINED or (widget.name == "filename_prefix" and saved.type in SAVERS)
@@ -108,7 +109,7 @@ class Lowering:
             return Literal(dynamic_prompt(value, f"{self._seed}/{scope.prefix}{saved.id}/{widget.name}"))
         if widget.name == "filename_prefix" and saved.type in SAVERS:
             if type(value) is str:
-                return Literal(self._names.expand(value) if "%" in value else value)
+                return Literal(self._expand(value) if "%" in value else value)
             self._report_prefix(value, scope, saved)
             return Literal("")
         return curve_literal(value) if widget.kind == "CURVE" else literal(value)
@@ -191,9 +192,7 @@ def without_dangling(nodes: Mapping[NodeId, Node]) -> dict[NodeId, Node]:
     """Return the nodes without links to nodes that are not among them, as the editor's last step leaves them."""
     kept = dict(nodes)
     for node_id, node in nodes.items():
-        if any(type(value) is Link and value.node not in nodes for value in node.inputs.values()):
-            inputs = {
-                name: value for name, value in node.inputs.items() if type(value) is not Link or value.node in nodes
-            }
-            kept[node_id] = with_inputs(node, inputs)
+        gone = [name for name, value in node.inputs.items() if type(value) is Link and value.node not in nodes]
+        if gone:
+            kept[node_id] = with_inputs(node, {name: node.inputs[name] for name in node.inputs if name not in gone})
     return kept
