@@ -55,7 +55,7 @@ async def test_R7_prompt_that_a_client_took_out_of_the_queue_is_not_sent_again(
     await wait_until(lambda: len(queue_of(server.url)[1]) == 1)
     before = observed(server.url)["runs"]
     await asyncio.to_thread(take_out_of_queue, server.url)
-    with pytest.raises(PromptInterrupted, match="took the prompt out"):
+    with pytest.raises(PromptInterrupted, match="removed the prompt from the server's queue"):
         await waiting
     assert observed(server.url)["runs"] == before
     running.cancel()
