@@ -1,4 +1,4 @@
-"""What a context needs of a store."""
+"""What a context needs of a store. `tests/context/store_conformance.py` checks every promise made here."""
 
 from __future__ import annotations
 
