@@ -31,7 +31,7 @@ from discomfort.settings.context import load_config
 
 
 class LocalStore:
-    """A `store.protocol.Store`, where each method is described: what is not said there is said here.
+    """A `store.protocol.Store`, which describes each method; the docstrings here add what is particular to this store.
 
     Attributes:
         run: the folders and budgets of the run.

@@ -215,7 +215,7 @@ class NamedValues:
         return self._by_digest(unique_id)
 
     def _replace_small(self, unique_id: str, name: Name, encoded: Encoded) -> None:
-        """Let a name refer to the same value by its digest, unless the name was saved anew meanwhile."""
+        """Let a name refer to the same value by its digest, unless the name was saved again meanwhile."""
         holder = self._store.new_holder()
         digest = self._store.put(encoded, True, lambda digest: [Hold(holder, digest)])
         with self._store.writing() as contents:

@@ -114,7 +114,7 @@ class StoreConformance:
             assert store.save_small(unique_id, small(number), number)
         assert names(other) == {unique_id: small(number) for number, unique_id in enumerate(odd)}
 
-    def test_a_name_is_the_same_object_until_it_is_saved_anew(self, store: Store) -> None:
+    def test_a_name_is_the_same_object_until_it_is_saved_again(self, store: Store) -> None:
         store.commit([SetSmall("a", small(1))])
         first = store.read().names["a"]
         assert first.value is MISSING
@@ -359,7 +359,7 @@ class StoreConformance:
         writer.join()
         assert names(store) == {"a": small(199), "b": small(199)}
 
-    def test_nobody_else_commits_while_the_store_is_held(self, store: Store, other: Store) -> None:
+    def test_no_other_thread_commits_while_the_store_is_held(self, store: Store, other: Store) -> None:
         def work(one: Store) -> None:
             for _ in range(25):
                 with one.writing() as contents, one.writing():

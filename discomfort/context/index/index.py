@@ -32,7 +32,7 @@ class Index:
 
     Attributes:
         held: whether a thread of this process is inside `writing`.
-        rewrite_at: bytes of journal, history included, at which a commit writes it anew.
+        rewrite_at: bytes of journal, history included, at which a commit writes it again.
     """
 
     def __init__(self, ram: Path, disk: Path, memo_capacity: int, create: bool) -> None:
@@ -56,7 +56,7 @@ class Index:
             self._seen = -1
 
     def reopen(self) -> None:
-        """In a forked child: open the files anew, whose locks are otherwise the parent's."""
+        """In a forked child: open the files again, whose locks are otherwise the parent's."""
         self._open(create=False)
 
     @property

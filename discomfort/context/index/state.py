@@ -66,7 +66,7 @@ class State:
         return holder in self.holders.holds
 
     def is_put(self, digest: str) -> bool:
-        """Is a value put for somebody to name?"""
+        """Is a value put for a name to take over?"""
         return digest in self.holders.put
 
     def set_value(self, unique_id: str, payload: bytes, value: Any) -> None:

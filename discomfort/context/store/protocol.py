@@ -24,7 +24,7 @@ class Contents(Protocol):
     def names(self) -> Mapping[str, Name]:
         """The names, in the order in which they were first saved.
 
-        A `Name` is the same object until somebody saves that name anew; only its `value` is filled in by readers.
+        A `Name` is the same object until that name is saved again; only its `value` is filled in by readers.
         """
         ...
 
@@ -43,7 +43,7 @@ class Contents(Protocol):
         ...
 
     def is_put(self, digest: str) -> bool:
-        """Return whether a value is put for somebody to name."""
+        """Return whether a value is put for a name to take over."""
         ...
 
 
