@@ -56,7 +56,7 @@ def on_engine(engine: Engine, class_type: str, context: WorkflowContext) -> Run:
         result = run_blocking(engine.run(request))
         seconds = time.perf_counter() - begin
         delivered = result.outputs["end"]
-        value = delivered.value if delivered.digest is None else context.get_value(delivered.digest)
+        value = delivered.value if delivered.digest is None else context.values.get(delivered.digest)
         assert value == start + length
         return seconds
 

@@ -121,7 +121,7 @@ class Registry:
         with self._lock:
             attachment = self._attachments.get(key)
             ours = attachment is not None and attachment.held is not None
-        digest = context.put_value(value, letterbox=None if ours or not letterbox else letterbox)
+        digest = context.values.put(value, letterbox=None if ours or not letterbox else letterbox)
         self._hold(key, digest, letterbox)
         return digest
 
@@ -135,7 +135,7 @@ class Registry:
         with self._lock:
             attachment = self._attachments.get(key)
             if attachment is None or attachment.held is None:
-                return [digest for digest in digests if not context.has_value(digest)]
+                return [digest for digest in digests if not context.values.has(digest)]
             for name in ended:
                 self._end(attachment, name)
             run = attachment.runs.setdefault(letterbox, _Run()) if letterbox else _Run()
@@ -157,8 +157,8 @@ class Registry:
         from discomfort.context.values.opaque import ServerValue
 
         context = self.context(key)
-        kind = describe_value(context.get_value(digest))
-        self._hold(key, context.put_value(ServerValue(digest, kind, key)))
+        kind = describe_value(context.values.get(digest))
+        self._hold(key, context.values.put(ServerValue(digest, kind, key)))
         return kind
 
     def _hold(self, key: str, digest: str, letterbox: str = "") -> None:
@@ -186,7 +186,7 @@ class Registry:
         """Keep what was stored for a run that has ended among the last ones, and what it read no longer for it."""
         assert attachment.held is not None
         for digest in run.reads:
-            attachment.context.release_value(digest)
+            attachment.context.values.release(digest)
         attachment.held.extend(run.stored)
         _release_oldest(attachment)
 
@@ -198,18 +198,18 @@ class Registry:
         """
         context = self.context(key)
         try:
-            kept = context.server_value(digest)
-            return context.get_value(digest if kept is None else kept.digest)
+            kept = context.values.on_server(digest)
+            return context.values.get(digest if kept is None else kept.digest)
         except KeyError as error:
             raise LookupError(f"the context of this prompt holds no value with digest {digest}") from error
 
 
 def _keep_for(context: WorkflowContext, run: _Run, digest: str) -> bool:
     """Keep a value for a run that reads it, with what replaces it; return whether it is here."""
-    kept = context.server_value(digest)
+    kept = context.values.on_server(digest)
     needed = {digest} if kept is None else {digest, kept.digest}
     for one in needed - run.reads:
-        if not context.hold_value(one):
+        if not context.values.hold(one):
             return False
         run.reads.add(one)
     return True
@@ -218,7 +218,7 @@ def _keep_for(context: WorkflowContext, run: _Run, digest: str) -> bool:
 def _release_oldest(attachment: _Attachment) -> None:
     assert attachment.held is not None
     while len(attachment.held) > HELD_VALUES:
-        attachment.context.release_value(attachment.held.popleft())
+        attachment.context.values.release(attachment.held.popleft())
 
 
 REGISTRY = Registry()

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-import secrets
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from discomfort.context import summary
-from discomfort.context.base import leave
-from discomfort.context.errors import (
-    ContextClosedError,
-    EncodingError,
-)
-from discomfort.context.home import ownership
-from discomfort.context.home.os_support import available_ram, free_bytes
+from discomfort.context.errors import ContextClosedError, EncodingError
+from discomfort.context.local_store import attach_run, open_run
+from discomfort.context.memos import Memos
+from discomfort.context.named_values import NamedValues
+from discomfort.context.refs.live_refs import LiveRefs
+from discomfort.context.refs.recipes import Recipe
+from discomfort.context.store.entries import INLINE_BYTES, MISSING
+from discomfort.context.store.protocol import Store
+from discomfort.context.transaction import ACTIVE, Transaction
 from discomfort.context.values import file_formats
-from discomfort.context.values_by_content import ContentValues
-from discomfort.settings.context import GIB, load_config
+from discomfort.context.values.decode import TEXT
+from discomfort.context.values.encode import encode_atom
+from discomfort.context.values_by_content import ValuesByContent
 
 _PUBLIC = (
     "attach",
@@ -42,10 +43,10 @@ _PUBLIC = (
     "transaction",
     "verify",
 )
-"""What programs use; the other methods are between the context and the engines, and may change."""
+"""What programs use; the attributes are between the context and the engines, and may change."""
 
 
-class WorkflowContext(ContentValues):
+class WorkflowContext:
     """Values by name: in RAM while they fit, on disk beyond, shared with other processes, gone after `shutdown`.
 
     Small values, tensors, arrays, containers of them and anything cloudpickle takes come back as they went in. A loaded
@@ -78,22 +79,7 @@ class WorkflowContext(ContentValues):
         create: bool = True,
         max_memo_gb: float | None = None,
     ) -> None:
-        config = load_config(config_path)
-        roots = ownership.Roots(config)
-        if not create and run_id is None:
-            raise ValueError("create=False attaches to an existing run: say which by run_id")
-        with roots.locked():
-            if create:
-                roots.reclaim()
-                budget = config.ram_budget(0 if max_ram_gb is not None else available_ram(), max_ram_gb)
-                memo_budget = config.memo_budget(free_bytes(roots.disk), max_memo_gb)
-                run, owner = roots.create(_new_run_id() if run_id is None else run_id, budget, memo_budget)
-                self._open(run, owner, create=True)
-            else:
-                assert run_id is not None
-                roots.reclaim(keep=run_id)
-                run = roots.find(run_id)
-                self._open(run, ownership.adopt(run), create=False)
+        self._use(open_run(config_path, max_ram_gb, run_id, create, max_memo_gb))
 
     @classmethod
     def attach(cls, handle: Mapping[str, Any]) -> WorkflowContext:
@@ -102,9 +88,103 @@ class WorkflowContext(ContentValues):
         Raises:
             ContextClosedError: that context is over.
         """
+        return cls.over(attach_run(dict(handle)))
+
+    @classmethod
+    def over(cls, store: Store) -> WorkflowContext:
+        """Return a context whose values lie in another store; it is shut down with the context."""
         context = cls.__new__(cls)
-        context._open(ownership.run_of_handle(dict(handle)), None, create=False)
+        context._use(store)
         return context
+
+    def _use(self, store: Store) -> None:
+        self.store: Store = store
+        self._index = store.index
+        self.refs: LiveRefs = LiveRefs(store)
+        self.names: NamedValues = NamedValues(store, self.refs)
+        self.values: ValuesByContent = ValuesByContent(store)
+        self.memos: Memos = Memos(store)
+
+    def save(self, unique_id: str, data: Any, use_ram: bool = True, pass_by: str = "val") -> None:
+        """Store a value under a name; it is visible to all processes when this returns, and not before.
+
+        Args:
+            unique_id: any string.
+            data: the value; for pass_by="ref" the workflow that rebuilds it.
+            use_ram: keep it in RAM while there is room; False forces disk.
+            pass_by: "val" stores the value, "ref" the recipe. An object that came out of a ref is stored as its recipe;
+                a tensor or a container that has been changed since as the value that it is now.
+
+        Raises:
+            EncodingError: the value cannot be stored, or is a model that came out of a ref and has been changed since;
+                a TypeError.
+            OSError: neither RAM nor disk has room; earlier values are intact.
+        """
+        if use_ram and pass_by == "val" and type(unique_id) is str and ACTIVE.get() is None:
+            text = encode_atom(data)
+            if (
+                text is not None
+                and len(text) < INLINE_BYTES
+                and self.store.save_small(unique_id, TEXT + text.encode(), data)
+            ):
+                return
+        self.names.save(unique_id, data, use_ram, pass_by)
+
+    def load(self, unique_id: str) -> Any:
+        """The value of a name. Loading a ref runs its recipe, where something here can.
+
+        What a ref gives may be changed where it is made of tensors and plain containers; other objects (a model) are
+        shared with the engine, which uses them for further runs.
+
+        Raises:
+            UnknownKeyError: there is none; a KeyError that names near misses.
+            CorruptValueError: the stored bytes are not those that were saved.
+            UnreadableValueError: this Python cannot rebuild it, since only the server that made it has its class.
+            UnresolvableRefError: the value is a ref and nothing here can run its recipe.
+        """
+        if ACTIVE.get() is None:
+            name = self._index.read().names.get(unique_id)
+            if name is not None and name.value is not MISSING:
+                return name.value
+        return self.names.load(unique_id)
+
+    def delete(self, unique_id: str) -> None:
+        """Remove a name; its value goes when nothing else refers to it.
+
+        Raises:
+            UnknownKeyError: there is no such name.
+        """
+        self.names.delete(unique_id)
+
+    def __contains__(self, unique_id: object) -> bool:
+        """Is there a value of this name?"""
+        return isinstance(unique_id, str) and self.names.find(unique_id) is not None
+
+    def list_keys(self) -> list[str]:
+        """All names, in the order in which they were first saved."""
+        return self.names.keys()
+
+    def recipe(self, unique_id: str) -> Recipe:
+        """The workflow that rebuilds a ref.
+
+        Raises:
+            TypeError: the value is not passed by reference.
+        """
+        return self.names.recipe(unique_id)
+
+    def digest(self, unique_id: str) -> str:
+        """The content digest of a value: equal content, equal digest; 1, 1.0, True and "1" all differ.
+
+        The value can be found by it, in every process, for as long as something refers to it.
+        """
+        return self.names.digest(unique_id)
+
+    def transaction(self) -> Transaction:
+        """A ``with`` block whose saves, deletions and memos become visible together at its end, or not at all.
+
+        Transactions of a run exclude each other across threads and processes: what one reads, none other changes.
+        """
+        return Transaction(self.store)
 
     def get_usage(self) -> dict[str, Any]:
         """Bytes in RAM, on disk and of the memo, what they may be, and how many values have a name or are held.
@@ -112,52 +192,31 @@ class WorkflowContext(ContentValues):
         The bytes on disk include files that are being written, and those of killed processes until they are removed;
         `unfinished_disk_bytes` says how much that is. The memo's are those of results that nothing else needs.
         """
-        state = self._index.read()
-        ram = state.inline_bytes + sum(state.segments.get(number, 0) for number in list(state.users))
-        unfinished = self._store.unfinished_bytes()
-        disk = state.disk_bytes + unfinished
-        return {
-            "ram_usage_bytes": ram,
-            "ram_capacity_bytes": self._run.capacity,
-            "ram_usage_gb": ram / GIB,
-            "ram_capacity_gb": self._run.capacity / GIB,
-            "temp_disk_usage_bytes": disk,
-            "temp_disk_usage_mb": disk / 1024**2,
-            "unfinished_disk_bytes": unfinished,
-            "memo_usage_bytes": state.references.memo_bytes,
-            "memo_capacity_bytes": self._run.memo_capacity,
-            "memo_usage_gb": state.references.memo_bytes / GIB,
-            "memo_capacity_gb": self._run.memo_capacity / GIB,
-            "memo_keys_count": len(state.memos),
-            "stored_keys_count": len(self.list_keys()),
-            "held_values_count": len(state.holders.digests()),
-        }
+        return summary.usage(self.store, len(self.list_keys()))
 
     def get_storage_info(self, unique_id: str) -> dict[str, Any] | None:
         """Where a value lies: storage_type, size in bytes, pass_by, shm_name (RAM) or path (disk); None if unknown."""
-        name = self._find(unique_id)
-        if name is None:
-            return None
-        return summary.storage_info(self._index.read(), self._store, name)
+        name = self.names.find(unique_id)
+        return None if name is None else summary.storage_info(self.store, name)
 
     def summary(self) -> str:
         """A readable table: key, type and shape, size, tier, pass-by."""
-        state = self._index.read()
-        names = [(unique_id, self._find(unique_id)) for unique_id in self.list_keys()]
-        return summary.table(self._run.run_id, state, self.get_usage(), [(key, name) for key, name in names if name])
+        names = [(unique_id, self.names.find(unique_id)) for unique_id in self.list_keys()]
+        shown = [(unique_id, name) for unique_id, name in names if name]
+        return summary.table(self.run_id, self.store.read(), self.get_usage(), shown)
 
     def __repr__(self) -> str:
         try:
             return self.summary()
         except ContextClosedError as error:
-            return f"<WorkflowContext {self._run.run_id!r}: {error}>"
+            return f"<WorkflowContext {self.run_id!r}: {error}>"
 
     def verify(self) -> list[str]:
         """Recompute every digest from the stored bytes; returns the names and digests of values that are damaged."""
-        state = self._index.read()
-        damaged = {digest for digest in list(state.blobs) if not self._store.verify(digest)}
-        names = {name.digest: unique_id for unique_id, name in list(state.names.items())}
-        return sorted(names.get(digest, digest) for digest in damaged if self.has_value(digest))
+        contents = self.store.read()
+        damaged = {digest for digest in list(contents.blobs) if not self.store.verify(digest)}
+        names = {name.digest: unique_id for unique_id, name in list(contents.names.items())}
+        return sorted(names.get(digest, digest) for digest in damaged if self.values.has(digest))
 
     def export_data(
         self,
@@ -179,7 +238,7 @@ class WorkflowContext(ContentValues):
             EncodingError: a ref, or a value this format cannot hold; a TypeError.
             FileExistsError: the file exists and overwrite is False.
         """
-        if self._name(unique_id).pass_by == "ref":
+        if self.names.require(unique_id).pass_by == "ref":
             raise EncodingError(
                 f"{unique_id!r} is passed by reference and has no value to export; "
                 f'context.recipe({unique_id!r}) gives its workflow, and the rule "val" for its type stores the value'
@@ -203,26 +262,23 @@ class WorkflowContext(ContentValues):
     @property
     def run_id(self) -> str:
         """The name of the run."""
-        return self._run.run_id
+        return self.store.run_id
 
     @property
     def closed(self) -> bool:
         """Was this context shut down?"""
-        return self._index.closed
+        return self.store.closed
 
     def handle(self) -> dict[str, Any]:
         """A JSON-able ticket with which another process of this user on this machine can `attach`."""
-        return self._run.to_json()
+        return self.store.handle()
 
     def shutdown(self) -> None:
         """Free everything: all RAM and disk when we own the run, our part of it otherwise. Twice is once.
 
         Values loaded before stay valid.
         """
-        if self._finalizer.alive:
-            if self._owner is None:
-                leave(self._index, self._store, self._member, wait=True)
-            self._finalizer()
+        self.store.shutdown()
 
     def __dir__(self) -> list[str]:
         """The methods and properties that programs use, for completion in editors and notebooks."""
@@ -238,7 +294,3 @@ class WorkflowContext(ContentValues):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return WorkflowContext.attach, (self.handle(),)
-
-
-def _new_run_id() -> str:
-    return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(4)

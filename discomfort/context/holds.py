@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from discomfort.context.index.journal import Record
-from discomfort.context.index.records import hold_record, holder_gone_record, holder_record, put_record
+from discomfort.context.store.changes import Change, CloseHolder, Hold, OpenHolder, Put
+from discomfort.context.store.protocol import Store
 from discomfort.context.values.encode import encode
 from discomfort.context.values.encoded import Encoded
 
-if TYPE_CHECKING:
-    from discomfort.context.base import OpenContext
-
 
 class Holds:
-    """What one piece of work keeps alive in a context: counted, and released by it alone.
+    """What one piece of work keeps alive in a store: counted, and released by it alone.
 
-    `put_value` keeps a value until anything takes it over, which suits one who gives it a name right away. Work that
-    goes on next to other work on the same values needs counts of its own. They end with this process at the latest.
+    A value that is put (`ValuesByContent`) stays until anything takes it over, which suits one who names it right away.
+    Work that goes on next to other work on the same values needs counts of its own. They end with this process at the
+    latest.
     """
 
-    def __init__(self, context: OpenContext, whole: Holds | None = None) -> None:
+    def __init__(self, store: Store, whole: Holds | None = None) -> None:
         """Begin with nothing; as a part of `whole`, whose values may `move` there, and which must be released later."""
-        self._context = context
-        self._holder: str = context._new_holder() if whole is None else whole._holder
+        self._store = store
+        self._holder: str = store.new_holder() if whole is None else whole._holder
         self._is_part = whole is not None
         self._held: dict[str, int] = {}
 
@@ -42,13 +40,13 @@ class Holds:
         """Store an encoded value, and keep those of `mentioned` that are here; return its digest and theirs."""
         others: tuple[str, ...] = ()
 
-        def records(digest: str) -> list[Record]:
+        def changes(digest: str) -> list[Change]:
             nonlocal others
-            blobs = self._context._index.read().blobs
+            blobs = self._store.read().blobs
             others = tuple(other for other in mentioned if other in blobs)
-            return [hold_record(kept, 1, self._holder) for kept in (digest, *others)]
+            return [Hold(self._holder, kept) for kept in (digest, *others)]
 
-        digest = self._context._store.put(encoded, use_ram, records)
+        digest = self._store.put(encoded, use_ram, changes)
         self._count((digest, *others), 1)
         return digest, others
 
@@ -57,34 +55,32 @@ class Holds:
         wanted = list(digests)
         if not wanted:
             return True
-        with self._context._index.writing() as state:
-            if any(digest not in state.blobs for digest in wanted):
+        with self._store.writing() as contents:
+            if any(digest not in contents.blobs for digest in wanted):
                 return False
-            self._context._index.commit([hold_record(digest, 1, self._holder) for digest in wanted])
+            self._store.commit([Hold(self._holder, digest) for digest in wanted])
         self._count(wanted, 1)
         return True
 
     def receive(self, digest: str) -> bool:
-        """Keep a value that another one left for us with `put_value`, on our account; False where it is not here."""
-        with self._context._index.writing() as state:
-            if digest not in state.blobs:
+        """Keep a value that another one put for us, on our account; False where it is not here."""
+        with self._store.writing() as contents:
+            if digest not in contents.blobs:
                 return False
-            left = [put_record(digest, -1, self._context._member.name)] if digest in state.holders.put else []
-            self._context._index.commit([hold_record(digest, 1, self._holder), *left])
+            left = [Put(digest, -1)] if contents.is_put(digest) else []
+            self._store.commit([Hold(self._holder, digest), *left])
         self._count([digest], 1)
         return True
 
     def letterbox(self) -> str:
-        """Return a name under which other processes may `put_value` for this work, until `release`."""
+        """Return a name under which other processes may `ValuesByContent.put` for this work, until `release`."""
         assert not self._is_part, "what is put there ends with the whole"
-        self._context._commit([holder_record(self._holder)])
+        self._store.commit([OpenHolder(self._holder)])
         return self._holder
 
     def hand_over(self, digests: Iterable[str]) -> None:
-        """Leave values that are kept here, or in the `letterbox`, to the caller as `put_value` does, and `release`."""
-        owner = self._context._member.name
-        records = [put_record(digest, 1, owner) for digest in digests]
-        self._context._commit([*records, holder_gone_record(self._holder)])
+        """Leave values that are kept here, or in the `letterbox`, to the caller as if it put them, and `release`."""
+        self._store.commit([*map(Put, digests), CloseHolder(self._holder)])
         self._held = {}
 
     def move(self, digest: str, to: Holds) -> bool:
@@ -99,20 +95,20 @@ class Holds:
     def drop(self, digests: Iterable[str]) -> None:
         """Undo one `put` or `keep` of each of these values."""
         unwanted = [digest for digest in digests if digest in self._held]
-        if unwanted and not self._context._index.closed:
-            self._context._commit([hold_record(digest, -1, self._holder) for digest in unwanted])
+        if unwanted and not self._store.closed:
+            self._store.commit([Hold(self._holder, digest, -1) for digest in unwanted])
         self._count(unwanted, -1)
 
     def release(self) -> None:
         """Undo every `put` and `keep`; safe to call again, and after the context was shut down."""
         held, self._held = self._held, {}
-        if self._context._index.closed:
+        if self._store.closed:
             return
         if self._is_part:
             if held:
-                self._context._commit([hold_record(digest, -count, self._holder) for digest, count in held.items()])
-        elif self._holder in self._context._index.read().holders.holds:
-            self._context._commit([holder_gone_record(self._holder)])
+                self._store.commit([Hold(self._holder, digest, -count) for digest, count in held.items()])
+        elif self._store.read().is_open(self._holder):
+            self._store.commit([CloseHolder(self._holder)])
 
     def _count(self, digests: Iterable[str], change: int) -> None:
         for digest in digests:

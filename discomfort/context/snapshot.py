@@ -7,9 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from discomfort.context.holds import Holds
-from discomfort.context.index.records import MISSING, Name
 from discomfort.context.refs.recipes import Recipe, referenced_digests
-from discomfort.context.tiers.store import INLINE_BYTES
+from discomfort.context.store.entries import INLINE_BYTES, MISSING, Name
 from discomfort.context.transaction import current
 from discomfort.context.values.encode import encode
 from discomfort.context.values.encoded import inline_encoded, to_inline
@@ -34,11 +33,12 @@ class Snapshot:
         self._before: dict[str, Name] = {}
         self._own: dict[str, Name] = {}
         self._digests: dict[str, str] = {}
-        self._holds = Holds(context)
+        self._store = context.store
+        self._holds = Holds(context.store)
         wanted = list(names)
         if wanted:
-            with context._index.writing():
-                self._before = {name: found for name in wanted if (found := context._find(name)) is not None}
+            with context.store.writing():
+                self._before = {name: found for name in wanted if (found := context.names.find(name)) is not None}
                 self._holds.keep(digest for found in self._before.values() for digest in found.refs)
 
     def fork(self) -> Snapshot:
@@ -52,7 +52,7 @@ class Snapshot:
 
     def part(self) -> Holds:
         """Return what keeps further values for the same run; it must be released before this."""
-        return Holds(self.context, self._holds)
+        return Holds(self._store, self._holds)
 
     def list_keys(self) -> list[str]:
         """Return the names in the context now, and those saved here."""
@@ -65,7 +65,7 @@ class Snapshot:
     def is_pickled(self, unique_id: str) -> bool:
         """Return whether only pickle holds a value, as far as that is known without decoding it."""
         digest = self._name(unique_id).digest
-        return digest is not None and self.context.kind_of(digest) == "pickle"
+        return digest is not None and self.context.values.kind(digest) == "pickle"
 
     def load(self, unique_id: str) -> Any:
         """Return the value of a name that is passed by value.
@@ -75,11 +75,11 @@ class Snapshot:
             CorruptValueError: the stored bytes are not those that were saved.
             UnreadableValueError: this Python cannot rebuild it.
         """
-        return self.context._read(unique_id, self._name(unique_id))
+        return self.context.names.read(unique_id, self._name(unique_id))
 
     def recipe(self, unique_id: str) -> Recipe:
         """Return the workflow that rebuilds a value that is passed by reference."""
-        recipe: Recipe = self.context.get_value(str(self._name(unique_id).digest))
+        recipe: Recipe = self._store.get(str(self._name(unique_id).digest))
         return recipe
 
     def digest(self, unique_id: str) -> str:
@@ -100,15 +100,14 @@ class Snapshot:
         """
         if not isinstance(unique_id, str):
             raise TypeError(f"unique_id must be a string, not {unique_id!r}")
-        origin = self.context._origins.recipe_to_save(unique_id, data)
+        origin = self.context.refs.recipes.recipe_to_save(unique_id, data)
         if origin is not None:
             self.save_recipe(unique_id, origin)
             return
         encoded = encode(data)
-        store = self.context._store
         if use_ram and encoded.nbytes <= INLINE_BYTES:
             payload = to_inline(encoded)
-            if store.fits_index(self.context._index.read(), len(payload)):
+            if self._store.takes_small(len(payload)):
                 self._set(unique_id, Name(payload, MISSING, "val", None, ()))
                 return
         digest, _ = self._holds.put_encoded(encoded, use_ram)
@@ -121,7 +120,7 @@ class Snapshot:
             UnknownKeyError: it is not.
         """
         if not held.move(digest, self._holds) and not self._holds.keep([digest]):
-            raise self.context._unknown(digest)
+            raise self.context.names.unknown(digest)
         self._set(unique_id, Name(None, MISSING, "val", digest, (digest,)))
 
     def save_recipe(self, unique_id: str, recipe: Recipe) -> None:
@@ -135,10 +134,10 @@ class Snapshot:
 
         Inside a transaction of the caller's it appears when that ends.
         """
-        outer = current(self.context)
+        outer = current(self._store)
         with self.context.transaction() as transaction:
             for key, record in memos.items():
-                self.context.memo_put(key, record)
+                self.context.memos.put(key, record)
             transaction.names.update(self._own)
             for unique_id in self._own:
                 transaction.taken.pop(unique_id, None)
@@ -160,7 +159,7 @@ class Snapshot:
     def _name(self, unique_id: str) -> Name:
         name = self._own.get(unique_id) or self._before.get(unique_id)
         if name is None:
-            raise self.context._unknown(unique_id)
+            raise self.context.names.unknown(unique_id)
         return name
 
     def _set(self, unique_id: str, name: Name) -> None:

@@ -220,8 +220,8 @@ async def attached(client: Client, key: str = KEY) -> None:
 
 async def test_a_value_goes_in_and_out_and_a_wrong_one_is_refused() -> None:
     with WorkflowContext(max_ram_gb=0.01) as context:
-        digest = context.put_value({"a": [1, 2, 3]})
-        wire = encode_wire(context.get_value(digest))
+        digest = context.values.put({"a": [1, 2, 3]})
+        wire = encode_wire(context.values.get(digest))
     async with routes_client() as client:
         await attached(client)
         path = f"/discomfort/values/{KEY}/{digest}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from discomfort.context.context import WorkflowContext
+from discomfort.context.local_store import LocalStore
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Launch = Callable[..., "subprocess.Popen[str]"]
@@ -33,6 +34,12 @@ def config(tmp_path: Path, contexts: Path) -> Path:
 def context(config: Path) -> Iterator[WorkflowContext]:
     with WorkflowContext(config) as opened:
         yield opened
+
+
+def local_store(context: WorkflowContext) -> LocalStore:
+    """The parts of the store of a context that lies on this machine."""
+    assert isinstance(context.store, LocalStore)
+    return context.store
 
 
 @pytest.fixture

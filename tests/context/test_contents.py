@@ -27,14 +27,14 @@ def test_C4_digest_and_value_by_digest(context: WorkflowContext) -> None:
     other = WorkflowContext.attach(context.handle())
     for name in ("image", "seed", "mask"):
         digest = context.digest(name)
-        assert context.has_value(digest)
+        assert context.values.has(digest)
         assert other.digest(name) == digest
-        assert torch.equal(torch.as_tensor(other.get_value(digest)), torch.as_tensor(context.load(name)))
+        assert torch.equal(torch.as_tensor(other.values.get(digest)), torch.as_tensor(context.load(name)))
     assert context.load("seed") == 7
-    assert context.put_value(7) == context.digest("seed")
-    assert context.put_value(7.0) != context.digest("seed")
+    assert context.values.put(7) == context.digest("seed")
+    assert context.values.put(7.0) != context.digest("seed")
     with pytest.raises(KeyError, match="no value with digest d1-0"):
-        context.get_value("d1-" + "0" * 32)
+        context.values.get("d1-" + "0" * 32)
     other.shutdown()
 
 
@@ -42,103 +42,103 @@ def test_digest_inside_a_transaction_is_that_of_the_new_value(context: WorkflowC
     context.save("x", 1)
     with context.transaction():
         context.save("x", 2)
-        assert context.get_value(context.digest("x")) == 2
+        assert context.values.get(context.digest("x")) == 2
     assert context.load("x") == 2
 
 
 def test_value_put_stays_until_released_or_taken_over(context: WorkflowContext) -> None:
-    digest = context.put_value(torch.ones(5000))
-    twice = context.put_value(torch.ones(5000))
+    digest = context.values.put(torch.ones(5000))
+    twice = context.values.put(torch.ones(5000))
     assert digest == twice
-    context.release_value(digest)
-    assert context.has_value(digest)
-    context.release_value(digest)
-    assert not context.has_value(digest)
-    context.release_value(digest)  # harmless
+    context.values.release(digest)
+    assert context.values.has(digest)
+    context.values.release(digest)
+    assert not context.values.has(digest)
+    context.values.release(digest)  # harmless
 
-    digest = context.put_value(torch.ones(5000))
-    context.save_digest("x", digest)
-    context.release_value(digest)  # taken over: nothing to undo
+    digest = context.values.put(torch.ones(5000))
+    context.names.save_digest("x", digest)
+    context.values.release(digest)  # taken over: nothing to undo
     assert torch.equal(context.load("x"), torch.ones(5000))
     context.save("x", 0)
-    assert not context.has_value(digest)
+    assert not context.values.has(digest)
     with pytest.raises(UnknownKeyError, match="'y': no value with digest"):
-        context.save_digest("y", digest)
+        context.names.save_digest("y", digest)
 
 
 def test_value_put_for_one_is_not_lost_with_a_namesake(context: WorkflowContext) -> None:
     """An equal value saved by another process and deleted again takes nothing over."""
-    digest = context.put_value(torch.ones(5000))
+    digest = context.values.put(torch.ones(5000))
     context.save("namesake", torch.ones(5000))
     context.delete("namesake")
-    context.save_digest("mine", digest)
+    context.names.save_digest("mine", digest)
     assert torch.equal(context.load("mine"), torch.ones(5000))
 
 
 def test_results_are_named_by_digest_in_one_transaction(context: WorkflowContext) -> None:
-    digests = {name: context.put_value(torch.full((3000,), fill)) for fill, name in enumerate("abc")}
+    digests = {name: context.values.put(torch.full((3000,), fill)) for fill, name in enumerate("abc")}
     with context.transaction():
         for name, digest in digests.items():
-            context.save_digest(name, digest)
+            context.names.save_digest(name, digest)
     assert context.list_keys() == ["a", "b", "c"]
     for name in "abc":
         context.delete(name)
-    assert not any(map(context.has_value, digests.values()))
+    assert not any(map(context.values.has, digests.values()))
 
 
 def test_value_put_straight_to_disk(context: WorkflowContext) -> None:
-    context.save_digest("x", context.put_value(torch.ones(5000), use_ram=False))
+    context.names.save_digest("x", context.values.put(torch.ones(5000), use_ram=False))
     assert (context.get_storage_info("x") or {})["storage_type"] == "disk"
 
 
 def test_memo_keeps_the_values_it_refers_to(context: WorkflowContext) -> None:
-    digest = context.put_value(torch.ones(5000))
-    context.memo_put("key", {"value": digest, "seconds": 1.5})
-    context.release_value(digest)
+    digest = context.values.put(torch.ones(5000))
+    context.memos.put("key", {"value": digest, "seconds": 1.5})
+    context.values.release(digest)
     other = WorkflowContext.attach(context.handle())
-    assert other.memo_get("key") == {"value": digest, "seconds": 1.5}
-    assert other.memo_get("unknown") is None
-    assert other.memo_keys() == ["key"]
-    record = context.memo_get("key")
+    assert other.memos.get("key") == {"value": digest, "seconds": 1.5}
+    assert other.memos.get("unknown") is None
+    assert other.memos.list_keys() == ["key"]
+    record = context.memos.get("key")
     assert record is not None
     record["value"] = "changed"
-    assert context.memo_get("key") == {"value": digest, "seconds": 1.5}
+    assert context.memos.get("key") == {"value": digest, "seconds": 1.5}
     for number in range(20):
         context.save("churn", torch.full((5000,), float(number)))
-    assert torch.equal(other.get_value(digest), torch.ones(5000))
-    other.memo_delete("key")
-    other.memo_delete("key")
-    assert not context.has_value(digest)
+    assert torch.equal(other.values.get(digest), torch.ones(5000))
+    other.memos.delete("key")
+    other.memos.delete("key")
+    assert not context.values.has(digest)
     with pytest.raises(KeyError, match="memo 'key' refers to values that are not in this context"):
-        context.memo_put("key", {"value": digest})
+        context.memos.put("key", {"value": digest})
     with pytest.raises(EncodingError, match="JSON values"):
-        context.memo_put("key", {"value": torch.ones(1)})
+        context.memos.put("key", {"value": torch.ones(1)})
     other.shutdown()
 
 
 def test_memo_inside_a_failed_transaction_is_forgotten(context: WorkflowContext) -> None:
     def fail() -> None:
         with context.transaction():
-            context.memo_put("key", {})
+            context.memos.put("key", {})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert context.memo_get("key") is None
+    assert context.memos.get("key") is None
 
 
 def test_recipe_keeps_the_values_it_captured(context: WorkflowContext) -> None:
-    digest = context.put_value(torch.ones(5000))
+    digest = context.values.put(torch.ones(5000))
     recipe = {**RECIPE, "2": {"class_type": "DiscomfortContextLoader", "inputs": {"digest": digest}}}
     context.save("model", recipe, pass_by="ref")
     assert context.recipe("model") == recipe
     info = context.get_storage_info("model")
     assert info is not None
     assert info["pass_by"] == "ref"
-    assert context.describe("model").kind == "recipe"
-    assert context.has_value(digest)
+    assert context.names.describe("model").kind == "recipe"
+    assert context.values.has(digest)
     context.delete("model")
-    assert not context.has_value(digest)
+    assert not context.values.has(digest)
 
 
 def test_ref_without_an_engine_says_what_to_do(context: WorkflowContext) -> None:
@@ -163,7 +163,7 @@ def test_object_that_came_out_of_a_ref_is_stored_as_its_recipe(context: Workflow
         asked.append((unique_id, recipe))
         return live
 
-    context.set_ref_resolver(resolver)
+    context.refs.set_resolver(resolver)
     context.save("model", RECIPE, pass_by="ref")
     loaded = context.load("model")
     assert loaded is live
@@ -178,11 +178,11 @@ def test_origins_keep_no_model_alive(context: WorkflowContext) -> None:
 
     model = Model()
     gone = weakref.ref(model)
-    context.remember_origin(model, RECIPE)
+    context.refs.recipes.remember(model, RECIPE)
     del model
     gc.collect()
     assert gone() is None
-    assert context._origins._weak == {}
+    assert len(context.refs.recipes) == 0
 
 
 def test_describe(context: WorkflowContext) -> None:
@@ -191,13 +191,13 @@ def test_describe(context: WorkflowContext) -> None:
     context.save("texts", ["a"])
     context.save("raw", b"x" * 5000)
     context.save("forced", 1.5, use_ram=False)
-    image = context.describe("image")
+    image = context.names.describe("image")
     assert (image.kind, image.dtype, image.shape) == ("tensor", "float32", (1, 8, 8, 3))
     assert (image.type, image.pass_by, image.tier) == ("torch.float32 [1, 8, 8, 3]", "val", "ram")
     assert image.digest == context.digest("image")
-    assert [context.describe(name).kind for name in ("latent", "texts", "raw")] == ["tree", "json", "bytes"]
-    assert context.describe("forced").tier == "disk"
-    assert context.describe("raw").size > 5000
+    assert [context.names.describe(name).kind for name in ("latent", "texts", "raw")] == ["tree", "json", "bytes"]
+    assert context.names.describe("forced").tier == "disk"
+    assert context.names.describe("raw").size > 5000
 
 
 def test_summary(context: WorkflowContext) -> None:

@@ -367,21 +367,21 @@ def test_C2_the_oldest_memos_give_way_to_a_value(tmp_path: Path, tiny_file_syste
     place = str(tiny_file_system / "contexts")
     path.write_text(json.dumps({"MAX_RAM_GB": 1 / 1024, "CONTEXTS_DIR_NAME": place}), encoding="utf-8")
     with WorkflowContext(path, max_memo_gb=1) as context:
-        digests = [context.put_value(value(2, number)) for number in range(4)]
+        digests = [context.values.put(value(2, number)) for number in range(4)]
         for number, digest in enumerate(digests):
-            context.memo_put(f"k{number}", {"value": digest})
-            context.release_value(digest)
-        context.save_digest("named", digests[0])
-        assert context.hold_value(digests[1])
+            context.memos.put(f"k{number}", {"value": digest})
+            context.values.release(digest)
+        context.names.save_digest("named", digests[0])
+        assert context.values.hold(digests[1])
         context.save("large", value(3, 9))
-        assert context.memo_keys() == ["k0", "k1", "k3"]
-        assert not context.hold_value(digests[2])
+        assert context.memos.list_keys() == ["k0", "k1", "k3"]
+        assert not context.values.hold(digests[2])
         assert torch.equal(context.load("named"), value(2, 0))
-        assert torch.equal(context.get_value(digests[1]), value(2, 1))
+        assert torch.equal(context.values.get(digests[1]), value(2, 1))
         assert torch.equal(context.load("large"), value(3, 9))
         with pytest.raises(OSError, match="earlier values are intact"):
             context.save("huge", value(20, 9))
-        assert context.memo_keys() == ["k0", "k1", "k3"]  # forgetting all would not have been enough
+        assert context.memos.list_keys() == ["k0", "k1", "k3"]  # forgetting all would not have been enough
 
 
 LIMITED = """

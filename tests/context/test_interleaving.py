@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from discomfort.context.context import WorkflowContext
-from discomfort.context.tiers import ram_segments, reader, store
+from discomfort.context.tiers import blobs, ram_segments, reader, spilling
+from tests.context.conftest import local_store
 
 BUDGET = 100_000 / (1 << 30)
 NAMES = "abcd"
@@ -27,11 +28,12 @@ def tensor(fill: int) -> torch.Tensor:
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, ours: WorkflowContext, meanwhile: Callable[[str], None]) -> None:
     """Call `meanwhile` before and after each step of `ours` with which another process could interfere."""
+    store = local_store(ours)
     busy = False
 
     def between(point: str) -> None:
         nonlocal busy
-        if not busy and not ours._index._held:  # whoever holds the index is waited for
+        if not busy and not store.index.held:  # whoever holds the index is waited for
             busy = True
             try:
                 meanwhile(point)
@@ -51,15 +53,16 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, ours: WorkflowContext, meanwhile:
         monkeypatch.setattr(owner, name, stepped)
 
     for owner, name in (
-        (store, "copy_file"),
-        (store, "fill"),
-        (store, "reserve"),
+        (spilling, "copy_file"),
+        (spilling, "reserve"),
+        (blobs, "fill"),
+        (blobs, "reserve"),
         (ram_segments, "try_lock_shared"),
         (reader, "map_private"),
-        (ours._segments, "open_for_reading"),
-        (ours._segments, "release"),
-        (ours._index, "writing"),
-        (ours._index, "read"),
+        (store.segments, "open_for_reading"),
+        (store.segments, "release"),
+        (store.index, "writing"),
+        (store.index, "read"),
     ):
         wrap(owner, name)
 
@@ -73,13 +76,13 @@ def test_C5_a_segment_that_got_another_value_and_the_first_one_back(
         other.save("warm", tensor(0))  # a mapped segment: writing to it changes none of the times of its file
         other.delete("warm")
         ours.save("a", tensor(1))
-        chosen = ours._index.read().blobs[ours.digest("a")]
+        chosen = local_store(ours).read().blobs[ours.digest("a")]
         happened: list[str] = []
 
         def meanwhile(point: str) -> None:
             if point == "before open_for_reading" and not happened:
                 happened.append(point)
-                other._store._spill([chosen])
+                local_store(other).blobs.spilling.spill([chosen])
                 other.save("b", tensor(2))
             elif point == "before writing" and len(happened) == 1:
                 happened.append(point)
@@ -87,7 +90,7 @@ def test_C5_a_segment_that_got_another_value_and_the_first_one_back(
                 assert torch.equal(other.load("a"), tensor(1))
 
         interrupt(monkeypatch, ours, meanwhile)
-        ours._store._spill([chosen])
+        local_store(ours).blobs.spilling.spill([chosen])
         monkeypatch.undo()
         assert happened
         assert torch.equal(ours.load("a"), tensor(1))
@@ -128,8 +131,9 @@ class Play:
             if name in self.model:
                 assert torch.equal(context.load(name), tensor(self.model[name]))
         else:
-            in_ram = [blob for blob in context._index.read().blobs.values() if blob.place == "ram"]
-            context._store._spill(self.random.sample(in_ram, min(len(in_ram), 1)))
+            store = local_store(context)
+            in_ram = [blob for blob in store.read().blobs.values() if blob.place == "ram"]
+            store.blobs.spilling.spill(self.random.sample(in_ram, min(len(in_ram), 1)))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)

@@ -16,7 +16,7 @@ from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import ContextClosedError, ContextError
 from discomfort.context.holds import Holds
 from discomfort.context.tiers import housekeeping
-from tests.context.conftest import Launch
+from tests.context.conftest import Launch, local_store
 
 MIB = 1 << 20
 
@@ -35,7 +35,7 @@ def member_files(context: WorkflowContext) -> list[Path]:
 
 START = """
 import json, sys, time, torch
-from discomfort.context.tiers import store
+from discomfort.context.tiers import blobs, spilling
 from discomfort.context.context import WorkflowContext
 context = WorkflowContext.attach(json.loads(sys.argv[1]))
 
@@ -43,17 +43,17 @@ def stop(*arguments):
     print("ready", flush=True)
     time.sleep(600)
 """
-SAVES = "store.fill = stop; context.save('x', torch.ones(1 << 18), use_ram=False)"
+SAVES = "blobs.fill = stop; context.save('x', torch.ones(1 << 18), use_ram=False)"
 SPILLS = """
 context.save('x', torch.ones(1 << 19))
-store.copy_file = stop
+spilling.copy_file = stop
 context.save('y', torch.zeros(1 << 19))
 """
 HOLDS = """
-context.put_value(torch.ones(1 << 18))
-context.put_value(torch.ones(1 << 18))
-context.hold_value(context.digest('named'))
-context.save('model', {'captured': context.put_value([1, 2])}, pass_by='ref')
+context.values.put(torch.ones(1 << 18))
+context.values.put(torch.ones(1 << 18))
+context.values.hold(context.digest('named'))
+context.save('model', {'captured': context.values.put([1, 2])}, pass_by='ref')
 with context.transaction():
     context.save('in a transaction', torch.zeros(1 << 18))
     context.save('a reference', {'captured': context.digest('named')}, pass_by='ref')
@@ -134,12 +134,12 @@ def test_C6_a_file_that_a_living_process_writes_stays(
 
 
 SAVES_LATER = """
-fill = store.fill
+fill = blobs.fill
 def later(*arguments):
     print("ready", flush=True)
     sys.stdin.readline()
     return fill(*arguments)
-store.fill = later
+blobs.fill = later
 context.save('x', torch.ones(1 << 18), use_ram=False)
 """
 
@@ -149,68 +149,68 @@ def test_C6_what_a_killed_process_held_goes(
     context: WorkflowContext, launch: Launch, monkeypatch: pytest.MonkeyPatch, find: Any
 ) -> None:
     context.save("named", tensor(7))
-    mine = context.put_value(tensor(8))
+    mine = context.values.put(tensor(8))
     killed(context, launch, HOLDS)
     assert context.get_usage()["held_values_count"] >= 4
     find(context, monkeypatch)
     assert context.get_usage()["held_values_count"] == 1
     assert context.list_keys() == ["named", "model"]
-    assert torch.equal(context.get_value(mine), tensor(8))
-    assert context.get_value(context.recipe("model")["captured"]) == [1, 2]
-    context.release_value(mine)
+    assert torch.equal(context.values.get(mine), tensor(8))
+    assert context.values.get(context.recipe("model")["captured"]) == [1, 2]
+    context.values.release(mine)
     context.delete("named")
     context.delete("model")
-    assert len(context._index.read().blobs) == 0
+    assert len(context.store.read().blobs) == 0
     assert len(member_files(context)) == 1
 
 
 def test_what_was_put_for_another_process_outlives_the_one_that_put_it(context: WorkflowContext) -> None:
     other = WorkflowContext.attach(context.handle())
-    digest = other.put_value(tensor(1))
-    other.hold_value(digest)
+    digest = other.values.put(tensor(1))
+    other.values.hold(digest)
     other.shutdown()
     attach(context)
-    assert torch.equal(context.get_value(digest), tensor(1))
-    context.release_value(digest)
-    context.save_digest("named", digest)
+    assert torch.equal(context.values.get(digest), tensor(1))
+    context.values.release(digest)
+    context.names.save_digest("named", digest)
     assert context.get_usage()["held_values_count"] == 0
     context.delete("named")
-    assert not context.has_value(digest)
+    assert not context.values.has(digest)
 
 
-LETTERBOX = "context.put_value(torch.ones(1 << 18), letterbox=sys.argv[2]); stop()"
+LETTERBOX = "context.values.put(torch.ones(1 << 18), letterbox=sys.argv[2]); stop()"
 
 
 def test_what_another_process_put_into_a_letterbox_outlives_it(context: WorkflowContext, launch: Launch) -> None:
-    work = Holds(context)
+    work = Holds(context.store)
     process = launch(START + LETTERBOX, json.dumps(context.handle()), work.letterbox())
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.kill()
     process.wait()
     attach(context)
-    (digest,) = context._index.read().blobs
+    (digest,) = context.store.read().blobs
     work.hand_over([digest])
     attach(context)
-    assert torch.equal(context.get_value(digest), torch.ones(1 << 18))
-    context.release_value(digest)
+    assert torch.equal(context.values.get(digest), torch.ones(1 << 18))
+    context.values.release(digest)
     assert context.get_usage()["held_values_count"] == 0
-    assert not context.has_value(digest)
+    assert not context.values.has(digest)
 
 
 def test_nothing_comes_into_a_letterbox_that_no_run_empties(context: WorkflowContext) -> None:
     other = WorkflowContext.attach(context.handle())
-    work = Holds(context)
+    work = Holds(context.store)
     name = work.letterbox()
-    digest = other.put_value(tensor(1), letterbox=name)
-    assert other.hold_value(digest, letterbox=name)
+    digest = other.values.put(tensor(1), letterbox=name)
+    assert other.values.hold(digest, letterbox=name)
     assert context.get_usage()["held_values_count"] == 1
     work.release()
-    assert not context.has_value(digest)
+    assert not context.values.has(digest)
     for late in (name, ""):
         with pytest.raises(LookupError, match="the run that requested this value has ended"):
-            other.put_value(tensor(1), letterbox=late)
-    assert len(context._index.read().blobs) == 0
+            other.values.put(tensor(1), letterbox=late)
+    assert len(context.store.read().blobs) == 0
     assert blob_files(context) == []
     other.shutdown()
 
@@ -218,11 +218,11 @@ def test_nothing_comes_into_a_letterbox_that_no_run_empties(context: WorkflowCon
 def test_C6_full_disk_first_takes_back_what_killed_processes_left(
     small: WorkflowContext, launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small.memo_put("key", {"value": small.put_value([1])})
+    small.memos.put("key", {"value": small.values.put([1])})
     killed(small, launch, SAVES)
-    small._store.housekeeping._due = float("inf")  # it is the full disk that makes it look
+    local_store(small).blobs.housekeeping.due = float("inf")  # it is the full disk that makes it look
     free = [0]
-    monkeypatch.setattr("discomfort.context.tiers.store.free_bytes", lambda _: 0 if len(blob_files(small)) else 1 << 40)
+    monkeypatch.setattr("discomfort.context.tiers.blobs.free_bytes", lambda _: 0 if len(blob_files(small)) else 1 << 40)
     reserve = housekeeping.Housekeeping.new_file
 
     def full(self: housekeeping.Housekeeping) -> str:
@@ -234,7 +234,7 @@ def test_C6_full_disk_first_takes_back_what_killed_processes_left(
     monkeypatch.setattr(housekeeping.Housekeeping, "new_file", full)
     small.save("x", tensor(1), use_ram=False)
     assert torch.equal(small.load("x"), tensor(1))
-    assert small.memo_get("key") is not None
+    assert small.memos.get("key") is not None
     assert len(blob_files(small)) == 1
 
 
@@ -243,27 +243,27 @@ def test_R11_attaching_again_and_again_leaves_nothing(context: WorkflowContext) 
     for _ in range(100):
         other = WorkflowContext.attach(context.handle())
         assert torch.equal(other.load("x"), tensor(1, 0.01))
-        other.put_value(1)
+        other.values.put(1)
         other.shutdown()
-    context.release_value(context.put_value(2))
+    context.values.release(context.values.put(2))
     assert len(member_files(context)) == 1
-    assert list(context._index.read().holders.holds) == []
+    assert list(local_store(context).read().holders.holds) == []
 
 
 FORKS = """
 import json, os, sys, torch
 from discomfort.context.context import WorkflowContext
 context = WorkflowContext.attach(json.loads(sys.argv[1]))
-held = context.put_value(torch.ones(1 << 16))
+held = context.values.put(torch.ones(1 << 16))
 child = os.fork()
 if child == 0:
-    context.save("child", context.put_value([1]))
+    context.save("child", context.values.put([1]))
     os._exit(0)
 os.waitpid(child, 0)
 context.save("something", 2)
 print("ready", flush=True)
 sys.stdin.readline()
-assert context.has_value(held)
+assert context.values.has(held)
 os.kill(os.getpid(), 9)
 """
 
@@ -312,14 +312,14 @@ def test_a_deleted_context_folder_is_a_clear_error(config: Path, which: str, del
         lambda: context.save("new", tensor(3, 4)) if which == "disk" else context.load("ram"),
         lambda: context.load(which),
         lambda: other.load(which),
-        lambda: other.put_value(tensor(5), use_ram=which == "ram"),
+        lambda: other.values.put(tensor(5), use_ram=which == "ram"),
     ]
     if which == "disk":
         actions += [
             lambda: context.save("small", 2),
             lambda: context.save("new", [1, 2]),
             lambda: context.delete("small"),
-            lambda: context.memo_put("key", {}),
+            lambda: context.memos.put("key", {}),
             lambda: save_in_a_transaction(context),
             context.get_usage,
             lambda: context.save("new", {"1": {"class_type": "A", "inputs": {}}}, pass_by="ref"),
@@ -337,9 +337,9 @@ def test_a_deleted_context_folder_is_a_clear_error(config: Path, which: str, del
 
 def test_collecting_an_attached_context_does_not_wait_for_another_of_the_same_thread(context: WorkflowContext) -> None:
     other = WorkflowContext.attach(context.handle())
-    digest = other.put_value(tensor(1))
-    with context._index.writing():
+    digest = other.values.put(tensor(1))
+    with context.store.writing():
         del other
-    assert context.has_value(digest)
+    assert context.values.has(digest)
     attach(context)
-    assert not context.has_value(digest)
+    assert not context.values.has(digest)

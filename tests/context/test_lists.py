@@ -43,4 +43,4 @@ def test_c3_tensors_in_a_list_of_values_are_mapped(use_ram: bool) -> None:
         loaded = context.load("images")
         assert type(loaded) is ValueList
         assert all(torch.equal(one, other) for one, other in zip(loaded, images, strict=True))
-        assert context.describe("images").kind == "tree"
+        assert context.names.describe("images").kind == "tree"

@@ -46,10 +46,10 @@ def test_loading_names_the_value_its_class_and_what_helps(context: WorkflowConte
 @pytest.mark.parametrize("frames", [2, 100_000])
 def test_an_opaque_value_is_saved_as_it_is_here_and_elsewhere(context: WorkflowContext, frames: int) -> None:
     digest = saved(context, "video", frames)
-    opaque = context.value_or_opaque(digest, "output 'video'")
+    opaque = context.values.get_or_opaque(digest, "output 'video'")
     assert type(opaque) is OpaqueValue
     context.save("again", opaque)
-    assert context.put_value(opaque) == context.digest("again") == digest
+    assert context.values.put(opaque) == context.digest("again") == digest
     with WorkflowContext(max_ram_gb=0.05) as other:
         other.save("there", opaque, use_ram=False)
         assert other.digest("there") == digest
@@ -60,7 +60,7 @@ def test_an_opaque_value_is_saved_as_it_is_here_and_elsewhere(context: WorkflowC
 
 def test_a_copy_outlives_its_context() -> None:
     with WorkflowContext(max_ram_gb=0.05) as gone:
-        results = {"video": gone.value_or_opaque(saved(gone, "video", 1000)), "count": 3}
+        results = {"video": gone.values.get_or_opaque(saved(gone, "video", 1000)), "count": 3}
         outliving = copy.deepcopy(results)
     with WorkflowContext(max_ram_gb=0.05) as context:
         context.save("video", outliving["video"])
@@ -87,13 +87,13 @@ USES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("use", USES)
 def test_using_an_opaque_value_says_whose_it_is(context: WorkflowContext, use: str) -> None:
-    opaque = context.value_or_opaque(saved(context, "video"), "output 'video' (VIDEO)")
+    opaque = context.values.get_or_opaque(saved(context, "video"), "output 'video' (VIDEO)")
     with pytest.raises(UnreadableValueError, match=r"output 'video' \(VIDEO\), stored as only_there.Thing"):
         USES[use](opaque)
 
 
 def test_looking_at_an_opaque_value_does_no_harm(context: WorkflowContext) -> None:
-    opaque = context.value_or_opaque(saved(context, "video"), "output 'video'")
+    opaque = context.values.get_or_opaque(saved(context, "video"), "output 'video'")
     assert "only_there.Thing" in repr(opaque)
     assert f"{opaque}" == str(opaque) == repr(opaque)
     assert not hasattr(opaque, "shape")
@@ -105,7 +105,7 @@ def test_looking_at_an_opaque_value_does_no_harm(context: WorkflowContext) -> No
 
 
 def test_an_opaque_value_inside_another_is_refused_by_name(context: WorkflowContext) -> None:
-    opaque = context.value_or_opaque(saved(context, "video"), "output 'video'")
+    opaque = context.values.get_or_opaque(saved(context, "video"), "output 'video'")
     with pytest.raises(EncodingError, match="output 'video'"):
         context.save("list", [opaque])
 
@@ -121,32 +121,32 @@ def test_a_class_that_is_gone_or_fails_is_unreadable_too(context: WorkflowContex
             context.load("thing")
         with pytest.raises(UnreadableValueError, match=r"'moody'.*LookupError: not today"):
             context.load("moody")
-        assert type(context.value_or_opaque(context.digest("moody"))) is OpaqueValue
+        assert type(context.values.get_or_opaque(context.digest("moody"))) is OpaqueValue
 
 
 def test_a_value_that_stays_on_a_server_is_known_by_server_and_content(context: WorkflowContext) -> None:
-    digest = context.put_value(ServerValue("d1", "only_there.Thing", "key"))
-    assert digest == context.put_value(ServerValue("d1", "only_there.Thing", "key"))
-    assert digest != context.put_value(ServerValue("d1", "only_there.Thing", "other key"))
-    assert context.kind_of(digest) == "server"
-    context.save_digest("video", digest)
+    digest = context.values.put(ServerValue("d1", "only_there.Thing", "key"))
+    assert digest == context.values.put(ServerValue("d1", "only_there.Thing", "key"))
+    assert digest != context.values.put(ServerValue("d1", "only_there.Thing", "other key"))
+    assert context.values.kind(digest) == "server"
+    context.names.save_digest("video", digest)
     with pytest.raises(UnreadableValueError, match=r"'video', stored as only_there.Thing.*stays on the ComfyUI server"):
         context.load("video")
-    opaque = context.value_or_opaque(digest)
+    opaque = context.values.get_or_opaque(digest)
     context.save("again", opaque)
     assert context.digest("again") == digest
-    assert context.put_value(copy.deepcopy(opaque)) == digest
+    assert context.values.put(copy.deepcopy(opaque)) == digest
     assert "only_there.Thing" in context.summary()
 
 
 def test_kinds_are_known_without_decoding(context: WorkflowContext) -> None:
-    assert context.kind_of(saved(context, "video")) == "pickle"
-    assert context.kind_of(context.put_value({"a": 1})) == "json"
-    assert context.kind_of(context.put_value(torch.zeros(3))) == "tensor"
+    assert context.values.kind(saved(context, "video")) == "pickle"
+    assert context.values.kind(context.values.put({"a": 1})) == "json"
+    assert context.values.kind(context.values.put(torch.zeros(3))) == "tensor"
 
 
 def test_no_network_carries_them(context: WorkflowContext) -> None:
-    opaque = context.value_or_opaque(saved(context, "video"), "output 'video'")
+    opaque = context.values.get_or_opaque(saved(context, "video"), "output 'video'")
     with pytest.raises(EncodingError):
         encode_wire(opaque)
     with pytest.raises(EncodingError):

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from discomfort.context.context import WorkflowContext
 from discomfort.context.index import records
 from discomfort.context.index.journal import Record
-from discomfort.context.index.records import Blob, Memo
+from discomfort.context.index.records import Blob
 from discomfort.context.index.references import blob_bytes
 from discomfort.context.index.state import State
+from discomfort.context.store.entries import Memo
 
 Change = tuple[str, Any, Any]
 DIGESTS = [f"d1-{number:032x}" for number in range(4)]
@@ -208,10 +209,10 @@ class Transactions:
             context.save(name, {"captured": digests}, pass_by="ref")
             after[name] = tuple(fills)
         elif action == "take" and digests:
-            context.save_digest(name, digests[0])
+            context.names.save_digest(name, digests[0])
             after[name] = fills[0]
         elif action == "memo" and digests:
-            context.memo_put(name, {"value": digests[0]})
+            context.memos.put(name, {"value": digests[0]})
         elif action == "delete" and name in after:
             context.delete(name)
             del after[name]
@@ -223,9 +224,9 @@ class Transactions:
                 assert torch.equal(reader.load(name), tensor(expected))
             else:
                 captured = reader.recipe(name)["captured"]
-                assert [int(reader.get_value(digest)[0]) for digest in captured] == list(expected)
-        for key in reader.memo_keys():
-            assert reader.has_value((reader.memo_get(key) or {})["value"])
+                assert [int(reader.values.get(digest)[0]) for digest in captured] == list(expected)
+        for key in reader.memos.list_keys():
+            assert reader.values.has((reader.memos.get(key) or {})["value"])
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
@@ -241,10 +242,10 @@ def test_C5_a_transaction_leaves_what_its_model_does(
             transactions.check(context)
             transactions.check(reader)
             assert context.get_usage()["held_values_count"] == 0
-        for key in context.memo_keys():
-            context.memo_delete(key)
+        for key in context.memos.list_keys():
+            context.memos.delete(key)
         used = {context.digest(name) for name in transactions.model}
         for name, expected in transactions.model.items():
             used.update(context.recipe(name)["captured"] if isinstance(expected, tuple) else ())
-        assert set(context._index.read().blobs) == used
+        assert set(context.store.read().blobs) == used
         reader.shutdown()

@@ -16,7 +16,7 @@ import torch
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import ContextClosedError, ContextError, CorruptValueError, UnknownKeyError
 from discomfort.context.tiers.ram_segments import Segment, Segments
-from tests.context.conftest import Launch
+from tests.context.conftest import Launch, local_store
 
 ATTACHED = """
 import json, sys, torch
@@ -142,7 +142,7 @@ def test_shutdown_twice_and_use_after_it(config: Path) -> None:
         lambda: context.get_storage_info("x"),
         lambda: context.export_data("x", "x.pkl"),
         lambda: context.digest("x"),
-        lambda: context.put_value(1),
+        lambda: context.values.put(1),
         lambda: context.delete("x"),
     ]
     for action in actions:
@@ -210,7 +210,7 @@ def _file_is_open(descriptor: int, queue: Any) -> None:
 def test_forked_child_closes_nothing_of_a_context_that_was_shut_down(tmp_path: Path) -> None:
     """The number of a descriptor that was closed is soon that of another file."""
     context = WorkflowContext()
-    owner = context._owner
+    owner = local_store(context).owner
     assert owner is not None
     context.shutdown()
     (tmp_path / "file").write_bytes(b"12345")
@@ -235,18 +235,18 @@ def test_C5_transaction_is_all_or_nothing(context: WorkflowContext) -> None:
     with context.transaction():
         context.save("a", 2)
         context.save("image", torch.ones(10_000))
-        context.memo_put("key", {"value": context.digest("image")})
+        context.memos.put("key", {"value": context.digest("image")})
         context.delete("gone")
         assert context.load("a") == 2
         assert torch.equal(context.load("image"), torch.ones(10_000))
         assert context.list_keys() == ["a", "image"]
-        assert context.memo_get("key") == {"value": context.digest("image")}
+        assert context.memos.get("key") == {"value": context.digest("image")}
         assert other.load("a") == 1
         assert other.list_keys() == ["a", "gone"]
-        assert other.memo_get("key") is None
+        assert other.memos.get("key") is None
     assert other.load("a") == 2
     assert other.list_keys() == ["a", "image"]
-    assert other.memo_get("key") == {"value": context.digest("image")}
+    assert other.memos.get("key") == {"value": context.digest("image")}
     other.shutdown()
 
 
@@ -316,27 +316,27 @@ def test_journal_is_rewritten_before_it_is_all_history(
     assert other.list_keys() == []
     context.save("kept", [1, 2])
     context.save("image", torch.ones(3000))
-    digest = context.put_value("held")
-    context.memo_put("memo", {"value": context.digest("image")})
+    digest = context.values.put("held")
+    context.memos.put("memo", {"value": context.digest("image")})
     context.save("model", {"recipe": context.digest("image")}, pass_by="ref")
-    context._index._rewrite_at = 10_000
+    local_store(context).index.rewrite_at = 10_000
     for number in range(5000):
         context.save("n", number)
     journals = list(Path(context.handle()["ram"]).glob("journal-*"))
     assert len(journals) == 1
     assert journals[0].name != "journal-0"
-    context._index._rewrite_at = 10_000
+    local_store(context).index.rewrite_at = 10_000
     for number in range(500):
         context.save("n", number)
     for reader in (context, other):
         assert (reader.load("n"), reader.load("kept")) == (499, [1, 2])
         assert reader.list_keys() == ["kept", "image", "model", "n"]
-        assert reader.get_value(digest) == "held"
+        assert reader.values.get(digest) == "held"
         assert torch.equal(reader.load("image"), torch.ones(3000))
         assert reader.recipe("model") == {"recipe": context.digest("image")}
-        assert reader.memo_get("memo") == {"value": context.digest("image")}
-    other.release_value(digest)
-    assert not context.has_value(digest)
+        assert reader.memos.get("memo") == {"value": context.digest("image")}
+    other.values.release(digest)
+    assert not context.values.has(digest)
     other.shutdown()
 
 

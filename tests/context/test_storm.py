@@ -76,29 +76,29 @@ class Thread:
 
     def put(self):
         fill, size = self.value()
-        digest = context.put_value(tensor(fill, size))
-        assert torch.equal(context.get_value(digest), tensor(fill, size))
-        context.memo_put(f"{fill} {size}", {"value": digest})
+        digest = context.values.put(tensor(fill, size))
+        assert torch.equal(context.values.get(digest), tensor(fill, size))
+        context.memos.put(f"{fill} {size}", {"value": digest})
         if self.random.random() < 0.5:
             name = self.name()
-            context.save_digest(name, digest)
+            context.names.save_digest(name, digest)
             self.model[name] = fill, size  # the name took it over
         else:
-            context.release_value(digest)
+            context.values.release(digest)
 
     def recall(self):
         fill, size = self.value()
-        memo = context.memo_get(f"{fill} {size}")
-        if memo is not None and context.hold_value(memo["value"]):
-            assert torch.equal(context.get_value(memo["value"]), tensor(fill, size))
-            context.release_value(memo["value"])
+        memo = context.memos.get(f"{fill} {size}")
+        if memo is not None and context.values.hold(memo["value"]):
+            assert torch.equal(context.values.get(memo["value"]), tensor(fill, size))
+            context.values.release(memo["value"])
 
     def reference(self):
         fill, size = self.value()
-        digest = context.put_value(tensor(fill, size))
+        digest = context.values.put(tensor(fill, size))
         context.save(f"{me}-{self.number}-ref", {"captured": digest}, pass_by="ref")  # which takes it over
         recipe = context.recipe(f"{me}-{self.number}-ref")
-        assert torch.equal(context.get_value(recipe["captured"]), tensor(fill, size))
+        assert torch.equal(context.values.get(recipe["captured"]), tensor(fill, size))
         context.delete(f"{me}-{self.number}-ref")
 
     def work(self):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from discomfort.context.context import WorkflowContext
 from discomfort.context.errors import CorruptValueError
 from discomfort.context.home.os_support import copy_file
-from discomfort.context.tiers import store
+from discomfort.context.tiers import spilling
 
 MIB = 1 << 20
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="a file there has no time of its last change of state")
@@ -146,7 +146,7 @@ def test_C2_others_save_while_a_value_is_spilled(config: Path, monkeypatch: pyte
             copied.append(size)
             copy_file(source, target, size)
 
-        monkeypatch.setattr(store, "copy_file", slow_copy)
+        monkeypatch.setattr(spilling, "copy_file", slow_copy)
         context.save("new", tensor(3, 2))
         assert copied
         assert (context.load("other"), tier(context, "old"), tier(context, "new")) == (7, "disk", "ram")
@@ -161,11 +161,11 @@ def test_C2_a_value_that_changes_while_it_is_spilled_is_not_lost(
         context.save("old", tensor(3, 1))
 
         def replaced_meanwhile(source: int, target: int, size: int) -> None:
-            monkeypatch.setattr(store, "copy_file", copy_file)
+            monkeypatch.setattr(spilling, "copy_file", copy_file)
             copy_file(source, target, size)
             context.save("old", tensor(1, 5))
 
-        monkeypatch.setattr(store, "copy_file", replaced_meanwhile)
+        monkeypatch.setattr(spilling, "copy_file", replaced_meanwhile)
         context.save("new", tensor(3, 2))
         assert torch.equal(context.load("old"), tensor(1, 5))
         assert torch.equal(context.load("new"), tensor(3, 2))

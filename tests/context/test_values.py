@@ -196,7 +196,7 @@ def test_C8_objects_keep_their_tensors_next_to_the_pickle(context: WorkflowConte
     assert loaded.name == "x"
     assert same(loaded.tensor, holder.tensor)
     assert same(loaded.array, holder.array)
-    assert context.describe("holder").kind == "pickle"
+    assert context.names.describe("holder").kind == "pickle"
 
 
 @pytest.mark.parametrize(

@@ -256,15 +256,15 @@ class Bound:
             context.save(name, value)
         for name, saved in case.refs.items():
             self._save_reference(name, saved)
-        self.digests = {read_link(link): context.put_value(value) for link, value in case.known.items()}
-        self.delivered = {read_link(link): context.put_value(value) for link, value in case.delivered.items()}
+        self.digests = {read_link(link): context.values.put(value) for link, value in case.known.items()}
+        self.delivered = {read_link(link): context.values.put(value) for link, value in case.delivered.items()}
         snapshot = Snapshot(context, context.list_keys())
         run = bind(
             self.plan,
             snapshot,
             case.engine,
             effects=case.effects,
-            digest_of=context.put_value,
+            digest_of=context.values.put,
             splitting=case.splitting,
         )
         self.run: BoundRun = replace(run, keys=node_keys(run.graph, run.graph.nodes, {}, EffectTable(CATALOG), {}))
@@ -274,7 +274,7 @@ class Bound:
             self.context.save(name, saved["saved"], pass_by="ref")
             return
         plan = compile([saved], catalog=CATALOG)
-        run = bind(plan, Snapshot(self.context, self.context.list_keys()), CATALOG, digest_of=self.context.put_value)
+        run = bind(plan, Snapshot(self.context, self.context.list_keys()), CATALOG, digest_of=self.context.values.put)
         self.context.save(name, run.recipes[name].to_json(), pass_by="ref")
 
     def lines(self) -> list[str]:
@@ -283,7 +283,7 @@ class Bound:
         lines = [finding.render() for finding in run.findings] if run.findings else []
         lines += ["", *render_graph(run.graph).splitlines(), ""]
         lines += [f"wanted {name} = {render_input(link)}" for name, link in run.wanted.items()]
-        lines += [f"known {name} = {digest} {self.context.get_value(digest)!r}" for name, digest in run.known.items()]
+        lines += [f"known {name} = {digest} {self.context.values.get(digest)!r}" for name, digest in run.known.items()]
         for name, recipe in run.recipes.items():
             lines.append(f"reference {name} = {render_input(recipe.output)} {recipe.type} {recipe.key}")
             lines += [f"  {line}" for line in render_graph(recipe.graph).splitlines()]
@@ -300,7 +300,7 @@ class Bound:
         if self.case.pending:
             pending = pending_values(work.loads, Typing(run.graph, run.graph.nodes, run.signatures))
             digests = {**pending, **digests}
-        bound = make_prompt(run, work, digests, self.context, self.context.put_value)
+        bound = make_prompt(run, work, digests, self.context, self.context.values.put)
         lines = [f"step {work.step.id}: {' '.join(work.nodes)}"]
         lines += [f"  loads {render_input(link)}" for link in sorted(work.loads, key=str)]
         lines += [f"  must give {render_input(link)}" for link in work.targets]

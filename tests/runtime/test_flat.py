@@ -362,7 +362,7 @@ def bench(places: list[Path]) -> Iterator[Bench]:
     engine = EmbeddedEngine(max_cache_gb=0.004)
     engine.register({**programs.CLASSES, **CLASSES})
     with WorkflowContext(max_ram_gb=0.02) as context:
-        places += [Path(context._run.ram), Path(context._run.disk)]
+        places += [Path(context.handle()["ram"]), Path(context.handle()["disk"])]
         yield Bench(engine, context)
     asyncio.run(engine.close())
 
@@ -398,5 +398,5 @@ def test_R11_no_cycle_holds_a_value(bench: Bench, name: str) -> None:
 
 def forget(bench: Bench) -> None:
     """Forget what is remembered, which has a bound of its own."""
-    for key in bench.context.memo_keys():
-        bench.context.memo_delete(key)
+    for key in bench.context.memos.list_keys():
+        bench.context.memos.delete(key)

@@ -17,6 +17,7 @@ import torch
 
 import discomfort
 from discomfort.context.context import WorkflowContext
+from discomfort.context.local_store import LocalStore
 from discomfort.runtime.binding.bind import BindError
 from discomfort.runtime.engine_thread import run_awaiting
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
@@ -182,7 +183,8 @@ def halted(work: Callable[[], Any]) -> Running:
 
 def held(context: WorkflowContext) -> set[str]:
     """Return what is kept alive by work in progress."""
-    holders = context._index.read().holders
+    assert isinstance(context.store, LocalStore)
+    holders = context.store.read().holders
     assert holders.digests() or not holders.holds, "one who holds nothing is gone"
     return holders.digests()
 
@@ -467,11 +469,11 @@ def test_what_one_iteration_gave_and_the_next_replaced_goes(context: WorkflowCon
     turning = workflow(n1=reads("image"), n2=("Invert", {"image": ["1", 0]}), n3=writes("image", ["2", 0]))
     plan = compiled(engine, turning)
     start = torch.rand(1, 100, 100, 3)
-    before = len(context._index.read().blobs)
+    before = len(context.store.read().blobs)
     plan.run(context, inputs={"image": start}, iterations=6, effects="skip", engine=engine)
-    for key in context.memo_keys():
-        context.memo_delete(key)
-    assert len(context._index.read().blobs) == before + 1
+    for key in context.memos.list_keys():
+        context.memos.delete(key)
+    assert len(context.store.read().blobs) == before + 1
     assert held(context) == set()
 
 

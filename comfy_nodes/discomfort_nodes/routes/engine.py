@@ -189,4 +189,4 @@ def _store(key: str, wire: bytearray) -> str:
 def _fetch(key: str, digest: str) -> bytes:
     from discomfort.context.values.wire import encode_wire
 
-    return encode_wire(REGISTRY.context(key).get_value(digest))
+    return encode_wire(REGISTRY.context(key).values.get(digest))

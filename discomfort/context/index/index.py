@@ -29,23 +29,35 @@ class Index:
     and a state that could have missed a step is thrown away and read again.
 
     Every commit also keeps what memos alone keep within `memo_capacity` bytes.
+
+    Attributes:
+        held: whether a thread of this process is inside `writing`.
+        rewrite_at: bytes of journal, history included, at which a commit writes it again.
     """
 
     def __init__(self, ram: Path, disk: Path, memo_capacity: int, create: bool) -> None:
-        self._journal = Journal(ram, disk, create)
+        self._ram = ram
         self._disk = disk
         self._memo_capacity = memo_capacity
+        self._open(create)
+
+    def _open(self, create: bool) -> None:
+        self._journal = Journal(self._ram, self._disk, create)
         self._look_again = 0
         self._words: Any = self._journal.words
         self._seen = self._journal.seen
         self._state = State()
         self._mutex = threading.RLock()
         self._sick = False
-        self._held = False
-        self._rewrite_at = _REWRITE_BYTES
+        self.held: bool = False
+        self.rewrite_at: int = _REWRITE_BYTES
         self._closed: str | None = None
         if not create:
             self._seen = -1
+
+    def reopen(self) -> None:
+        """In a forked child: open the files again, whose locks are otherwise the parent's."""
+        self._open(create=False)
 
     @property
     def closed(self) -> bool:
@@ -78,17 +90,17 @@ class Index:
         """
         with self._mutex:
             self._check_open()
-            if self._held:
+            if self.held:
                 yield self._state
                 return
             self._lock(wait)
-            self._held = True
+            self.held = True
             try:
                 if self._words[0] != self._seen:
                     self._catch_up()
                 yield self._state
             finally:
-                self._held = False
+                self.held = False
                 unlock(self._journal.lock_fd)
 
     def _lock(self, wait: bool) -> None:
@@ -203,7 +215,7 @@ class Index:
     def _publish(self, data: bytes) -> None:
         """Publish a commit. Until it is applied, the state counts as one to be read again: Ctrl-C may come."""
         try:
-            if self._journal.size > self._rewrite_at:
+            if self._journal.size > self.rewrite_at:
                 self._rewrite(on_disk=False)
             self._change(lambda: self._journal.append(data))
         except OSError as error:
@@ -215,7 +227,7 @@ class Index:
     def _rewrite(self, on_disk: bool) -> None:
         self._change(lambda: self._journal.rewrite(self._state.snapshot(), on_disk))
         self._sick, self._seen = False, self._journal.seen
-        self._rewrite_at = self._journal.size * 4 + _REWRITE_BYTES
+        self.rewrite_at = self._journal.size * 4 + _REWRITE_BYTES
 
     def _change(self, step: Callable[[], None]) -> None:
         """Change the journal, with the state marked as one to be read again; unmarked where nothing was changed."""

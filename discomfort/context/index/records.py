@@ -5,40 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from discomfort.context.index.journal import Record
-
-Info = tuple[str, "str | None", "tuple[int, ...] | None"]
-MISSING: Final = object()
+from discomfort.context.store import changes
+from discomfort.context.store.entries import Info, Memo
 
 _U32 = struct.Struct("<I")
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder each time
 
 VALUE, NAME, NAME_GONE, BLOB, SEGMENT, SEGMENT_GONE, MEMO, MEMO_GONE, HOLD, PUT = range(1, 11)
 MEMO_USED, HOLDER, HOLDER_GONE = range(11, 14)
-
-
-class Name:
-    """What a unique_id names: a small value kept right here, or a blob by its digest.
-
-    Attributes:
-        payload: the bytes of a small value; None where `digest` says which blob it is.
-        value: the decoded value where that is immutable and known, else `MISSING`.
-        refs: digests of the blobs this name keeps alive, its own among them.
-    """
-
-    __slots__ = ("digest", "pass_by", "payload", "refs", "value")
-
-    def __init__(
-        self, payload: bytes | None, value: Any, pass_by: str, digest: str | None, refs: tuple[str, ...]
-    ) -> None:
-        self.payload: bytes | None = payload
-        self.value: Any = value
-        self.pass_by: str = pass_by
-        self.digest: str | None = digest
-        self.refs: tuple[str, ...] = refs
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +47,10 @@ class Blob:
     payload: bytes | None = None
     use: int = 0
 
-
-@dataclass(frozen=True, slots=True)
-class Memo:
-    """A remembered record and the digests it refers to."""
-
-    record: str
-    refs: tuple[str, ...]
-
-    def fields(self) -> dict[str, Any]:
-        """A fresh copy of the record."""
-        fields: dict[str, Any] = json.loads(self.record)
-        return fields
+    @property
+    def tier(self) -> str:
+        """Which tier it is in, "ram" or "disk"; what lies in the index is in RAM."""
+        return "disk" if self.place == "disk" else "ram"
 
 
 def value_record(unique_id: str, payload: bytes) -> Record:
@@ -153,6 +124,26 @@ def holder_gone_record(holder: str) -> Record:
 def put_record(digest: str, change: int, owner: str = "") -> Record:
     """A blob was put so many times more without a name, by `owner`; or less, by `owner` or else by anybody."""
     return PUT, _json({"d": digest, "c": change, "o": owner})
+
+
+_RECORDS: dict[type, Callable[[Any, str], Record]] = {
+    changes.SetSmall: lambda change, _: value_record(change.unique_id, change.payload),
+    changes.SetName: lambda change, owner: name_record(
+        change.unique_id, change.pass_by, change.digest, change.refs, change.taken, owner
+    ),
+    changes.DropName: lambda change, _: name_gone_record(change.unique_id),
+    changes.Remember: lambda change, _: memo_record(change.key, change.memo),
+    changes.Forget: lambda change, _: memo_gone_record(change.key),
+    changes.OpenHolder: lambda change, _: holder_record(change.holder),
+    changes.CloseHolder: lambda change, _: holder_gone_record(change.holder),
+    changes.Hold: lambda change, _: hold_record(change.digest, change.count, change.holder),
+    changes.Put: lambda change, owner: put_record(change.digest, change.count, owner),
+}
+
+
+def record_of(change: changes.Change, owner: str) -> Record:
+    """The record of a change that a member makes."""
+    return _RECORDS[type(change)](change, owner)
 
 
 def moved(blob: Blob, place: str, where: int | str, signature: tuple[int, ...]) -> Blob:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from discomfort.context.index.records import Blob, Memo
+from discomfort.context.index.records import Blob
+from discomfort.context.store.entries import Memo
 
 RECORD_BYTES = 1024
 """What a record takes besides its content, in the memory of every process that has the context open."""

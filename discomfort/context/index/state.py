@@ -9,8 +9,9 @@ from typing import Any
 from discomfort.context.index import records
 from discomfort.context.index.holders import Holders
 from discomfort.context.index.journal import Record
-from discomfort.context.index.records import MISSING, Blob, Memo, Name
+from discomfort.context.index.records import Blob
 from discomfort.context.index.references import References
+from discomfort.context.store.entries import MISSING, Memo, Name
 
 
 class State:
@@ -59,6 +60,14 @@ class State:
                 if blob is not None:
                     self._forget_place(blob)
                     self.dropped.append(blob)
+
+    def is_open(self, holder: str) -> bool:
+        """Was a holder opened, or does it hold anything?"""
+        return holder in self.holders.holds
+
+    def is_put(self, digest: str) -> bool:
+        """Is a value put for a name to take over?"""
+        return digest in self.holders.put
 
     def set_value(self, unique_id: str, payload: bytes, value: Any) -> None:
         """What applying a `value_record` does, for the process that has the value at hand."""

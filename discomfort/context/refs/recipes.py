@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from discomfort.context.errors import EncodingError
-from discomfort.context.index.records import Memo
+from discomfort.context.store.entries import Memo
 from discomfort.context.values.digest import DIGEST_PATTERN
 
 Recipe = dict[str, Any]

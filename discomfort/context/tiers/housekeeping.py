@@ -21,6 +21,9 @@ class Housekeeping:
     """Finds and removes it, while the run goes on.
 
     It looks when a value is stored, at most once a second, and then not again for fifty times as long as looking took.
+
+    Attributes:
+        due: when it looks again, by `time.monotonic`.
     """
 
     def __init__(self, index: Index, blobs: Path, members: Path, member: Member) -> None:
@@ -28,7 +31,7 @@ class Housekeeping:
         self._blobs = blobs
         self._members = members
         self._member = member
-        self._due = time.monotonic() + _SECONDS
+        self.due: float = time.monotonic() + _SECONDS
 
     def new_file(self) -> str:
         """A name for a file in which a value is to lie. It says who writes it."""
@@ -36,7 +39,7 @@ class Housekeeping:
 
     def is_due(self) -> bool:
         """Is it time to look again?"""
-        return time.monotonic() >= self._due
+        return time.monotonic() >= self.due
 
     def sweep(self) -> list[Blob]:
         """Remove what members left that died: files that were not finished, and what they held and put.
@@ -46,7 +49,7 @@ class Housekeeping:
         began = time.monotonic()
         dropped = self._sweep()
         ended = time.monotonic()
-        self._due = ended + max(_SECONDS, _SHARE * (ended - began))
+        self.due = ended + max(_SECONDS, _SHARE * (ended - began))
         return dropped
 
     def unfinished_bytes(self) -> int:

@@ -31,7 +31,7 @@ class BlobReader:
     def __init__(self, index: Index, segments: Segments, blobs_directory: Path) -> None:
         self._index = index
         self._segments = segments
-        self._directory = blobs_directory
+        self.directory: Path = blobs_directory
         self.index_path: Path = segments.directory / "control"
         self._verified: dict[str, tuple[int, ...]] = {}
 
@@ -40,7 +40,7 @@ class BlobReader:
         if blob.place == "ram":
             assert isinstance(blob.where, int)
             return self._segments.path(blob.where)
-        return self._directory / str(blob.where)
+        return self.directory / str(blob.where)
 
     def verify(self, digest: str) -> bool:
         """Recompute the digest of a value from the bytes in its file; True also where it is gone meanwhile."""
@@ -51,7 +51,7 @@ class BlobReader:
             if blob.payload is not None:
                 return decode.inline_digest(blob.payload) == digest
             try:
-                mapped = self._map(blob, verify=False)
+                mapped = self.map(blob, verify=False)
                 if mapped is not None:
                     return decode.blob_digest(mapped) == digest
             except CorruptValueError:
@@ -59,14 +59,16 @@ class BlobReader:
             if self._index.read().blobs.get(digest) == blob:  # else it moved while we looked
                 return False
 
-    def _decode(self, blob: Blob, mapped: Any) -> Any:
+    def decode(self, blob: Blob, mapped: Any) -> Any:
+        """The value of a blob that was mapped."""
         try:
             return decode.decode(mapped)
         except CorruptValueError as error:
             raise CorruptValueError(f"value {blob.digest} in {self.path(blob)}: {error}") from error
 
-    def _map(self, blob: Blob, verify: bool = True) -> Any:
-        fd = self._open(blob)
+    def map(self, blob: Blob, verify: bool = True) -> Any:
+        """A private mapping of a blob; None where it is not there any more, or being written."""
+        fd = self.open(blob)
         if fd is None:
             return None
         try:
@@ -100,7 +102,8 @@ class BlobReader:
             data += read_at(fd, min(size - len(data), _READ_SIZE), len(data))
         return data
 
-    def _open(self, blob: Blob) -> int | None:
+    def open(self, blob: Blob) -> int | None:
+        """A descriptor of the file of a blob; None where it is not there any more, or being written."""
         if blob.place == "ram":
             assert isinstance(blob.where, int)
             return self._segments.open_for_reading(blob.where)
@@ -118,17 +121,22 @@ class BlobReader:
         except CorruptValueError as error:
             raise CorruptValueError(f"value {blob.digest} in {self.path(blob)}: {error}") from error
         if digest != blob.digest:
-            raise self._damaged(blob, digest)
-        self._note_verified(blob.digest, signature)
+            raise self.damaged(blob, digest)
+        self.note_verified(blob.digest, signature)
 
-    def _note_verified(self, digest: str, signature: tuple[int, ...]) -> None:
+    def note_verified(self, digest: str, signature: tuple[int, ...]) -> None:
         """Remember that a file was verified; what others freed meanwhile is forgotten now and then."""
         blobs = self._index.read().blobs
         if len(self._verified) > 2 * len(blobs) + _VERIFIED:
             self._verified = {digest: known for digest, known in list(self._verified.items()) if digest in blobs}
         self._verified[digest] = signature
 
-    def _untouched(self, blob: Blob) -> bool:
+    def forget(self, digest: str) -> None:
+        """Forget that a file was verified, since it goes."""
+        self._verified.pop(digest, None)
+
+    def is_untouched(self, blob: Blob) -> bool:
+        """Is the file of a blob the one that was written, as far as its times and size say?"""
         if blob.payload is not None:
             return True
         try:
@@ -136,7 +144,8 @@ class BlobReader:
         except OSError:
             return False
 
-    def _damaged(self, blob: Blob, found: str) -> CorruptValueError:
+    def damaged(self, blob: Blob, found: str) -> CorruptValueError:
+        """What to raise for a blob whose digest is now another one."""
         return CorruptValueError(
             f"value {blob.digest} ({blob.text}) in {self.path(blob)} is damaged: its content is now {found}"
         )

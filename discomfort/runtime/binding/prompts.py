@@ -183,7 +183,7 @@ def make_prompt(
             if isinstance(digest, Pending):
                 replaced[name] = _pending_input(run, nodes, undecided, node, name, link, digest)
             else:
-                replaced[name] = _replacement(run, nodes, node, name, digest, context.value_or_opaque, store)
+                replaced[name] = _replacement(run, nodes, node, name, digest, context.values.get_or_opaque, store)
         nodes[node_id] = replace(node, inputs={**node.inputs, **replaced}) if replaced else node
     request = _request(run, nodes, work.targets, context)
     return replace(

@@ -106,7 +106,7 @@ class _Check:
         """
         for node_id in self._run.loaded_by:
             digest = _loaded_digest(self._run.graph.nodes.get(node_id))
-            if digest is None or self._context.kind_of(digest) not in kinds:
+            if digest is None or self._context.values.kind(digest) not in kinds:
                 continue
             if any(node_id in work.nodes for work in left):
                 yield from self._input(node_id, digest, False)
@@ -121,7 +121,7 @@ class _Check:
                 yield from self._input(node_id, digest, node_id in linked)
 
     def _input(self, node_id: NodeId, digest: str, linked: bool) -> Iterator[Diagnostic]:
-        value = self._context.value_or_opaque(digest)
+        value = self._context.values.get_or_opaque(digest)
         problem = self._value_problem(value, linked)
         for name in self._run.loaded_by.get(node_id, ("",)) if problem else ():
             port = self._plan.inputs.get(name)
@@ -135,7 +135,7 @@ class _Check:
         """Yield the values that are known from before and cannot be sent to the engine that needs them."""
         linked = self._linked(node_id for work in left for node_id in work.nodes)
         for link in dict.fromkeys(link for work in left for link in work.loads if link in digests):
-            value = self._context.value_or_opaque(digests[link])
+            value = self._context.values.get_or_opaque(digests[link])
             problem = self._value_problem(value, link in linked)
             if problem:
                 yield self._finding(

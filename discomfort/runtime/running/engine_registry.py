@@ -35,7 +35,7 @@ def rebuild_refs_on(engine: Engine, context: WorkflowContext) -> Executor:
         if turn is None:
             turn = _turns[engine] = asyncio.Lock()
     executor = Executor(Submitter(engine, turn))
-    context.set_ref_resolver(RefResolver(executor, context))
+    context.refs.set_resolver(RefResolver(executor, context))
     return executor
 
 

@@ -127,7 +127,7 @@ class Executor:
         recipe = read_recipe(stored, unique_id, catalog)
         run = recipe_run(recipe, Partition(0, for_speed=False)(recipe.graph, EffectTable(catalog)).steps, catalog)
         with RunProgress() as progress:
-            steps = StepRunner(self._submitter, context, Holds(context), progress, live=recipe.output)
+            steps = StepRunner(self._submitter, context, Holds(context.store), progress, live=recipe.output)
             try:
                 await steps.run(run, steps.left(run))
             finally:
@@ -149,7 +149,7 @@ def _commit(plan: PlanData, snapshot: Snapshot, run: BoundRun, steps: StepRunner
             continue
         if name in run.recipes:
             reference = Reference(name, output.type, run.recipes[name])
-            snapshot.context.remember_origin(reference, reference.recipe.to_json())
+            snapshot.context.refs.recipes.remember(reference, reference.recipe.to_json())
             results[name] = reference
         else:
             results[name] = loaded_result(snapshot.load, output)

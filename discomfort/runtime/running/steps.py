@@ -133,7 +133,7 @@ class StepRunner:
         self._unfinished -= 1
         if self._unfinished:  # what is finished outlives whatever becomes of the others
             for key, record in self.memos().items():
-                self._context.memo_put(key, record)
+                self._context.memos.put(key, record)
         end.set()
 
     def _foreseen(self, run: BoundRun, left: Sequence[Work]) -> list[PromptRequest]:
@@ -172,7 +172,7 @@ class StepRunner:
         if link in self._unknown:
             return None
         key = run.memo_key(link)
-        record = self._context.memo_get(key) if key is not None else None
+        record = self._context.memos.get(key) if key is not None else None
         if record is None or not self.holds.keep([record["value"]]):
             self._unknown.add(link)
             return None
@@ -185,5 +185,5 @@ class StepRunner:
 
     def _is_opaque(self, digest: str) -> bool:
         """Return whether this Python cannot rebuild a value."""
-        pickled = self._context.kind_of(digest) == "pickle"
-        return pickled and type(self._context.value_or_opaque(digest)) is OpaqueValue
+        pickled = self._context.values.kind(digest) == "pickle"
+        return pickled and type(self._context.values.get_or_opaque(digest)) is OpaqueValue

@@ -129,7 +129,7 @@ class Meter:
 
     def __init__(self, rig: Rig, context: WorkflowContext, temporary: Path) -> None:
         self._server = rig.server.process_id if rig.server is not None else None
-        self._places = [Path(context._run.ram), Path(context._run.disk), temporary]
+        self._places = [Path(context.handle()["ram"]), Path(context.handle()["disk"]), temporary]
 
     def read(self) -> tuple[Footprint, Footprint | None]:
         return footprint(self._places), None if self._server is None else footprint(process_id=self._server)
@@ -139,8 +139,8 @@ def run_many(rig: Rig, once: Once, numbers: range, context: WorkflowContext) -> 
     for number in numbers:
         once(number)
         rig.results.clear()  # what the test itself keeps
-        for key in context.memo_keys():  # what is remembered has a bound of its own
-            context.memo_delete(key)
+        for key in context.memos.list_keys():  # what is remembered has a bound of its own
+            context.memos.delete(key)
 
 
 def assert_runs_leave_nothing(

@@ -253,7 +253,7 @@ def run(rig: Rig, context: WorkflowContext, prompt: Prompt) -> tuple[Any, set[st
     saver = {"save": node(SAVER_CLASS, value=[list(prompt)[-1], 0], name="out")}
     result = run_blocking(rig.engine.run(PromptRequest({**prompt, **saver}, {"out": "save"}, context)))
     delivered = result.outputs["out"]
-    value = delivered.value if delivered.digest is None else context.get_value(delivered.digest)
+    value = delivered.value if delivered.digest is None else context.values.get(delivered.digest)
     return value, set(result.executed) & set(prompt)
 
 

@@ -64,7 +64,7 @@ def request_for(context: WorkflowContext, prompt: dict[str, Any], **results: lis
 
 
 def loader(context: WorkflowContext, value: Any, value_type: str = "*") -> dict[str, Any]:
-    return node(LOADER_CLASS, digest=context.put_value(value), value_type=value_type)
+    return node(LOADER_CLASS, digest=context.values.put(value), value_type=value_type)
 
 
 def addition(context: WorkflowContext, a: int, b: int = 1) -> PromptRequest:
@@ -84,7 +84,7 @@ async def result_of(engine: ComfyUIEngine, request: PromptRequest) -> Any:
     outcome = await engine.run(request)
     (delivered,) = outcome.outputs.values()
     assert delivered.digest is not None
-    return request.context.get_value(delivered.digest)
+    return request.context.values.get(delivered.digest)
 
 
 def prove(url: str, token: str, method: str, path: str, body: bytes = b"") -> dict[str, str]:

@@ -74,7 +74,7 @@ async def test_R7_server_killed_during_a_prompt_is_lost_and_started_again(
     assert not is_alive(process)
     assert await result_of(engine, addition(context, 1)) == 2
     assert kept is not None
-    assert context.get_value(kept) == 41
+    assert context.values.get(kept) == 41
 
 
 async def test_R7_prompt_that_kills_the_server_ends_all_that_wait(
@@ -92,7 +92,7 @@ async def test_R7_server_killed_after_a_prompt_keeps_its_result(managed: StartEn
     digest = (await engine.run(addition(context, 1))).outputs["total"].digest
     kill(engine)
     assert digest is not None
-    assert context.get_value(digest) == 2
+    assert context.values.get(digest) == 2
 
 
 async def test_R7_server_killed_right_after_a_program_ran_is_started_again(checkout: Path) -> None:

@@ -57,7 +57,7 @@ async def ask(url: str, question: Callable[[ComfyUIEngine], Any], share_memory: 
 
 def request_saving(context: WorkflowContext) -> PromptRequest:
     saver = {"class_type": SAVER_CLASS, "inputs": {"value": ["1", 0], "name": "out"}}
-    loader = {"class_type": LOADER_CLASS, "inputs": {"digest": context.put_value("read"), "value_type": "STRING"}}
+    loader = {"class_type": LOADER_CLASS, "inputs": {"digest": context.values.put("read"), "value_type": "STRING"}}
     both = {"s": saver, "l": loader, "p": {"class_type": "PreviewAny", "inputs": {"source": ["l", 0]}}}
     return PromptRequest({**PROMPT, **both}, {"out": "s"}, context)
 
@@ -189,7 +189,7 @@ async def test_a_result_that_no_value_has_is_an_error(near: bool, digest: bytes)
 
 async def test_a_server_may_not_ask_for_values_that_a_prompt_does_not_read() -> None:
     with WorkflowContext(max_ram_gb=0.01) as context:
-        missing = json.dumps({"missing": [context.put_value("secret")]}).encode()
+        missing = json.dumps({"missing": [context.values.put("secret")]}).encode()
         requests: list[bytes] = []
         answers = {f"/discomfort/{name}": once(whole(answer)) for name, answer in NODES.items()}
         served = comfyui(answers | {"/discomfort/tickets": once(whole(missing))})

@@ -32,7 +32,7 @@ async def run_or_cancel(engine: ComfyUIEngine, context: WorkflowContext, color: 
     assert context.get_usage()["held_values_count"] == 2
     for delivered in outcome.outputs.values():
         assert delivered.digest is not None
-        context.release_value(delivered.digest)
+        context.values.release(delivered.digest)
     return True
 
 
@@ -49,5 +49,5 @@ async def test_nothing_is_held_after_interruptions_at_random_moments(
     await wait_until(lambda: queue_of(server.url) == ([], []), 30)
     assert await run_or_cancel(engine, context, 0, 30.0)  # after which the server has done with what came before
     assert context.get_usage()["held_values_count"] == 0
-    assert len(context._index.read().blobs) == 0
+    assert len(context.store.read().blobs) == 0
     await engine.close()

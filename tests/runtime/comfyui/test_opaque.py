@@ -248,16 +248,16 @@ async def test_a_prompt_gets_all_of_its_results_and_values_however_many(
     others = {name: node("Add", a=number + count, b=0) for number, name in enumerate(many)}
     more = request_for(context, others, **{name: [name, 0] for name in others})
     for done, first in zip(await asyncio.gather(*map(engine.run, (results, more))), (0, count), strict=True):
-        assert [context.get_value(str(done.outputs[name].digest)) for name in many] == [*range(first, first + count)]
+        assert [context.values.get(str(done.outputs[name].digest)) for name in many] == [*range(first, first + count)]
 
-    digests = [context.put_value(number + 10 * count) for number in range(count)]
+    digests = [context.values.put(number + 10 * count) for number in range(count)]
     loaders = {
         f"l{number}": node(LOADER_CLASS, digest=digest, value_type="INT") for number, digest in enumerate(digests)
     }
     adding = {f"n{number}": node("Add", a=[f"l{number}", 0], b=1) for number in range(count)}
     request = request_for(context, {**loaders, **adding}, **{name: [name, 0] for name in adding})
     read = await engine.run(request)
-    assert [context.get_value(str(read.outputs[name].digest)) for name in adding] == [
+    assert [context.values.get(str(read.outputs[name].digest)) for name in adding] == [
         number + 10 * count + 1 for number in range(count)
     ]
 

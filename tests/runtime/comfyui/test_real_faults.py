@@ -91,7 +91,7 @@ async def test_R7_server_killed_before_during_and_after_a_prompt(
     with pytest.raises(EngineLost):
         await asyncio.wait_for(running, 30)
     assert kept is not None
-    assert context.get_value(kept) == "kept!"
+    assert context.values.get(kept) == "kept!"
     assert await result_of(engine, saving_text(context, "started again")) == "started again!"
     await killed(engine)
     await wait_until(lambda: engine.server is not None and not engine.server.is_running())

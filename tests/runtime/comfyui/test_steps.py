@@ -142,7 +142,7 @@ def test_R6_a_failure_in_a_later_prompt_is_named_and_what_finished_is_kept(
     assert len(plan.steps) > 1
     with pytest.raises(NodeFailed, match=r"workflow, node 3 \(Misbehave\)"):
         plan.run(context, engine=engine)
-    assert len(context.memo_keys()) >= 1
+    assert len(context.memos.list_keys()) >= 1
     assert "number" not in context.list_keys()
 
 

@@ -292,7 +292,7 @@ async def test_several_savers_in_one_prompt(owner: ComfyUIEngine, context: Workf
         "again": node("ImageInvert", image=["k", 0]),
     }
     outcome = await owner.run(request_for(context, prompt, first=["k", 0], second=["again", 0]))
-    values = {name: context.get_value(str(delivered.digest)) for name, delivered in outcome.outputs.items()}
+    values = {name: context.values.get(str(delivered.digest)) for name, delivered in outcome.outputs.items()}
     assert torch.equal(values["first"], 1 - picture)
     assert torch.equal(values["second"], 1 - (1 - picture))
 

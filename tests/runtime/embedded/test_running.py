@@ -242,7 +242,7 @@ def test_a_failure_without_a_place_is_named_by_the_prompt(lab: Lab) -> None:
 
 
 def test_values_come_from_the_context_and_go_out_live(lab: Lab) -> None:
-    digest = lab.context.put_value([1, 2])
+    digest = lab.context.values.put([1, 2])
     marker = object()
     lab.add("Mark", lambda value: ((marker, value),), {"value": ANYTHING})
     nodes = prompt(

@@ -212,7 +212,7 @@ class Connection:
         listener = dedupe_finished_events(listener)
         if self._validation is not None and not request.validated:
             await self._validation.check(prompt, extra_data, all_targets(request), request.places)
-        results = Holds(request.context)
+        results = Holds(request.context.store)
         letterbox = results.letterbox()
         runs: list[PromptRun] = []
         try:

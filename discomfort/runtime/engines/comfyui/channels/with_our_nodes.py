@@ -204,7 +204,7 @@ class NodesChannel:
         key, shared = await self._attach(request.context)
         if shared:
             for digest in digests.values():
-                if not request.context.has_value(digest):
+                if not request.context.values.has(digest):
                     raise EngineError(f"ComfyUI at {self._transport.url} did not store the result {digest}; {REMEDY}")
             return {name: Delivered(digest=digest) for name, digest in digests.items()}
         return {
@@ -275,7 +275,7 @@ class NodesChannel:
     async def _send_values(self, key: str, missing: Sequence[str], request: PromptRequest) -> None:
         """Send the values that the server lacks."""
         for digest in missing:
-            if request.context.server_value(digest) is not None:
+            if request.context.values.on_server(digest) is not None:
                 raise EngineError(
                     f"{_role(request, digest)} stays on ComfyUI at {self._transport.url}, which does not have it any "
                     "more: run again what made it"
@@ -294,13 +294,13 @@ class NodesChannel:
         from discomfort.context.errors import WireError
         from discomfort.context.values.wire import decode_wire
 
-        if context.hold_value(digest, letterbox=letterbox):
+        if context.values.hold(digest, letterbox=letterbox):
             return Delivered(digest=digest)
         path = f"/discomfort/values/{key}/{digest}"
         status, body = await self._transport.request("GET", path)
         kept = _kept_type(body) if status == 422 else None
         if kept is not None:
-            replacement = context.put_value(ServerValue(digest, kept, key), letterbox=letterbox)
+            replacement = context.values.put(ServerValue(digest, kept, key), letterbox=letterbox)
             return Delivered(digest=replacement, remembered=False)
         if status != 200:
             raise EngineError(f"ComfyUI at {self._transport.url} did not give a value ({status}): {_text(body)}")
@@ -308,7 +308,7 @@ class NodesChannel:
             value = await asyncio.to_thread(decode_wire, body)
         except WireError as error:
             raise unexpected(self._transport.url, path, str(error)) from error
-        stored = await asyncio.to_thread(lambda: context.put_value(value, letterbox=letterbox))
+        stored = await asyncio.to_thread(lambda: context.values.put(value, letterbox=letterbox))
         if stored != digest:
             raise unexpected(self._transport.url, path, f"a value with digest {stored}")
         return Delivered(digest=digest)
@@ -330,7 +330,7 @@ def _encode(context: WorkflowContext, digest: str) -> bytes:
     from discomfort.context.values.wire import encode_wire
 
     try:
-        return encode_wire(context.get_value(digest))
+        return encode_wire(context.values.get(digest))
     except TypeError as error:
         raise EngineError(f"a value cannot travel to a remote ComfyUI without pickle: {error}") from error
 

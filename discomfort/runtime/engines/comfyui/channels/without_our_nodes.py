@@ -181,7 +181,7 @@ class PlainChannel:
             if saver in ui:
                 kind = _type_of(request, name, request.prompt[saver]["inputs"]["value"], catalog)
                 value = await self._read(_role(request, saver, name), ui[saver], kind)
-                digests[name] = request.context.put_value(value, letterbox=letterbox)
+                digests[name] = request.context.values.put(value, letterbox=letterbox)
         return {name: Delivered(digest=digest) for name, digest in digests.items()}
 
     def finish(self, context: WorkflowContext, letterbox: str) -> None:
@@ -210,7 +210,7 @@ class PlainChannel:
     ) -> None:
         """Put a stored value into the prompt: a scalar, or nodes that load uploaded images."""
         digest = str(inputs["digest"])
-        value = await asyncio.to_thread(request.context.get_value, digest)
+        value = await asyncio.to_thread(request.context.values.get, digest)
         problem = PLAIN.value_problem(value, False, catalog)
         if problem:
             message = f"the value for it is {describe_value(value)}: {problem}"

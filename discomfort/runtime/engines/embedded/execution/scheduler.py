@@ -119,7 +119,7 @@ class Run:
 
     def load(self, digest: str) -> Any:
         """Return the value with this content digest from the context of the run."""
-        value = self.request.context.get_value(digest)
+        value = self.request.context.values.get(digest)
         self._cache.note_loaded(value)
         return value
 

@@ -1,6 +1,6 @@
 """Blobs in two tiers: RAM shared between processes, and disk; spilled when RAM is short, promoted when used.
 
-See `reading` for what is verified, and when.
+See `reader` for what is verified, and when.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from discomfort.context.errors import ContextError, CorruptValueError, UnknownKeyError, folder_deleted
-from discomfort.context.home.os_support import BINARY, copy_file, free_bytes, is_full, reserve
+from discomfort.context.home.os_support import BINARY, free_bytes, is_full, reserve
 from discomfort.context.index.index import Index
 from discomfort.context.index.journal import Record
 from discomfort.context.index.members import Member
 from discomfort.context.index.records import Blob, blob_record, memo_gone_record, moved, used
 from discomfort.context.index.state import State
+from discomfort.context.store.entries import INLINE_BYTES
 from discomfort.context.tiers.housekeeping import Housekeeping
 from discomfort.context.tiers.ram_segments import Segment, Segments
 from discomfort.context.tiers.reader import BlobReader, signature_of
+from discomfort.context.tiers.spilling import Spilling
 from discomfort.context.tiers.writer import Sink, fill
 from discomfort.context.values import decode
 from discomfort.context.values.encoded import Encoded, leaf_digests, take_apart, to_inline
 
-INLINE_BYTES = 2048
-_SPILL_SHARE = 32
 _DISK_SLACK = 64 << 10  # what a file takes besides its bytes
 _ATTEMPTS = 64
 _PROMOTIONS = 8  # then the value is read from disk: others need the RAM more
@@ -35,12 +35,15 @@ _PROMOTIONS = 8  # then the value is read from disk: others need the RAM more
 Extra = Callable[[str], Iterable[Record]]
 
 
-class Store(BlobReader):
+class Blobs:
     """The blobs of a run, as one process uses them."""
 
     def __init__(self, index: Index, segments: Segments, disk: Path, member: Member) -> None:
-        super().__init__(index, segments, disk / "blobs")
+        self._index = index
+        self._segments = segments
+        self.reader: BlobReader = BlobReader(index, segments, disk / "blobs")
         self.housekeeping: Housekeeping = Housekeeping(index, disk / "blobs", disk / "members", member)
+        self.spilling: Spilling = Spilling(index, segments, self.reader, self.housekeeping)
 
     def fits_index(self, state: State, nbytes: int) -> bool:
         """May a small value lie in the index itself? That is RAM too: a quarter of the budget at most."""
@@ -84,7 +87,7 @@ class Store(BlobReader):
         return bool(records)
 
     def _missing(self, nbytes: int) -> int:
-        return nbytes + _DISK_SLACK - free_bytes(self._directory)
+        return nbytes + _DISK_SLACK - free_bytes(self.reader.directory)
 
     @contextmanager
     def _folder_there(self) -> Iterator[None]:
@@ -97,7 +100,7 @@ class Store(BlobReader):
 
     def _check_folders(self) -> None:
         self._index.read()  # where the run was shut down, that is reported instead
-        for folder in (self._directory, self._segments.directory):
+        for folder in (self.reader.directory, self._segments.directory):
             if not folder.is_dir():
                 raise folder_deleted(folder)
 
@@ -116,7 +119,7 @@ class Store(BlobReader):
         return self._put_on_disk(encoded, header, offsets, use_ram, extra)
 
     def _put_in_ram(self, encoded: Encoded, header: bytes, offsets: list[int], extra: Extra) -> str | None:
-        segment = self._claim(offsets[-1])
+        segment = self.spilling.claim(offsets[-1])
         if segment is None:
             return None
         try:
@@ -132,17 +135,6 @@ class Store(BlobReader):
         finally:
             self._segments.release(segment)
 
-    def _claim(self, size: int) -> Segment | None:
-        for _ in range(_ATTEMPTS):
-            with self._index.writing() as state:
-                segment = self._segments.claim(state, size)
-                if segment is not None or not self._segments.could_hold(state, size):
-                    return segment
-                victims = self._least_recently_used(state, size)
-            if not victims or not self._spill(victims):
-                return None
-        return None  # others take the room as fast as we make it
-
     def _fill_segment(self, segment: Segment, encoded: Encoded, header: bytes, offsets: list[int]) -> str | None:
         try:
             if segment.mapping is None:
@@ -157,7 +149,7 @@ class Store(BlobReader):
 
     def _put_on_disk(self, encoded: Encoded, header: bytes, offsets: list[int], promote: bool, extra: Extra) -> str:
         name = self.housekeeping.new_file()
-        path = self._directory / name
+        path = self.reader.directory / name
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
         digest = None
         try:
@@ -166,7 +158,7 @@ class Store(BlobReader):
             signature = signature_of(os.fstat(fd))
             blob = Blob(digest, "disk", name, offsets[-1], encoded.text, encoded.info(), signature, promote)
             self._publish(blob, extra)
-            self._note_verified(digest, signature)
+            self.reader.note_verified(digest, signature)
             return digest
         except OSError as error:
             raise self._no_room(error, offsets[-1], promote) from error
@@ -193,11 +185,11 @@ class Store(BlobReader):
         """Give back the space of blobs to which nothing refers; some segments stay for the next value."""
         segments_freed = False
         for blob in dropped:
-            self._verified.pop(blob.digest, None)
+            self.reader.forget(blob.digest)
             segments_freed = segments_freed or blob.place == "ram"
             if blob.place == "disk":
                 with suppress(OSError):  # Windows keeps it while it is mapped; shutdown removes it
-                    self.path(blob).unlink()
+                    self.reader.path(blob).unlink()
         if segments_freed:
             with self._index.writing() as state:
                 self._segments.trim(state)
@@ -217,12 +209,12 @@ class Store(BlobReader):
                     return decode.from_inline(blob.payload)
                 if blob.place == "disk" and blob.promote and attempt < _PROMOTIONS:
                     blob = self._promote(blob) or blob
-                mapped = self._map(blob)
+                mapped = self.reader.map(blob)
                 if mapped is not None:
-                    return self._decode(blob, mapped)
+                    return self.reader.decode(blob, mapped)
                 if self._index.read().blobs.get(digest) == blob:  # else it moved while we looked
                     self._check_folders()
-                    raise CorruptValueError(f"{self.path(blob)} is missing: value {digest} is lost")
+                    raise CorruptValueError(f"{self.reader.path(blob)} is missing: value {digest} is lost")
         raise ContextError(f"value {digest} moves faster than it can be read")
 
     def _blob(self, digest: str) -> Blob:
@@ -234,12 +226,12 @@ class Store(BlobReader):
     def _is_better(self, blob: Blob, known: Blob) -> bool:
         """Should a new copy replace the known one? Where the latest save wants another tier, or that was damaged."""
         faster = blob.place == "ram" and known.place == "disk"
-        return faster or blob.promote != known.promote or not self._untouched(known)
+        return faster or blob.promote != known.promote or not self.reader.is_untouched(known)
 
     def _promote(self, blob: Blob) -> Blob | None:
         """Move a blob from disk to RAM, verifying it on the way; None where it stays."""
-        mapped = self._map(blob, verify=False)
-        segment = None if mapped is None else self._claim(blob.size)
+        mapped = self.reader.map(blob, verify=False)
+        segment = None if mapped is None else self.spilling.claim(blob.size)
         if segment is None:
             return None
         try:
@@ -249,7 +241,7 @@ class Store(BlobReader):
             if digest is None:
                 return None
             if digest != blob.digest:
-                raise self._damaged(blob, digest)
+                raise self.reader.damaged(blob, digest)
             new = moved(blob, "ram", segment.number, signature_of(os.fstat(segment.fd)))
             with self._index.writing() as state:
                 if state.blobs.get(blob.digest) != blob:
@@ -263,87 +255,14 @@ class Store(BlobReader):
         finally:
             self._segments.release(segment)
 
-    def _least_recently_used(self, state: State, nbytes: int) -> list[Blob]:
-        """The values to move to disk so that `nbytes` are free.
-
-        A little more than that, so that the order need not be worked out for every small value.
-        """
-        wanted = max(nbytes, self._segments.capacity // _SPILL_SHARE)
-        victims: list[Blob] = []
-        for number in sorted(state.users, key=self._index.last_use):
-            if wanted <= 0:
-                break
-            victims.append(state.blobs[state.users[number]])
-            wanted -= state.segments[number]
-        return victims
-
-    def _spill(self, victims: list[Blob]) -> bool:
-        """Move values from RAM to disk, unless they changed meanwhile; False if the disk is full and took none.
-
-        The index is free while they are written, so that others can save.
-        """
-        spilled: list[tuple[Blob, Blob]] = []
-        full = False
-        try:
-            for blob in victims:
-                copy = self._write_out(blob)
-                if copy is not None:
-                    spilled.append((blob, copy))
-        except OSError as error:
-            if not is_full(error):
-                raise
-            full = True
-        finally:
-            self._replace(spilled)
-        return bool(spilled) or not full
-
-    def _replace(self, copies: list[tuple[Blob, Blob]]) -> None:
-        """Put copies in the place of what they were made of, where that is what it was all the while."""
-        if not copies:
-            return
-        with self._index.writing() as state:
-            use = self._index.moment
-            valid = [used(copy, use) for blob, copy in copies if state.blobs.get(blob.digest) == blob]
-            try:
-                self._index.commit(blob_record(copy) for copy in valid)
-            finally:
-                published = {blob.where for blob in map(state.blobs.get, (copy.digest for copy in valid)) if blob}
-                for _, copy in copies:
-                    if copy.where not in published:
-                        self.path(copy).unlink(missing_ok=True)
-
-    def _write_out(self, blob: Blob) -> Blob | None:
-        """Copy a value from RAM to disk; None where it is not in its segment any more."""
-        source = self._open(blob)
-        if source is None:
-            return None
-        try:
-            # As when mapping: looked at after the segment was locked. Its use is compared again before the commit.
-            if self._index.read().blobs.get(blob.digest) != blob:
-                return None
-            name = self.housekeeping.new_file()
-            path = self._directory / name
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
-            try:
-                reserve(fd, blob.size)
-                copy_file(source, fd, blob.size)
-                return moved(blob, "disk", name, signature_of(os.fstat(fd)))
-            except BaseException:
-                path.unlink()
-                raise
-            finally:
-                os.close(fd)
-        finally:
-            os.close(source)
-
     def _no_room(self, error: OSError, size: int, wanted_ram: bool) -> OSError:
         if not is_full(error):
             return error
-        free = free_bytes(self._directory)
+        free = free_bytes(self.reader.directory)
         tiers = "neither RAM nor disk has" if wanted_ram else "the disk has not the"
         return OSError(
             errno.ENOSPC,
             f"{tiers} room for a value of {size} bytes: the RAM budget is {self._segments.capacity} bytes, "
             f"{free} bytes are free on disk; earlier values are intact",
-            str(self._directory),
+            str(self.reader.directory),
         )
