@@ -220,11 +220,11 @@ class Plan(PlanData):
                 snapshot.save(name, value, options.use_ram)
             return await executor.run(self, snapshot, options, progress, self._extra_pnginfo(options.effects))
 
-    def _snapshot(self, context: WorkflowContext, given: Collection[str]) -> Snapshot:
-        """Return what a run reads of `context` now, besides the inputs in `given`."""
+    def _snapshot(self, context: WorkflowContext, inputs: Collection[str]) -> Snapshot:
+        """Return what a run reads of `context` now, besides `inputs`."""
         from discomfort.context.snapshot import Snapshot
 
-        return Snapshot(context, [name for name, port in self.inputs.items() if port.required and name not in given])
+        return Snapshot(context, [name for name, port in self.inputs.items() if port.required and name not in inputs])
 
     def _extra_pnginfo(self, effects: EffectsMode) -> dict[str, Any]:
         """Return what pictures saved by this run carry, so that dropping one into the editor opens the program."""
@@ -279,15 +279,15 @@ def check_context(context: object) -> None:
         raise TypeError(f"a plan runs on a Context, not on {context!r}; open one: with discomfort.Context() as context")
 
 
-def warn_misspelled_inputs(given: Collection[str], known: Collection[str]) -> None:
-    """Warn of values for names that the plan does not read, where one that it reads and that is not given is alike.
+def warn_misspelled_inputs(inputs: Collection[str], expected: Collection[str]) -> None:
+    """Warn of values for names that the plan does not read, where one that it reads and that has no value is similar.
 
     No error, since values may be meant for a later run. But an earlier value under the right name would be taken
     silently in their place.
     """
-    left = [name for name in known if name not in given]
-    for name in given:
-        if name not in known and left and (hint := did_you_mean(str(name), left)):
+    left = [name for name in expected if name not in inputs]
+    for name in inputs:
+        if name not in expected and left and (hint := did_you_mean(str(name), left)):
             logger.warning("no input of this plan is called %r; %s", name, hint)
 
 

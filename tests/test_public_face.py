@@ -14,7 +14,7 @@ import discomfort
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "numpy", "networkx", "pydantic", "aiohttp", "PIL", "graphviz"}
-HEAVY |= {"simpleeval", "safetensors", "platformdirs", "xxhash", "cloudpickle"}
+HEAVY |= {"simpleeval", "safetensors", "platformdirs", "xxhash", "cloudpickle", "asyncio", "ssl"}
 COMMANDS = [[], *([name] for name in ("run", "prompt", "plan", "dot", "check", "ports", "stitch", "catalog"))]
 COMMANDS += [["catalog", "pull"], ["catalog", "list"]]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from discomfort.printable import shortened
 
 PATIENCE = 60.0
@@ -20,6 +18,8 @@ def download(url: str) -> bytes:
     Raises:
         OSError: there is no such answer, it is damaged, it takes longer than PATIENCE or is larger than LARGEST_ANSWER.
     """
+    import asyncio  # here, since `--help` does without it: it is a third of the imports
+
     import aiohttp
 
     try:

@@ -153,7 +153,7 @@ def stitch(sources: Sequence[Any], *, delete_input_ports: bool, delete_output_po
 
     catalog = default_catalog()
     canvas = stitch_documents([load_workflow(source, catalog) for source in list_sources(sources)])
-    found = discover_ports(canvas.document())
+    by_mode = discover_ports(canvas.document())
     unwanted = {Mode.INPUT} if delete_input_ports else set()
     unwanted |= {Mode.OUTPUT} if delete_output_ports else set()
     ports, _ = editor_ports(load_workflow(canvas.document(), catalog)) if unwanted else ([], [])
@@ -162,9 +162,9 @@ def stitch(sources: Sequence[Any], *, delete_input_ports: bool, delete_output_po
             canvas.remove(int(port.node))  # the canvas has numbered it
     return {
         "stitched_workflow": canvas.document(),
-        "inputs": {} if delete_input_ports else found["inputs"],
-        "outputs": {} if delete_output_ports else found["outputs"],
-        "execution_order": [node for node in found["execution_order"] if node in canvas.nodes],
+        "inputs": {} if delete_input_ports else by_mode["inputs"],
+        "outputs": {} if delete_output_ports else by_mode["outputs"],
+        "execution_order": [node for node in by_mode["execution_order"] if node in canvas.nodes],
     }
 
 
@@ -231,9 +231,9 @@ def stitch_documents(workflows: Sequence[Workflow]) -> Canvas:
     if not workflows:
         findings.add("DF209", "there is no workflow to join", Place())
     for workflow in workflows:
-        own, found = editor_ports(workflow)
+        own, own_findings = editor_ports(workflow)
         ports.append(own)
-        findings.extend(found)
+        findings.extend(own_findings)
         findings.extend(_refusals(workflow, own))
     findings.raise_errors()
     canvas = Canvas()

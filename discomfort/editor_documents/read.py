@@ -60,17 +60,17 @@ def read_groups(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def read_group_nodes(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the definitions of group nodes by name."""
     extra = document.get("extra")
-    found = extra.get("groupNodes") if isinstance(extra, Mapping) else None
-    return dict(found) if isinstance(found, Mapping) else {}
+    entries = extra.get("groupNodes") if isinstance(extra, Mapping) else None
+    return dict(entries) if isinstance(entries, Mapping) else {}
 
 
 def read_subgraphs(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return copies of the definitions of subgraphs."""
     definitions = document.get("definitions")
-    found = _objects(definitions.get("subgraphs")) if isinstance(definitions, Mapping) else []
+    entries = _objects(definitions.get("subgraphs")) if isinstance(definitions, Mapping) else []
     return [
         {**copy.deepcopy(dict(one)), "nodes": [copy.deepcopy(dict(node)) for node in _objects(one.get("nodes"))]}
-        for one in found
+        for one in entries
         if is_id(one.get("id"))
     ]
 

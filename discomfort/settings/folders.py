@@ -13,9 +13,9 @@ def cache_folder() -> Path | None:
 
     None where the variable is set and empty, or where the user has no home. It need not exist.
     """
-    given = os.environ.get("DISCOMFORT_CACHE_DIR")
-    if given is not None:
-        return Path(given) if given else None
+    folder = os.environ.get("DISCOMFORT_CACHE_DIR")
+    if folder is not None:
+        return Path(folder) if folder else None
     try:
         import platformdirs
     except ImportError:  # ComfyUI's own Python without our requirements.txt: nothing is remembered between processes

@@ -23,7 +23,7 @@ def loads_jsonc(text: str) -> Any:
 
 
 def _blank_comment(match: re.Match[str]) -> str:
-    found = match.group()
-    if found.startswith('"') or (found.startswith("/*") and (len(found) < 4 or not found.endswith("*/"))):
-        return found  # a comment that never closes stays, and is what is wrong
-    return "".join("\n" if character == "\n" else " " for character in found)
+    text = match.group()
+    if text.startswith('"') or (text.startswith("/*") and (len(text) < 4 or not text.endswith("*/"))):
+        return text  # a comment that never closes stays, and is what is wrong
+    return "".join("\n" if character == "\n" else " " for character in text)

@@ -57,8 +57,8 @@ class PassByRules:
         if type_name in _SAME_AS:
             return self.rules.get(_SAME_AS[type_name])
         if "," in type_name:
-            found: set[PassBy | None] = {self.rule(member.strip()) for member in type_name.split(",")}
-            return found.pop() if len(found) == 1 else None
+            rules: set[PassBy | None] = {self.rule(member.strip()) for member in type_name.split(",")}
+            return rules.pop() if len(rules) == 1 else None
         return None
 
     def of(self, type_name: str) -> PassBy:

@@ -36,7 +36,7 @@ class UserCache:
         folder = cache_folder()
         if folder is None:
             return
-        facts = {known: value for known, value in self._read().items() if known != key}
+        facts = {name: value for name, value in self._read().items() if name != key}
         facts[key] = fact
         facts = dict(list(facts.items())[-self._most :])
         text = json.dumps(facts)

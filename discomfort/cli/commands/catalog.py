@@ -61,23 +61,23 @@ def list_classes(
     as_json: AsJson = False,
 ) -> None:
     """List node classes with what they take and give."""
-    known = open_catalog(catalog)
-    report_unusable(known)
+    node_classes = open_catalog(catalog)
+    report_unusable(node_classes)
     wanted = [word.lower() for word in terms or []]
-    names = sorted(name for name in known if all(word in name.lower() for word in wanted))
+    names = sorted(name for name in node_classes if all(word in name.lower() for word in wanted))
     if as_json:
         entries = {
             name: {
-                "inputs": {spec.name: spec.type for spec in known[name].inputs if spec.group != "hidden"},
-                "outputs": [spec.type for spec in known[name].outputs],
+                "inputs": {spec.name: spec.type for spec in node_classes[name].inputs if spec.group != "hidden"},
+                "outputs": [spec.type for spec in node_classes[name].outputs],
             }
             for name in names
         }
         sys.stdout.write(json.dumps(entries, indent=2) + "\n")
         return
     for name in names:
-        takes = ", ".join(f"{spec.name}: {spec.type}" for spec in known[name].inputs if spec.group != "hidden")
-        gives = ", ".join(spec.type for spec in known[name].outputs)
+        takes = ", ".join(f"{spec.name}: {spec.type}" for spec in node_classes[name].inputs if spec.group != "hidden")
+        gives = ", ".join(spec.type for spec in node_classes[name].outputs)
         sys.stdout.write(f"{name}({takes}) -> {gives or 'nothing'}\n")
 
 
@@ -85,7 +85,7 @@ def report_unusable(catalog: Catalog) -> None:
     """Print on standard error which entries of a catalog cannot be used, and why."""
     from discomfort.ir.diagnostics import render
 
-    found = list(catalog.unusable.values())
-    if found:
-        rest = f"\n\nand {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
-        sys.stderr.write(f"{render(found[:MOST_SHOWN])}{rest}\n")
+    entries = list(catalog.unusable.values())
+    if entries:
+        rest = f"\n\nand {len(entries) - MOST_SHOWN} more" if len(entries) > MOST_SHOWN else ""
+        sys.stderr.write(f"{render(entries[:MOST_SHOWN])}{rest}\n")

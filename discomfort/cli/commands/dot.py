@@ -48,9 +48,9 @@ def dot(
         raise typer.BadParameter(f"{kind} is none of {', '.join((*TEXTS, *PICTURES))}", param_hint=OUTPUT)
     stages: dict[str, Graph] = {}
     options = CompileOptions(hook=stages.__setitem__)
-    known = open_catalog(catalog)
-    plan = compile_files(files, catalog=known, rules=rules, only=only, auto=auto, as_json=as_json, options=options)
-    text = draw(plan, known, before=stages["stitch"] if show_all else None)
+    classes = open_catalog(catalog)
+    plan = compile_files(files, catalog=classes, rules=rules, only=only, auto=auto, as_json=as_json, options=options)
+    text = draw(plan, classes, before=stages["stitch"] if show_all else None)
     if target is not None and kind in PICTURES:
         _draw_picture(text, target)
     else:

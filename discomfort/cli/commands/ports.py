@@ -22,12 +22,12 @@ def ports(files: Files, catalog: CatalogFile = None, rules: RulesFile = None, as
     from discomfort.ir.diagnostics import CompileError
     from discomfort.ir.findings import Findings
 
-    known, chosen = open_catalog(catalog), open_rules(rules)
+    node_classes, chosen = open_catalog(catalog), open_rules(rules)
     listed: list[dict[str, Any]] = []
     findings = Findings()
     for file in files:
         try:
-            plan = compile_to(PlanData, [file], catalog=known, rules=chosen)
+            plan = compile_to(PlanData, [file], catalog=node_classes, rules=chosen)
         except CompileError as error:
             findings.extend(error.diagnostics)
         else:

@@ -40,13 +40,13 @@ def prompt(
         raise typer.BadParameter("several files need a folder to write to", param_hint=OUTPUT)
     if output is not None:
         require_folder(output)
-    known = open_catalog(catalog)
+    node_classes = open_catalog(catalog)
     options = FrontendOptions(seed, clock)
     findings = Findings()
     read: list[Workflow] = []
     written: dict[str, str] = {}
     for file in files:
-        workflow = load_workflow(file, known, options)
+        workflow = load_workflow(file, node_classes, options)
         read.append(workflow)
         findings.extend(workflow.diagnostics)
         if has_errors(workflow.diagnostics):
@@ -61,8 +61,8 @@ def prompt(
         written[workflow.name] = workflow.source
         text = json.dumps(emit_prompt(workflow.graph), indent=2, ensure_ascii=False) + "\n"
         write_text(text, None if output is None else output / f"{workflow.name}.json")
-    if known.unusable:
-        findings.extend(catalog_findings(known, used_classes(read)))
+    if node_classes.unusable:
+        findings.extend(catalog_findings(node_classes, used_classes(read)))
     _print_findings(findings, as_json=as_json)
     if has_errors(findings):
         raise typer.Exit(1)

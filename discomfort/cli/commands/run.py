@@ -61,8 +61,8 @@ def run(
     values, chosen = read_inputs(inputs or []), open_rules(rules)
     try:
         runner = select_engine(engine)
-        known = open_catalog(catalog) if catalog is not None else run_blocking(catalog_to_compile_with(runner))
-        plan = compile(files, catalog=known, outputs=only, order=order_of(auto=auto), rules=chosen)
+        node_classes = open_catalog(catalog) if catalog is not None else run_blocking(catalog_to_compile_with(runner))
+        plan = compile(files, catalog=node_classes, outputs=only, order=order_of(auto=auto), rules=chosen)
         report(plan.diagnostics, as_json=False)
         with WorkflowContext() as context:
             results = plan.run(
