@@ -31,6 +31,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "Code": ("a",),
     "Clock": ("a",),
     "Hidden": ("a",),
+    "Restless": ("a",),
 }
 CODES: tuple[Callable[[int], tuple[int]], ...] = (
     lambda a: ((a * 2 + 1) % 1009,),
@@ -44,7 +45,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.bench = Bench(folder)
-        self.numbers = {"Service": 0, "Clock": 0, "Hidden": 0}
+        self.numbers = {"Service": 0, "Clock": 0, "Hidden": 0, "Restless": 0}
         add, numbers = self.bench.add, self.numbers
         add("Sum", lambda a, b: ((a + 3 * b) % 1009,), {"a": INT, "b": INT}, returns=("INT",))
         add("File", lambda name: (int(Path(name).read_text()),), {"name": TEXT}, returns=("INT",), **says("file"))
@@ -54,6 +55,8 @@ class World:
         add("Clock", lambda a: ((a + numbers["Clock"]) % 1009,), {"a": INT}, returns=("INT",), **drifting)
         drifting = {"IS_CHANGED": never_the_same, **says(None)}
         add("Hidden", lambda a: ((a + numbers["Hidden"]) % 1009,), {"a": INT}, returns=("INT",), **drifting)
+        restless = {"IS_CHANGED": never_the_same}  # it calls itself pure, and says otherwise when it is asked
+        add("Restless", lambda a: ((a + numbers["Restless"]) % 1009,), {"a": INT}, returns=("INT",), **restless)
         self.change("Code", 0)
         for name in "xy":
             self.change(name, 0)
@@ -116,7 +119,7 @@ def programs(draw: st.DrawFn) -> Program:
 
 
 changes = st.tuples(
-    st.sampled_from(["x", "y", "Service", "Code", "Clock", "Clock", "Hidden", "engine", "wait", "p"]),
+    st.sampled_from(["x", "y", "Service", "Code", "Clock", "Hidden", "Restless", "engine", "wait", "p"]),
     st.integers(0, 3),
 )
 
@@ -151,7 +154,7 @@ def test_law_nothing_that_is_known_runs_again(program: Program, number: int) -> 
             key: [value[0] for value in node["inputs"].values() if isinstance(value, list)]
             for key, node in placed.items()
         }
-        drifting = {key for key, node in placed.items() if node["class_type"] in ("Clock", "Hidden")}
+        drifting = {key for key, node in placed.items() if node["class_type"] in ("Clock", "Hidden", "Restless")}
         behind = set(drifting)
         for key in placed:  # producers first
             if behind.intersection(links[key]):
