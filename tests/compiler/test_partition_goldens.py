@@ -9,7 +9,7 @@ import pytest
 
 from discomfort.compiler.partition.cost import SAFE_DEPTH
 from discomfort.compiler.partition.partition_pass import Partition
-from discomfort.compiler.partition.row import Layout
+from discomfort.compiler.partition.row import Row
 from discomfort.compiler.partition.steps import prompt_depths, prompt_nodes, step_findings, step_roots
 from discomfort.compiler.passes.cut import Cut
 from discomfort.compiler.passes.dump import render_input
@@ -129,11 +129,11 @@ def steps_as_text(graph: Graph) -> list[str]:
 @pytest.mark.parametrize("name", GRAPHS)
 def test_prompts_end_as_in_the_golden(name: str, golden: Callable[[Path, str], None]) -> None:
     graph = ready(GRAPHS[name])
-    layout = Layout(graph, EFFECTS)
+    row = Row(graph, EFFECTS)
     lines = [f"{node_id} = {node.class_type}" for node_id, node in graph.nodes.items()]
-    lines += ["", f"row: {' '.join(layout.order)}"]
+    lines += ["", f"row: {' '.join(row.order)}"]
     for what in ("stage", "whole", "repeatable", "rebuilt", "closed", "width"):
-        lines.append(f"{what}: {' '.join(str(int(value)) for value in getattr(layout, what))}")
+        lines.append(f"{what}: {' '.join(str(int(value)) for value in getattr(row, what))}")
     for title, options in OPTIONS.items():
         lines += ["", title, *steps_as_text(options(graph, EFFECTS))]
     golden(GOLDEN / f"{name}.txt", "\n".join(lines) + "\n")
