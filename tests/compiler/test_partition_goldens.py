@@ -154,5 +154,5 @@ def test_models_in_a_row_are_reported_from_the_depth_on_that_a_server_may_not_ta
     found = list(step_findings(graph, place_of))
     assert [finding.code for finding in found] == ["DF402"] * (deeper >= 0)
     assert all(finding.where.node == "x" and str(length + 1) in finding.message for finding in found)
-    beside = Partition(for_speed=False)(ready(text + IMAGE + inverted(1, 3) + "output y = i3.0\n"), EFFECTS)
-    assert [finding.code for finding in step_findings(beside, place_of)] == ["DF402"] * (deeper >= 0)
+    second = Partition(for_speed=False)(ready(text + IMAGE + inverted(1, 3) + "output y = i3.0\n"), EFFECTS)
+    assert [finding.code for finding in step_findings(second, place_of)] == ["DF402"] * (deeper >= 0)

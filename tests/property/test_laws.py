@@ -107,7 +107,7 @@ class Size(Nest):
 
 CLASSES: dict[str, Any] = {each.__name__: each for each in (Sum, Compare, Pick, Nest, Odd, Size)}
 TABLES = st.recursive(st.integers(0, 2) | st.booleans() | st.just(1.0), lambda inner: st.lists(inner, max_size=2))
-"""Values that are told apart by their types alone, in lists of any depth."""
+"""Values that differ by their types alone, in lists of any depth."""
 WRITTEN: dict[str, st.SearchStrategy[Any]] = {
     "a": st.sampled_from([0, 7, -7, 1008]),
     "b": st.sampled_from([0, 7, -7, 1008]),

@@ -2,7 +2,7 @@
 
 Random programs of nodes whose results depend on more than their inputs, and random changes between their runs: of files
 that keep their size and time of writing, of what a class answers when it is asked, of its code, of the clock, and of
-state that no class speaks of. Engines are kept or made anew, so that neither an engine's cache nor what the
+state that no class speaks of. Engines are kept or replaced, so that neither an engine's cache nor what the
 context remembers may hide the other's mistakes.
 """
 
@@ -41,7 +41,7 @@ CODES: tuple[Callable[[int], tuple[int]], ...] = (
 
 
 class World:
-    """What results depend on beside inputs: the content of files, and numbers that classes look at."""
+    """What results depend on besides inputs: the content of files, and numbers that classes look at."""
 
     def __init__(self, folder: Path) -> None:
         self.bench = Bench(folder)
@@ -135,8 +135,8 @@ def test_law_running_again_is_running_from_nothing(program: Program, steps: list
                 parameter = number
             else:
                 made.change(what, number)
-            again, anew = made.bench.both(context, placed, p=parameter)
-            assert again == anew, f"after {what} became {number}"
+            again, fresh = made.bench.both(context, placed, p=parameter)
+            assert again == fresh, f"after {what} became {number}"
 
 
 @given(programs(), st.integers(0, 3))
