@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import networkx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from discomfort.compiler.frontend import FrontendOptions
@@ -27,7 +27,7 @@ from discomfort.ir.types.language import Signatures
 from tests.runtime.programs import reads, workflow, writes
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "bindings"
-ANY = {"input": {"required": {"value": ["*"]}}, "output": ["*"], "output_node": False}
+ANY = {"input": {"required": {"value": ["*"]}, "optional": {"other": ["INT"]}}, "output": ["*"], "output_node": False}
 CATALOG = default_catalog().merged(Catalog({"Any": ANY, "ShowAny": {**ANY, "output_node": True}}))
 
 MAKE = {"width": 8, "height": 8, "batch_size": 1, "color": 0}
@@ -61,7 +61,7 @@ def written_and_passed(name: str, value: Any) -> dict[str, Any]:
     return {**written(name, value), "8": {"class_type": "ShowAny", "inputs": {"value": ["7", 0]}}}
 
 
-SHOWN = workflow(n1=reads("x"), n2=("ShowAny", {"value": ["1", 0]}), n3=("Any", {"value": ["1", 0]}))
+SHOWN = workflow(n1=reads("x"), n2=("ShowAny", {"value": ["1", 0]}), n3=("Any", {"value": ["1", 0], "other": 1}))
 SIZED = workflow(n1=reads("x"), n2=("EmptyImage", {**MAKE, "width": ["1", 0]}), n3=writes("image", ["2", 0]))
 UNKNOWN = workflow(n1=reads("x"), n2=("SomebodysNode", {"value": ["1", 0]}))
 
@@ -92,6 +92,8 @@ CASES: Mapping[str, list[dict[str, Any]]] = {
     "a_written_value_where_it_may_not_stay": [written("x", 8), SHOWN, SIZED],
     "a_written_value_through_a_passthru": [written_and_passed("x", 8), SHOWN],
     "a_written_value_into_an_unknown_class": [written("x", 8), UNKNOWN],
+    "a_link_into_anything": [make("x"), SHOWN],
+    "a_parameter_into_anything": [workflow(n1=reads("z"), n2=writes("x", ["1", 0])), SHOWN],
     "a_written_value_as_a_result": [written("x", 8)],
 }
 
@@ -155,6 +157,8 @@ def oracle(program: list[tuple[set[str], set[str]]]) -> networkx.DiGraph:
 
 
 @given(st.lists(st.tuples(NAMES, NAMES), max_size=6))
+@example([({"a"}, {"b"}), ({"b"}, {"c"}), ({"c"}, {"a"})])
+@example([({"d"}, set()), ({"e"}, {"d"}), ({"a"}, {"b"}), ({"b"}, {"c"}), ({"c"}, {"a", "e"})])  # two come behind it
 def test_L2_order_auto_is_the_first_order_that_networkx_has(program: list[tuple[set[str], set[str]]]) -> None:
     units = [unit(number, *names) for number, names in enumerate(program)]
     findings = Findings()

@@ -10,7 +10,7 @@ import pytest
 
 from discomfort.compiler import CompileError, CompileOptions
 from discomfort.compiler.passes import PASSES, run_passes
-from discomfort.compiler.passes.cut import Cut
+from discomfort.compiler.passes.cut import Cut, cut_under
 from discomfort.compiler.passes.dedup import Dedup, merge_equal_nodes
 from discomfort.compiler.passes.fold import Fold
 from discomfort.compiler.passes.observers import Timings, verifying_hook
@@ -19,6 +19,7 @@ from discomfort.ir.catalog.catalog import Catalog, default_catalog
 from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.graph import Graph, Link, Literal, Node, NodeId, Note, Origin, Param, Step
 from discomfort.plan import compile
+from discomfort.settings.pass_by import PassByRules
 
 
 def node(name: str, class_type: str = "ImageInvert", **inputs: Any) -> Node:
@@ -93,8 +94,11 @@ def test_a_graph_with_nothing_to_do_is_returned_as_it_is() -> None:
     switch = node("3", "ComfySwitchNode", switch=link("4"), on_true=link("1"), on_false=link("1"))
     flag = node("4", "StringContains", string=Literal("a"), substring=Literal("a"), case_sensitive=Literal(True))
     before = graph(IMAGE, flag, switch, outputs={"x": link("3")}, taps={"t": link("1")})
+    large = node("5", "PrimitiveInt", value=Literal(10**9))  # beyond the limits of the input, so that it stays a link
+    refused = graph(large, replace(IMAGE, inputs={**IMAGE.inputs, "width": link("5")}), outputs={"x": link("1")})
     for each in (Fold(), Dedup()):
         assert each(before, EffectTable(default_catalog())) is before
+        assert each(refused, EffectTable(default_catalog())) is refused
 
 
 def test_what_earlier_passes_did_stays_on_record() -> None:
@@ -144,6 +148,12 @@ def test_an_open_type_is_never_cut_whatever_the_rules_say() -> None:
     before = graph(*nodes, outputs={"x": link("3")})
     assert Cut("IMAGE")(before, effects).cuts == (link("1", 2),)
     assert Cut("IMAGE,*")(before, effects).cuts == (link("1", 2), link("3"))
+
+
+def test_what_is_cut_follows_the_rules() -> None:
+    effects = EffectTable(default_catalog())
+    for rules, cuts in (({"IMAGE": "val"}, (link("1"), link("2"))), ({"IMAGE": "ref", "INT": "val"}, ())):
+        assert cut_under(PassByRules(rules))(SOUND, effects).cuts == cuts
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,17 @@ def test_values_as_deep_as_a_workflow_may_hold_survive_and_deeper_ones_are_refus
         Recipe.from_json(nested(DEEPEST + 20))
 
 
+def test_a_recipe_that_reads_a_parameter_is_refused_when_it_is_made_and_when_it_is_read() -> None:
+    with pytest.raises(ValueError, match="node n reads the parameter 'p'; a recipe is closed"):
+        slice_recipe(parse_graph("n = StringLength(string=$p)"), Link(NodeId("n"), 0), "INT")
+    stored = recipe().to_json()
+    for node in stored["nodes"].values():
+        if node["class"] == "StringLength":
+            node["inputs"]["string"] = {"param": "p"}
+    with pytest.raises(ValueError, match="reads the parameter 'p'; a recipe is closed"):
+        Recipe.from_json(stored)
+
+
 def test_a_recipe_whose_graph_does_not_hold_together_is_refused() -> None:
     stored = recipe().to_json()
     for change in (

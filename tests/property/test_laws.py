@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
@@ -20,7 +21,7 @@ from discomfort.ir.walk import ancestors, topological_order
 from discomfort.plan import Plan, compile
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 
-NAMES = ("a", "b", "c")
+NAMES, FLAGS = ("a", "b", "c"), ("f",)
 Workflow = dict[str, Any]
 
 
@@ -37,10 +38,93 @@ class Sum:
         return (a + 3 * b) % 1009, (a * b + 1) % 1009
 
 
+class Compare(Sum):
+    RETURN_TYPES = ("BOOLEAN",)  # type: ignore[assignment]
+
+    def run(self, a: int, b: int) -> tuple[bool]:  # type: ignore[override]
+        return (a < b,)
+
+
+class Pick:
+    """A choice, a truth, and numbers within bounds, which literals may touch."""
+
+    RETURN_TYPES = ("INT", "BOOLEAN")
+    FUNCTION = "run"
+    DISCOMFORT_EFFECT = "pure"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        number = ("INT", {"min": -7, "max": 1008})
+        choice = (["least", "most", "first"], {"default": "most"})
+        return {"required": {"how": choice, "flag": ("BOOLEAN", {}), "a": number, "b": number}}
+
+    def run(self, how: str, flag: bool, a: int, b: int) -> tuple[int, bool]:
+        assert type(flag) is bool
+        picked = {"least": min(a, b), "most": max(a, b), "first": a}[how]
+        return (picked if flag else -picked) % 1009, not flag
+
+
+class Nest:
+    """Lists in lists, as a workflow may hold them: their shape and the types in them count."""
+
+    RETURN_TYPES = ("INT",)
+    FUNCTION = "run"
+    DISCOMFORT_EFFECT = "pure"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"table": ("TABLE", {}), "a": ("INT", {})}}
+
+    def run(self, table: Any, a: int) -> tuple[int]:
+        return ((sum(map(ord, repr(table))) + a) % 1009,)
+
+
+class Odd(Nest):
+    """A class that says nothing of itself; it happens to give the same each time."""
+
+    DISCOMFORT_EFFECT = None  # type: ignore[assignment]
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"a": ("INT", {})}}
+
+    def run(self, a: int) -> tuple[int]:  # type: ignore[override]
+        return ((5 * a + 1) % 1009,)
+
+
+class Size(Nest):
+    """A reader of files."""
+
+    DISCOMFORT_EFFECT = "file"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"path": ("STRING", {}), "a": ("INT", {})}}
+
+    def run(self, path: str, a: int) -> tuple[int]:
+        return ((len(Path(path).read_bytes()) + a) % 1009,)
+
+
+CLASSES: dict[str, Any] = {each.__name__: each for each in (Sum, Compare, Pick, Nest, Odd, Size)}
+TABLES = st.recursive(st.integers(0, 2) | st.booleans() | st.just(1.0), lambda inner: st.lists(inner, max_size=2))
+"""Values that differ by their types alone, in lists of any depth."""
+WRITTEN: dict[str, st.SearchStrategy[Any]] = {
+    "a": st.sampled_from([0, 7, -7, 1008]),
+    "b": st.sampled_from([0, 7, -7, 1008]),
+    "how": st.sampled_from(["least", "most", "first"]),
+    "flag": st.booleans(),
+    "table": TABLES.map(lambda value: {"__value__": [value]}),
+    "path": st.sampled_from([__file__, str(Path(__file__).with_name("typed.py"))]),
+}
+SOMETIMES: st.SearchStrategy[Any] = st.booleans()
+TYPES = {"a": "INT", "b": "INT", "flag": "BOOLEAN"}
+"""The inputs that links may feed."""
+
+
 @lru_cache(maxsize=1)
 def engine() -> EmbeddedEngine:
     made = EmbeddedEngine()
-    made.register({"Sum": Sum})
+    made.register(CLASSES)
     return made
 
 
@@ -51,22 +135,31 @@ def catalog() -> Catalog:
 
 @st.composite
 def workflows(draw: st.DrawFn) -> Workflow:
-    """A workflow of sums over literals, INPUT ports and earlier sums, some of them written to OUTPUT ports."""
+    """A workflow of nodes over literals, INPUT ports and earlier nodes, some of them written to OUTPUT ports."""
     nodes: Workflow = {}
-    values: list[Any] = [0, 7]
+    values: dict[str, list[Any]] = {"INT": [], "BOOLEAN": []}
+
+    def add(class_type: str, **inputs: Any) -> str:
+        nodes[key := str(len(nodes) + 1)] = {"class_type": class_type, "inputs": inputs}
+        return key
+
     for name in draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=2)):
-        key = str(len(nodes) + 1)
-        nodes[key] = {"class_type": "DiscomfortPort", "inputs": {"unique_id": name, "tags": ""}}
-        values.append([key, 0])
-    for _ in range(draw(st.integers(1, 8))):
-        key = str(len(nodes) + 1)
-        a, b = draw(st.sampled_from(values)), draw(st.sampled_from(values))
-        nodes[key] = {"class_type": "Sum", "inputs": {"a": a, "b": b}}
-        values += [[key, 0], [key, 1]]
+        values["INT"].append([add("DiscomfortPort", unique_id=name, tags=""), 0])
+    for name in draw(st.lists(st.sampled_from(FLAGS), unique=True, max_size=1)):
+        values["BOOLEAN"].append([add("DiscomfortPort", unique_id=name, tags=""), 0])
+    for number in range(draw(st.integers(1, 8))):
+        kind = "Sum" if number == 0 else draw(st.sampled_from(["Sum", "Sum", *CLASSES]))
+        inputs = {}
+        for name in CLASSES[kind].INPUT_TYPES()["required"]:
+            links: list[Any] = values.get(TYPES.get(name, ""), [])
+            inputs[name] = draw(st.sampled_from(links)) if links and draw(SOMETIMES) else draw(WRITTEN[name])
+        key = add(kind, **inputs)
+        for slot, gives in enumerate(CLASSES[kind].RETURN_TYPES):
+            values[gives].append([key, slot])
     for name in draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1, max_size=2)):
-        source = draw(st.sampled_from([value for value in values if isinstance(value, list)]))
-        inputs = {"unique_id": name, "tags": "", "input": source}
-        nodes[str(len(nodes) + 1)] = {"class_type": "DiscomfortPort", "inputs": inputs}
+        add("DiscomfortPort", unique_id=name, tags="", input=draw(st.sampled_from(values["INT"])))
+    if values["BOOLEAN"] and draw(SOMETIMES):
+        add("DiscomfortPort", unique_id=FLAGS[0], tags="", input=draw(st.sampled_from(values["BOOLEAN"])))
     return nodes
 
 
@@ -75,7 +168,9 @@ programs = st.lists(workflows(), min_size=1, max_size=3)
 
 def start(context: WorkflowContext) -> None:
     for number, name in enumerate(NAMES):
-        context.save(name, 10 + number)
+        context.save(name, 5 + number)
+    for name in FLAGS:
+        context.save(name, True)
 
 
 @given(programs)
@@ -86,7 +181,9 @@ def test_L2_stitched_equals_one_after_another(program: list[Workflow]) -> None:
         compile(program, catalog=catalog()).run(together, engine=engine())
         for workflow in program:
             compile([workflow], catalog=catalog()).run(apart, engine=engine())
-        assert {name: together.load(name) for name in NAMES} == {name: apart.load(name) for name in NAMES}
+        for name in (*NAMES, *FLAGS):
+            assert together.load(name) == apart.load(name)
+            assert type(together.load(name)) is type(apart.load(name))
 
 
 @given(programs)
