@@ -92,6 +92,11 @@ GRAPHS: Mapping[str, str] = {
     + ODD.format(1, "n.0")
     + 's = ImageScaleBy(image=u1.0, upscale_method="area", scale_by=n.0)\n'
     + "output x = s.0\n",
+    "a_conversion_that_no_prompt_can_end_before": IMAGE
+    + ODD.format(1, "i0.0")
+    + "n = StringLength(string=u1.1)\n"
+    + 's = ImageScaleBy(image=u1.0, upscale_method="area", scale_by=n.0)\n'
+    + "output x = s.0\noutput literal = 5\n",
     "nothing": "",
 }
 OPTIONS: Mapping[str, Partition] = {
