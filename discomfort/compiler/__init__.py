@@ -17,14 +17,14 @@ from discomfort.compiler.plan.assemble import assemble
 from discomfort.compiler.plan.model import PlanType, Source
 from discomfort.compiler.program.stitch import Program, link_written_values, order_units, stitch
 from discomfort.compiler.program.type_check import Checker, merge_duplicate_findings
-from discomfort.compiler.program.workflows import Unit, load_units, place_in_program, used_classes
+from discomfort.compiler.program.workflows import LoadedWorkflow, load_units, place_in_program, used_classes
 from discomfort.ir.catalog.catalog import Catalog, default_catalog
 from discomfort.ir.catalog.checked import catalog_findings
 from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.diagnostics import CompileError, Place, has_errors
 from discomfort.ir.findings import Findings
 from discomfort.ir.gc_pause import paused_collector
-from discomfort.ir.types.language import Signatures, Typing
+from discomfort.ir.types.language import Signatures, TypeInference
 from discomfort.ir.walk import CycleError, producers_first
 from discomfort.near_names import did_you_mean
 from discomfort.settings.pass_by import PassByRules, load_rules
@@ -102,7 +102,7 @@ def compile_to(
 
 
 def select_outputs(
-    program: Program, outputs: Sequence[str] | None, units: Sequence[Unit], findings: Findings
+    program: Program, outputs: Sequence[str] | None, units: Sequence[LoadedWorkflow], findings: Findings
 ) -> Program:
     """Return the program with only the results that were requested; a PASSTHRU may be requested too."""
     if outputs is None:
@@ -117,7 +117,7 @@ def select_outputs(
     return replace(program, graph=replace(program.graph, outputs=asked))
 
 
-def check(program: Program, units: Sequence[Unit], catalog: Catalog, findings: Findings) -> None:
+def check(program: Program, units: Sequence[LoadedWorkflow], catalog: Catalog, findings: Findings) -> None:
     """Report cycles, and every value that does not fit where it goes (law L3)."""
     place_of = place_in_program(units)
     try:
@@ -128,7 +128,7 @@ def check(program: Program, units: Sequence[Unit], catalog: Catalog, findings: F
         findings.add("DF301", f"cycle in the graph: {ring}", place_of(node, None))
         return
     signatures = Signatures(catalog)
-    typing = Typing(program.graph, order, signatures)
+    typing = TypeInference(program.graph, order, signatures)
     findings.extend(Checker(program.graph, signatures, typing, place_of, program.crossings).findings())
 
 

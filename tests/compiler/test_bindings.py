@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from discomfort.compiler.frontend import FrontendOptions
 from discomfort.compiler.passes.dump import render_graph, render_input
 from discomfort.compiler.program.stitch import Program, link_written_values, order_units, stitch
-from discomfort.compiler.program.workflows import Unit, load_units
+from discomfort.compiler.program.workflows import LoadedWorkflow, load_units
 from discomfort.ir.catalog.catalog import Catalog, default_catalog
 from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.findings import Findings
@@ -98,7 +98,7 @@ CASES: Mapping[str, list[dict[str, Any]]] = {
 }
 
 
-def units_of(sources: list[dict[str, Any]]) -> list[Unit]:
+def units_of(sources: list[dict[str, Any]]) -> list[LoadedWorkflow]:
     findings = Findings()
     options = FrontendOptions()
     return load_units(sources, CATALOG, options, EffectTable(CATALOG), findings)
@@ -133,10 +133,10 @@ def test_L2_a_program_is_not_copied_where_nothing_is_written_into_ports() -> Non
 NAMES = st.sets(st.sampled_from("abcde"), max_size=3)
 
 
-def unit(number: int, reading: set[str], writing: set[str]) -> Unit:
+def unit(number: int, reading: set[str], writing: set[str]) -> LoadedWorkflow:
     ports = SimpleNamespace(reads=dict.fromkeys(sorted(reading)), writes=dict.fromkeys(sorted(writing)))
     made = SimpleNamespace(name=f"w{number}", ports=ports, workflow=SimpleNamespace(source=f"{number}.json"))
-    return cast(Unit, made)
+    return cast(LoadedWorkflow, made)
 
 
 def oracle(program: list[tuple[set[str], set[str]]]) -> networkx.DiGraph:

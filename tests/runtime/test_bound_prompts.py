@@ -28,11 +28,11 @@ from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.graph import Link
 from discomfort.ir.graph_json import read_link
 from discomfort.ir.keys import node_keys
-from discomfort.ir.types.language import Typing
+from discomfort.ir.types.language import TypeInference
 from discomfort.plan import Plan, compile
 from discomfort.runtime.binding.bind import bind
 from discomfort.runtime.binding.pending_values import pending_values
-from discomfort.runtime.binding.prompts import BoundRun, Work, make_prompt, remaining_work
+from discomfort.runtime.binding.prompts import BoundRun, StepWork, make_prompt, remaining_work
 from discomfort.runtime.engines.protocol import Splitting
 from tests.runtime.programs import reads, workflow, writes
 
@@ -294,11 +294,11 @@ class Bound:
                 lines += ["", *self._prompt(work)]
         return [line[:400] for line in lines]
 
-    def _prompt(self, work: Work) -> list[str]:
+    def _prompt(self, work: StepWork) -> list[str]:
         run = self.run
         digests = {**self.digests, **self.delivered}
         if self.case.pending:
-            pending = pending_values(work.loads, Typing(run.graph, run.graph.nodes, run.signatures))
+            pending = pending_values(work.loads, TypeInference(run.graph, run.graph.nodes, run.signatures))
             digests = {**pending, **digests}
         bound = make_prompt(run, work, digests, self.context, self.context.values.put)
         lines = [f"step {work.step.id}: {' '.join(work.nodes)}"]

@@ -18,7 +18,7 @@ from discomfort.runtime.engine_thread import run_blocking
 from discomfort.runtime.engines.comfyui.channels.with_our_nodes import WIRE
 from discomfort.runtime.engines.comfyui.channels.without_our_nodes import PLAIN
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
-from discomfort.runtime.engines.protocol import Crossing, Listener, PromptRequest, PromptResult, Splitting
+from discomfort.runtime.engines.protocol import Listener, PromptRequest, PromptResult, Splitting, TransferLimits
 from tests.runtime.programs import reads, workflow, writes
 
 LATENT = {"samples": torch.zeros(1, 4, 8, 8)}
@@ -55,13 +55,13 @@ class CrossingEngine(EmbeddedEngine):
 
     splitting = Splitting.FOR_DEPTH
 
-    def __init__(self, kind: Crossing | None = PLAIN) -> None:
+    def __init__(self, kind: TransferLimits | None = PLAIN) -> None:
         super().__init__()
         self.register({"Wrap": Wrap, "Measure": Measure})
         self._kind = kind
         self.requests: list[PromptRequest] = []
 
-    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+    async def transfer_limits(self, context: WorkflowContext) -> TransferLimits | None:
         return self._kind
 
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:

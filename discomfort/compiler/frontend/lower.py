@@ -7,7 +7,7 @@ from types import NoneType
 from typing import Any
 
 from discomfort.compiler.frontend.file_names import SAVERS, Names
-from discomfort.compiler.frontend.hosts.promoted import NOTHING, Promoted
+from discomfort.compiler.frontend.hosts.host_values import NOTHING, HostValues
 from discomfort.compiler.frontend.links.resolve import Resolver
 from discomfort.compiler.frontend.saved.document import BYPASSED, MUTED, SavedInput, SavedNode, SavedWorkflow
 from discomfort.compiler.frontend.saved.editor_only_nodes import GROUP_MARKS, VIRTUAL
@@ -41,7 +41,7 @@ class Lowering:
         self._findings = findings
         self._seed = options.seed
         self._scopes = unfold(workflow, findings)
-        self._promoted = Promoted(workflow.definitions, layouts)
+        self._promoted = HostValues(workflow.definitions, layouts)
         self._resolver = Resolver(self._scopes, layouts, self._promoted, findings)
         self._primitives = Primitives(layouts, findings)
         names = Names(self._scopes[0], layouts, self._primitives, findings, options.clock)

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from discomfort.ir.catalog.effects import LOADER_CLASS, EffectTable
 from discomfort.ir.graph import Graph, Link, NodeId
-from discomfort.ir.types.language import Signatures, Typing, accepts, is_open, wanted_type
+from discomfort.ir.types.language import Signatures, TypeInference, accepts, is_open, wanted_type
 from discomfort.ir.walk import producers_first
 from discomfort.settings.pass_by import PRESETS, PassByRules
 
@@ -43,7 +43,7 @@ def mark_cuts(graph: Graph, effects: EffectTable, rules: PassByRules) -> Graph:
     A link whose two ends have types that only a written value joins (INT and FLOAT) is a conversion.
     """
     signatures = Signatures(effects.catalog)
-    typing = Typing(graph, producers_first(graph), signatures)
+    typing = TypeInference(graph, producers_first(graph), signatures)
     plain = lru_cache(maxsize=None)(lambda kind: rules.rule(kind) == "val" and not is_open(kind))
     cuts: dict[Link, None] = {}
     conversions: list[tuple[NodeId, str]] = []

@@ -13,7 +13,7 @@ from discomfort.ir.codes import Severity
 from discomfort.ir.diagnostics import CompileError, Diagnostic
 from discomfort.ir.graph import Graph
 from discomfort.ir.structure import place_of, structure_findings
-from discomfort.ir.types.language import Signatures, Typing
+from discomfort.ir.types.language import Signatures, TypeInference
 from discomfort.ir.walk import producers_first
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def verify(graph: Graph, catalog: Catalog | None = None) -> list[Diagnostic]:
     if findings or catalog is None:
         return findings
     signatures = Signatures(catalog)
-    checker = Checker(graph, signatures, Typing(graph, producers_first(graph), signatures), place_of, {})
+    checker = Checker(graph, signatures, TypeInference(graph, producers_first(graph), signatures), place_of, {})
     return [found for found in checker.findings() if found.severity is Severity.ERROR]
 
 

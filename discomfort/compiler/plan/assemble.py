@@ -22,13 +22,13 @@ from discomfort.ir.catalog.catalog import Catalog, InputSpec
 from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.findings import Findings, make_finding
 from discomfort.ir.graph import Graph, Input, NodeId, Origin, Param
-from discomfort.ir.types.language import ANY, UNKNOWN, Signatures, Typing, accepts_value, meet_value
-from discomfort.ir.types.parameters import Demands
+from discomfort.ir.types.language import ANY, UNKNOWN, Signatures, TypeInference, accepts_value, meet_value
+from discomfort.ir.types.parameters import ParameterTypes
 from discomfort.settings.pass_by import PassByRules
 
 if TYPE_CHECKING:
     from discomfort.compiler.program.stitch import Program, ReachingDefinition
-    from discomfort.compiler.program.workflows import Unit
+    from discomfort.compiler.program.workflows import LoadedWorkflow
 
 
 def assemble(
@@ -36,7 +36,7 @@ def assemble(
     graph: Graph,
     program: Program,
     *,
-    units: Sequence[Unit],
+    units: Sequence[LoadedWorkflow],
     catalog: Catalog,
     rules: PassByRules,
     sources: tuple[Source, ...],
@@ -50,7 +50,7 @@ def assemble(
     order = list(graph.nodes)
     where = {unit.name: place_in(unit.workflow) for unit in units}
     inputs = _inputs(graph, program, signatures=signatures, rules=rules, where=where, findings=findings)
-    typing = Typing(graph, order, signatures, {name: port.type for name, port in inputs.items()})
+    typing = TypeInference(graph, order, signatures, {name: port.type for name, port in inputs.items()})
     given = {**graph.taps, **graph.outputs}
     made = {name: _output(name, value, program, typing, rules) for name, value in given.items()}
     outputs = {name: made[name] for name in graph.outputs}
@@ -110,7 +110,7 @@ def _inputs(
     uses: dict[str, list[tuple[NodeId, str]]] = {name: [] for name in program.reads}
     specs: dict[str, list[InputSpec]] = {name: [] for name in program.reads}
     asked_types: dict[str, list[str]] = {name: [] for name in program.reads}
-    demands = Demands(graph, signatures)
+    demands = ParameterTypes(graph, signatures)
     for node in graph.nodes.values():
         node_class = signatures.catalog.get(node.class_type) if node.class_type else None
         for name, value in node.inputs.items():
@@ -175,7 +175,7 @@ def _limit(value: Any) -> float | None:
     return value if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)) else None
 
 
-def _output(name: str, value: Input, program: Program, typing: Typing, rules: PassByRules) -> PlanOutput:
+def _output(name: str, value: Input, program: Program, typing: TypeInference, rules: PassByRules) -> PlanOutput:
     definition = _definition(name, program)
     kind = typing.of(value)
     kind = ANY if kind == UNKNOWN else kind

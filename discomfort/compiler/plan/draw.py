@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from discomfort.ir.catalog.effects import PORT_CLASS
 from discomfort.ir.graph import Graph, Input, Link, Literal, Node, Param
-from discomfort.ir.types.language import Signatures, Typing
+from discomfort.ir.types.language import Signatures, TypeInference
 from discomfort.ir.walk import ancestors
 from discomfort.printable import printable_line, shortened
 from discomfort.settings.pass_by import PassByRules
@@ -56,7 +56,7 @@ class _Drawing:
         self._graph = plan.graph
         self._catalog = catalog
         params = {name: port.type for name, port in plan.inputs.items()}
-        self._typing = Typing(plan.graph, plan.graph.nodes, Signatures(catalog), params)
+        self._typing = TypeInference(plan.graph, plan.graph.nodes, Signatures(catalog), params)
         self._rules = PassByRules(plan.rules)
         running = [
             port.source.node

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from discomfort.compiler.program.binding import Binding
 from discomfort.compiler.program.ports import Mode, Port
-from discomfort.compiler.program.workflows import Unit
+from discomfort.compiler.program.workflows import LoadedWorkflow
 from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.findings import Findings, make_finding
 from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Origin, Param
@@ -45,7 +45,7 @@ class Program:
     crossings: Mapping[tuple[NodeId, str], tuple[str, str]]
 
 
-def stitch(units: Sequence[Unit]) -> Program:
+def stitch(units: Sequence[LoadedWorkflow]) -> Program:
     """Compose workflows in the given order. Linear in nodes + links."""
     nodes: dict[NodeId, Node] = {}
     effects: list[NodeId] = []
@@ -85,7 +85,7 @@ def stitch(units: Sequence[Unit]) -> Program:
 
 
 def _add_nodes(
-    unit: Unit,
+    unit: LoadedWorkflow,
     values: dict[Link, Input],
     nodes: dict[NodeId, Node],
     *,
@@ -139,7 +139,7 @@ def _mark_carried(binding: Binding, carried: set[str]) -> Binding:
     return binding
 
 
-def link_written_values(program: Program, units: Sequence[Unit], signatures: Signatures) -> Program:
+def link_written_values(program: Program, units: Sequence[LoadedWorkflow], signatures: Signatures) -> Program:
     """Return the program with values that a workflow writes into a port linked where a literal may not stay as it is.
 
     The port that holds such a value becomes a node of the program.
@@ -163,7 +163,7 @@ def link_written_values(program: Program, units: Sequence[Unit], signatures: Sig
     return replace(program, graph=replace(graph, nodes=nodes))
 
 
-def order_units(units: Sequence[Unit], findings: Findings) -> list[Unit]:
+def order_units(units: Sequence[LoadedWorkflow], findings: Findings) -> list[LoadedWorkflow]:
     """Return the workflows sorted by what they read and write (`order="auto"`), ties in list order.
 
     For each name, those that only write it come first, then those that read and write it (in list order), then those
@@ -194,7 +194,7 @@ def order_units(units: Sequence[Unit], findings: Findings) -> list[Unit]:
 
 
 def _cycle_finding(
-    units: Sequence[Unit], after: Sequence[set[int]], stuck: set[int], reasons: Mapping[tuple[int, int], str]
+    units: Sequence[LoadedWorkflow], after: Sequence[set[int]], stuck: set[int], reasons: Mapping[tuple[int, int], str]
 ) -> Diagnostic:
     """Name one cycle: every stuck workflow waits for another stuck one, so walking back must close a ring."""
     cycle = find_cycle(min(stuck), lambda waiting: min(index for index in stuck if waiting in after[index]))

@@ -15,7 +15,7 @@ from discomfort.ir.graph import Graph, Input, Link, Literal, Node, NodeId, Param
 from discomfort.ir.types.language import (
     MATCH_TYPE,
     Signatures,
-    Typing,
+    TypeInference,
     accepts,
     accepts_value,
     match_types,
@@ -36,7 +36,7 @@ class Checker:
 
     graph: Graph
     signatures: Signatures
-    typing: Typing
+    typing: TypeInference
     place_of: PlaceOf
     crossings: Mapping[tuple[NodeId, str], tuple[str, str]]
 

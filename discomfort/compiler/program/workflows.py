@@ -24,7 +24,7 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class LoadedWorkflow:
     """One workflow to compose: its name in the program, its lowered graph with effects, its ports, and itself."""
 
     name: str
@@ -52,11 +52,11 @@ def load_units(
     options: FrontendOptions,
     effects: EffectTable,
     findings: Findings,
-) -> list[Unit]:
+) -> list[LoadedWorkflow]:
     """Load each workflow, name it, and read its ports; findings go to `findings`."""
     if not sources:
         findings.add("DF209", "there is no workflow to compile", Place())
-    units: list[Unit] = []
+    units: list[LoadedWorkflow] = []
     taken: set[str] = set()
     for source in sources:
         workflow = load_workflow(source, catalog, options)
@@ -64,7 +64,7 @@ def load_units(
         name = _free_name(workflow.name, taken)
         graph = replace(workflow.graph, effects=_effects(workflow.graph, effects))
         ports = read_ports(graph, place_in(workflow), findings)
-        units.append(Unit(name, graph, ports, workflow))
+        units.append(LoadedWorkflow(name, graph, ports, workflow))
     return units
 
 
@@ -77,7 +77,7 @@ def place_in(workflow: Workflow) -> PlaceOf:
     return place
 
 
-def place_in_program(units: Sequence[Unit]) -> PlaceOf:
+def place_in_program(units: Sequence[LoadedWorkflow]) -> PlaceOf:
     """Return a function that returns where a node of the program is written, by the workflow it came from."""
     places = {unit.name: place_in(unit.workflow) for unit in units}
 

@@ -179,7 +179,7 @@ class _Facts:
         self.gathers = node_class is not None and node_class.is_input_list
 
 
-class Typing:
+class TypeInference:
     """The type of every value in a graph, and whether it is a list; computed once, producers first."""
 
     def __init__(
@@ -254,7 +254,7 @@ class Typing:
                 self._special[Link(node.id, slot)] = bound.get(spec.match_template) or ANY
 
 
-def match_types(specs: Mapping[str, InputSpec], node: Node, typing: Typing) -> dict[str, str | None]:
+def match_types(specs: Mapping[str, InputSpec], node: Node, typing: TypeInference) -> dict[str, str | None]:
     """Return the type that each match template of a node is bound to; None where its inputs do not agree."""
     bound: dict[str, str | None] = {}
     for name, spec in specs.items():

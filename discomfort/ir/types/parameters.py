@@ -14,7 +14,7 @@ from discomfort.ir.types.language import (
     ANY,
     MATCH_TYPE,
     Signatures,
-    Typing,
+    TypeInference,
     match_types,
     meet,
     template_of,
@@ -24,7 +24,7 @@ from discomfort.ir.types.language import (
 Template = tuple[NodeId, str]
 
 
-class Demands:
+class ParameterTypes:
     """The type that each consumer asks for; computed once, consumers first. Linear in nodes and links."""
 
     def __init__(self, graph: Graph, signatures: Signatures) -> None:
@@ -32,7 +32,7 @@ class Demands:
         self._graph = graph
         self._signatures = signatures
         self._asked: dict[Template, str] = {}
-        self._typing: Typing | None = None
+        self._typing: TypeInference | None = None
         names = {node.class_type for node in graph.nodes.values() if node.class_type in signatures.catalog}
         self._templates = {
             name: outputs
@@ -40,7 +40,7 @@ class Demands:
             if any(outputs := tuple(spec.match_template for spec in signatures.catalog[str(name)].outputs))
         }
         if self._templates:
-            self._typing = Typing(graph, graph.nodes, signatures)
+            self._typing = TypeInference(graph, graph.nodes, signatures)
             self._infer()
 
     def of(self, node_id: NodeId, spec: InputSpec) -> str:

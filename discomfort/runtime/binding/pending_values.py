@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from discomfort.ir.catalog.effects import LOADER_CLASS
 from discomfort.ir.graph import Link, Literal, Node, NodeId, Origin
-from discomfort.ir.types.language import ANY, Typing, is_open
+from discomfort.ir.types.language import ANY, TypeInference, is_open
 from discomfort.runtime.engines.protocol import PENDING
 
 
@@ -28,7 +28,7 @@ class Pending(str):
         return made
 
 
-def pending_values(links: Iterable[Link], typing: Typing) -> dict[Link, str]:
+def pending_values(links: Iterable[Link], typing: TypeInference) -> dict[Link, str]:
     """Return the placeholders of the values of `links`."""
     return {link: Pending(typing.of(link)) for link in links}
 

@@ -86,7 +86,7 @@ class BoundRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class StepWork:
     """What is left of one step: the `nodes` its prompt holds, the `loads` that replace others, and its `targets`,
     the values it must deliver. `roots` are the nodes of the targets, then those with effects in their order.
     """
@@ -98,13 +98,13 @@ class Work:
     targets: tuple[Link, ...]
 
 
-def remaining_work(run: BoundRun, known: Callable[[Link], str | None]) -> list[Work]:
+def remaining_work(run: BoundRun, known: Callable[[Link], str | None]) -> list[StepWork]:
     """Return what is left to run, in the order of the steps; a step of which nothing is needed is left out.
 
     `known` gives the digest of a value that need not be computed. The steps are gone through from the last to the
     first, so that each is asked only for what the ones behind it still need.
     """
-    left: list[Work] = []
+    left: list[StepWork] = []
     graph, steps = run.graph, run.graph.steps
     owner = {node_id: number for number, step in enumerate(steps) for node_id in step.nodes}
     targets: list[dict[Link, None]] = [{} for _ in steps]
@@ -123,7 +123,7 @@ def remaining_work(run: BoundRun, known: Callable[[Link], str | None]) -> list[W
         for link in loads:
             if known(link) is None:
                 targets[owner[link.node]][link] = None
-        left.append(Work(steps[number], roots, nodes, frozenset(loads), tuple(targets[number])))
+        left.append(StepWork(steps[number], roots, nodes, frozenset(loads), tuple(targets[number])))
     left.reverse()
     return left
 
@@ -150,7 +150,7 @@ def _behind(
 
 def make_prompt(
     run: BoundRun,
-    work: Work,
+    work: StepWork,
     digests: Mapping[Link, str],
     context: WorkflowContext,
     store: Callable[[Any], str],
@@ -195,7 +195,7 @@ def make_prompt(
     )
 
 
-def _sequence(run: BoundRun, work: Work, nodes: Mapping[NodeId, Node]) -> tuple[tuple[str, ...], ...]:
+def _sequence(run: BoundRun, work: StepWork, nodes: Mapping[NodeId, Node]) -> tuple[tuple[str, ...], ...]:
     """Return the effects of a prompt in groups, each to be done before the next begins; nothing where order is free."""
     effects = work.roots[len(work.targets) :]
     if len(effects) < 2:

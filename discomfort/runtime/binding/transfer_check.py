@@ -13,11 +13,11 @@ from discomfort.ir.catalog.effects import LOADER_CLASS
 from discomfort.ir.diagnostics import Diagnostic, Place
 from discomfort.ir.findings import make_finding
 from discomfort.ir.graph import Link, Literal, Node, NodeId
-from discomfort.ir.types.language import Typing, needs_link
+from discomfort.ir.types.language import TypeInference, needs_link
 from discomfort.runtime.binding.bind import BindError
-from discomfort.runtime.binding.prompts import BoundRun, Work
+from discomfort.runtime.binding.prompts import BoundRun, StepWork
 from discomfort.runtime.describe_value import describe_value
-from discomfort.runtime.engines.protocol import Crossing
+from discomfort.runtime.engines.protocol import TransferLimits
 
 if TYPE_CHECKING:
     from discomfort.context.context import WorkflowContext
@@ -47,11 +47,11 @@ class RebuildingCrossing:
         return None
 
 
-def checked_crossing(
+def checked_transfer(
     plan: PlanData,
     run: BoundRun,
-    left: Sequence[Work],
-    crossing: Crossing | None,
+    left: Sequence[StepWork],
+    crossing: TransferLimits | None,
     digests: Mapping[Link, str],
     context: WorkflowContext,
     here: bool,
@@ -87,19 +87,19 @@ def checked_crossing(
 class _Check:
     """Looks at each value that crosses once."""
 
-    def __init__(self, plan: PlanData, run: BoundRun, crossing: Crossing, context: WorkflowContext) -> None:
+    def __init__(self, plan: PlanData, run: BoundRun, crossing: TransferLimits, context: WorkflowContext) -> None:
         self._plan = plan
         self._run = run
         self._crossing = crossing
         self._context = context
 
     @cached_property
-    def typing(self) -> Typing:
+    def typing(self) -> TypeInference:
         """The types of the graph's values."""
         unresolved = {name: port.type for name, port in self._plan.inputs.items()}
-        return Typing(self._run.graph, self._run.graph.nodes, self._run.signatures, unresolved)
+        return TypeInference(self._run.graph, self._run.graph.nodes, self._run.signatures, unresolved)
 
-    def opaque_inputs(self, left: Sequence[Work], kinds: Collection[str]) -> Iterator[Diagnostic]:
+    def opaque_inputs(self, left: Sequence[StepWork], kinds: Collection[str]) -> Iterator[Diagnostic]:
         """Yield the inputs, and the refs, that hold what cannot be rebuilt where the engine runs.
 
         Only values of `kinds` are decoded for that, those which may be of a foreign class.
@@ -111,7 +111,7 @@ class _Check:
             if any(node_id in work.nodes for work in left):
                 yield from self._input(node_id, digest, False)
 
-    def inputs(self, left: Sequence[Work]) -> Iterator[Diagnostic]:
+    def inputs(self, left: Sequence[StepWork]) -> Iterator[Diagnostic]:
         """Yield the inputs whose values cannot be sent to the engine, and the refs whose recipes hold such."""
         needed = dict.fromkeys(node_id for work in left for node_id in work.nodes)
         linked = {link.node for link in self._linked(needed)}
@@ -131,7 +131,7 @@ class _Check:
             kind = f" ({port.type})" if port and name not in self._run.refs else ""
             yield self._finding(place, f"{self._run.role(name)}{kind} holds {describe_value(value)}: {problem}")
 
-    def remembered(self, left: Sequence[Work], digests: Mapping[Link, str]) -> Iterator[Diagnostic]:
+    def remembered(self, left: Sequence[StepWork], digests: Mapping[Link, str]) -> Iterator[Diagnostic]:
         """Yield the values that are known from before and cannot be sent to the engine that needs them."""
         linked = self._linked(node_id for work in left for node_id in work.nodes)
         for link in dict.fromkeys(link for work in left for link in work.loads if link in digests):
@@ -142,7 +142,7 @@ class _Check:
                     self._place(link), f"the value remembered of it is {describe_value(value)}: {problem}"
                 )
 
-    def outputs(self, left: Sequence[Work]) -> Iterator[Diagnostic]:
+    def outputs(self, left: Sequence[StepWork]) -> Iterator[Diagnostic]:
         """Yield the outputs that cannot be returned."""
         targets = {link for work in left for link in work.targets}
         for name, link in self._run.wanted.items():
@@ -151,7 +151,7 @@ class _Check:
                 port = self._plan.outputs[name]
                 yield self._finding(self._plan.place_of_port(port), f"output {name!r} {problem}")
 
-    def between(self, left: Sequence[Work]) -> Iterator[Diagnostic]:
+    def between(self, left: Sequence[StepWork]) -> Iterator[Diagnostic]:
         """Yield the values on their way from one prompt to the next that cannot be returned."""
         for link in dict.fromkeys(link for work in left for link in work.targets):
             problem = None if link in self._run.results else self._result_problem(link)

@@ -146,7 +146,7 @@ Event: TypeAlias = NodeStarted | NodeProgress | NodeFinished
 Listener: TypeAlias = Callable[[Event], None]
 
 
-class Crossing(Protocol):
+class TransferLimits(Protocol):
     """What can be sent to an engine and back, where that is not everything."""
 
     code: str
@@ -190,7 +190,7 @@ class Engine(Protocol):
         """Return the node classes this engine can run."""
         ...
 
-    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+    async def transfer_limits(self, context: WorkflowContext) -> TransferLimits | None:
         """Return what can be sent from `context` to the engine and back; None: everything.
 
         Raises:

@@ -20,7 +20,7 @@ from discomfort.ir.recipe import Recipe
 from discomfort.printable import counted
 from discomfort.runtime.binding.bind import bind, read_recipe
 from discomfort.runtime.binding.prompts import BoundRun, recipe_run
-from discomfort.runtime.binding.transfer_check import checked_crossing
+from discomfort.runtime.binding.transfer_check import checked_transfer
 from discomfort.runtime.running.options import RunOptions
 from discomfort.runtime.running.progress import RunProgress
 from discomfort.runtime.running.results import loaded_result
@@ -107,9 +107,9 @@ class Executor:
         )
         run = await with_keys(run, self.engine)
         left = steps.left(run)
-        crossing = await self.engine.crossing(snapshot.context) if left else None
+        crossing = await self.engine.transfer_limits(snapshot.context) if left else None
         here = self.engine.hands_over_live_objects
-        run = checked_crossing(plan, run, left, crossing, steps.digests, snapshot.context, here)
+        run = checked_transfer(plan, run, left, crossing, steps.digests, snapshot.context, here)
         await steps.run(run, left)
         return run
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from discomfort.ir.catalog.effects import EffectTable
 from discomfort.ir.graph import Link, Node, NodeId
 from discomfort.ir.keys import Source, node_keys
-from discomfort.runtime.binding.prompts import BoundRun, Work
+from discomfort.runtime.binding.prompts import BoundRun, StepWork
 from discomfort.runtime.engines.protocol import Engine
 
 logger: logging.Logger = logging.getLogger("discomfort")
@@ -33,7 +33,7 @@ class Soundness:
     def __init__(self) -> None:
         self._spoiled: set[NodeId] = set()
 
-    async def check(self, run: BoundRun, work: Work, engine: Engine) -> None:
+    async def check(self, run: BoundRun, work: StepWork, engine: Engine) -> None:
         """Ask again about the nodes of a step that has run."""
         asked = _with_sources(run, work)
         if not asked:
@@ -46,7 +46,7 @@ class Soundness:
             self._spoil(run, {node.id for node in changed})
             engine.doubt(_read(run, changed))
 
-    def give_up(self, run: BoundRun, work: Work, engine: Engine) -> None:
+    def give_up(self, run: BoundRun, work: StepWork, engine: Engine) -> None:
         """Note that a step did not come to its end, so that nothing is known of what its nodes read."""
         engine.doubt(_read(run, _with_sources(run, work)))
 
@@ -62,7 +62,7 @@ class Soundness:
                 self._spoiled.add(node_id)
 
 
-def _with_sources(run: BoundRun, work: Work) -> list[Node]:
+def _with_sources(run: BoundRun, work: StepWork) -> list[Node]:
     """Return the nodes of a step whose sources are known."""
     nodes = [run.graph.nodes[node_id] for node_id in work.nodes if node_id in run.sources]
     return [node for node in nodes if run.sources[node.id].token is not None]

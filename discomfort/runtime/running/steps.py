@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from discomfort.context.values.opaque import OpaqueValue
 from discomfort.ir.graph import Link
-from discomfort.ir.types.language import Typing
+from discomfort.ir.types.language import TypeInference
 from discomfort.runtime.binding.pending_values import pending_values
-from discomfort.runtime.binding.prompts import BoundRun, Work, make_prompt, remaining_work
+from discomfort.runtime.binding.prompts import BoundRun, StepWork, make_prompt, remaining_work
 from discomfort.runtime.engine_thread import all_or_none
 from discomfort.runtime.engines.protocol import Delivered, PromptRejected, PromptRequest
 from discomfort.runtime.engines.written_files import written_files
@@ -59,11 +59,11 @@ class StepRunner:
         self._validated: set[str] = set()
         self._written: list[str] = []
 
-    def left(self, run: BoundRun) -> list[Work]:
+    def left(self, run: BoundRun) -> list[StepWork]:
         """Return what is left of a run: the steps of which something is not known yet."""
         return remaining_work(run, lambda link: self._recall(run, link))
 
-    async def run(self, run: BoundRun, left: Sequence[Work]) -> None:
+    async def run(self, run: BoundRun, left: Sequence[StepWork]) -> None:
         """Run what is left of every step; the first failure cancels the rest.
 
         A step waits for those whose values it reads, and one with effects for the last one with effects before it,
@@ -87,7 +87,7 @@ class StepRunner:
             error.add_written(self._written)
             raise
 
-    async def _run_steps(self, run: BoundRun, left: Sequence[Work]) -> None:
+    async def _run_steps(self, run: BoundRun, left: Sequence[StepWork]) -> None:
         owner = {link: number for number, work in enumerate(left) for link in work.targets}
         effects = frozenset(run.graph.effects)
         ends = [asyncio.Event() for _ in left]
@@ -114,7 +114,9 @@ class StepRunner:
         """Keep the values of this run alive no longer."""
         self.holds.release()
 
-    async def _run_step(self, run: BoundRun, work: Work, before: Iterable[asyncio.Event], end: asyncio.Event) -> None:
+    async def _run_step(
+        self, run: BoundRun, work: StepWork, before: Iterable[asyncio.Event], end: asyncio.Event
+    ) -> None:
         for event in before:
             await event.wait()
         request = replace(self._request(run, work, self.digests), validated=work.step.id in self._validated)
@@ -136,9 +138,9 @@ class StepRunner:
                 self._context.memos.put(key, record)
         end.set()
 
-    def _foreseen(self, run: BoundRun, left: Sequence[Work]) -> list[PromptRequest]:
+    def _foreseen(self, run: BoundRun, left: Sequence[StepWork]) -> list[PromptRequest]:
         """Return the prompts of all steps as far as they can be made before the first of them runs."""
-        typing = Typing(run.graph, run.graph.nodes, run.signatures)
+        typing = TypeInference(run.graph, run.graph.nodes, run.signatures)
         pending = pending_values((link for work in left for link in work.targets), typing)
         requests = []
         for work in left:
@@ -147,7 +149,7 @@ class StepRunner:
                 self._validated.add(work.step.id)
         return requests
 
-    def _request(self, run: BoundRun, work: Work, digests: Mapping[Link, str]) -> PromptRequest:
+    def _request(self, run: BoundRun, work: StepWork, digests: Mapping[Link, str]) -> PromptRequest:
         return make_prompt(run, work, digests, self._context, self.store, self._extra_pnginfo)
 
     def _take(self, run: BoundRun, link: Link, delivered: Delivered, passing: bool) -> None:

@@ -105,7 +105,7 @@ async def attach(url: str, context: WorkflowContext, token: str | None = None) -
     engine = ComfyUIEngine.attached(url, token, patience=PATIENCE)
     try:
         with pytest.raises(EngineError) as caught:
-            await engine.crossing(context)
+            await engine.transfer_limits(context)
         return str(caught.value)
     finally:
         await engine.close()
@@ -190,7 +190,7 @@ async def test_a_recorded_request_cannot_be_sent_again(
     recorder.forward, recorder.host = server.url, f"127.0.0.1:{recorder.port}"
     engine = ComfyUIEngine.attached(url, server.token, patience=PATIENCE)
     await engine.start()
-    await (await engine.connected()).crossing(context)
+    await (await engine.connected()).transfer_limits(context)
     (attached,) = [line for line in recorder.seen if line.startswith("POST /discomfort/attach")]
     proof = attached.partition("'Discomfort-Proof': '")[2].partition("'")[0]
     body = attached.rpartition(" b'")[2][:-1].encode()

@@ -13,7 +13,7 @@ import pytest
 
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engines.inprocess import InProcessEngine, checkout
-from discomfort.runtime.engines.inprocess.checkout import Turns
+from discomfort.runtime.engines.inprocess.checkout import CheckoutLock
 from discomfort.runtime.engines.protocol import EngineError, PromptRejected, PromptRequest
 from tests.runtime.behaviour.conftest import NODES
 from tests.runtime.behaviour.standin import make_standin
@@ -85,7 +85,7 @@ async def test_a_class_that_the_checkout_lacks_is_reported_with_what_to_do_there
 
 
 def test_prompts_take_turns_and_only_the_running_one_is_interrupted() -> None:
-    turns, flags, order = Turns(), [False], []
+    turns, flags, order = CheckoutLock(), [False], []
     management = SimpleNamespace(interrupt_current_processing=lambda value: flags.__setitem__(0, value))
     first_runs, first_may_end = threading.Event(), threading.Event()
 

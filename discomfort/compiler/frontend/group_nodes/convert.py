@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from discomfort.compiler.frontend.group_nodes.left_as_nodes import can_be_created, group_layout
-from discomfort.compiler.frontend.group_nodes.shape import GroupShape, InnerLink, Shaper, Slot
+from discomfort.compiler.frontend.group_nodes.shape import GroupShape, GroupShapeBuilder, InnerLink, Slot
 from discomfort.compiler.frontend.group_nodes.values import feed_from_primitives, forget_choices, give_values
 from discomfort.compiler.frontend.saved.document import (
     INPUT_NODE,
@@ -104,7 +104,7 @@ def _read_group(name: str, group: object, last: int, layouts: Layouts) -> _Group
         return None
     definition.nodes = {node.id: node for node in present}
     links = _links_inside(definition, present, group.get("links"))
-    shape = Shaper(present, links, group, layouts).shape()
+    shape = GroupShapeBuilder(present, links, group, layouts).shape()
     return _Group(definition, present, links, shape) if can_be_created(shape) else None
 
 

@@ -67,7 +67,7 @@ def is_helper(widget: Widget) -> bool:
     return not widget.sent or not widget.type or widget.kind == "PREVIEW_3D"
 
 
-class Shaper:
+class GroupShapeBuilder:
     """Builds the shape of one group."""
 
     def __init__(self, nodes: list[SavedNode], links: list[InnerLink], group: Mapping[str, Any], layouts: Layouts):

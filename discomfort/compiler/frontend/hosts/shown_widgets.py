@@ -9,7 +9,7 @@ from discomfort.compiler.frontend.widgets.class_widgets import Layouts, Widget
 from discomfort.compiler.frontend.widgets.values import widget_values
 
 
-class Targets:
+class ShownWidgets:
     """Finds the widgets behind the inputs of definitions, through hosts inside them where need be."""
 
     def __init__(self, definitions: Mapping[str, SavedGraph], layouts: Layouts) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from discomfort.compiler.frontend.hosts.promoted import Promoted
+from discomfort.compiler.frontend.hosts.host_values import HostValues
 from discomfort.compiler.frontend.links.match_types import matched_type
 from discomfort.compiler.frontend.saved.document import BYPASSED, INPUT_NODE, MUTED, BrokenLink, LinkId, SavedNode
 from discomfort.compiler.frontend.saved.editor_only_nodes import GETTER, REROUTES, SETTER, VIRTUAL, first_value
@@ -21,7 +21,7 @@ _Step: TypeAlias = "tuple[Scope, LinkId]"
 class Resolver:
     """Follows links in the instances of one workflow, remembering what it found on the way."""
 
-    def __init__(self, scopes: list[Scope], layouts: Layouts, promoted: Promoted, findings: Findings) -> None:
+    def __init__(self, scopes: list[Scope], layouts: Layouts, promoted: HostValues, findings: Findings) -> None:
         self._root = scopes[0]
         self._layouts = layouts
         self._promoted = promoted

@@ -15,13 +15,13 @@ from discomfort.runtime.engines.comfyui.process.server import ManagedServer
 from discomfort.runtime.engines.comfyui.process.server_config import ServerConfig, find_config
 from discomfort.runtime.engines.comfyui.server_connection import Connection, Patience
 from discomfort.runtime.engines.protocol import (
-    Crossing,
     EngineError,
     EngineLost,
     Listener,
     PromptRequest,
     PromptResult,
     Splitting,
+    TransferLimits,
 )
 
 if TYPE_CHECKING:
@@ -215,9 +215,9 @@ class ComfyUIEngine:
         if self._connection is not None:
             self._connection.doubt(sources)
 
-    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+    async def transfer_limits(self, context: WorkflowContext) -> TransferLimits | None:
         """Return what can be sent to the server and back; None: everything, as through shared memory."""
-        return await self._ask(lambda connection: connection.crossing(context))
+        return await self._ask(lambda connection: connection.transfer_limits(context))
 
     async def validate(self, requests: Sequence[PromptRequest]) -> None:
         """Check the prompts of a program before the first of them runs; see `Engine.validate`."""

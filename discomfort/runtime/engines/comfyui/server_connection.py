@@ -37,7 +37,6 @@ from discomfort.runtime.engines.comfyui.connection.transport import Transport, U
 from discomfort.runtime.engines.comfyui.fingerprints import RequestWithSources
 from discomfort.runtime.engines.comfyui.validation import Validation, submission
 from discomfort.runtime.engines.protocol import (
-    Crossing,
     EngineError,
     EngineLost,
     Listener,
@@ -47,6 +46,7 @@ from discomfort.runtime.engines.protocol import (
     PromptRejected,
     PromptRequest,
     PromptResult,
+    TransferLimits,
 )
 from discomfort.runtime.engines.written_files import written_files
 
@@ -164,11 +164,11 @@ class Connection:
         """Ask for the classes again when they are needed next: they list the files that the server has."""
         self._catalog = None
 
-    async def crossing(self, context: WorkflowContext) -> Crossing | None:
-        """Return what can be sent to the server and back; see `Engine.crossing`."""
+    async def transfer_limits(self, context: WorkflowContext) -> TransferLimits | None:
+        """Return what can be sent to the server and back; see `Engine.transfer_limits`."""
         assert self._channel is not None, "open() comes first"
         await self.settle()
-        return await self._channel.crossing(context)
+        return await self._channel.transfer_limits(context)
 
     async def validate(self, requests: Sequence[PromptRequest]) -> None:
         """Check the prompts of a program before the first of them runs; see `Engine.validate`.

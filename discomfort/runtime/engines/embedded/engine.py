@@ -29,7 +29,14 @@ from discomfort.runtime.engines.embedded.execution.scheduler import Instances
 from discomfort.runtime.engines.embedded.for_node_authors.folders import FolderFinder, Folders, use_folders
 from discomfort.runtime.engines.embedded.pack.values import regular_expressions
 from discomfort.runtime.engines.embedded.prompt_nodes.cache import ResultCache
-from discomfort.runtime.engines.protocol import Crossing, EngineError, Listener, PromptRequest, PromptResult, Splitting
+from discomfort.runtime.engines.protocol import (
+    EngineError,
+    Listener,
+    PromptRequest,
+    PromptResult,
+    Splitting,
+    TransferLimits,
+)
 from discomfort.settings.context import GIB
 
 if TYPE_CHECKING:
@@ -137,7 +144,7 @@ class EmbeddedEngine:
         finally:
             await bridge.close()
 
-    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+    async def transfer_limits(self, context: WorkflowContext) -> TransferLimits | None:
         """Return None: values are handed over in this process."""
         return None
 

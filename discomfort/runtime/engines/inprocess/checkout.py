@@ -44,7 +44,7 @@ _lock = threading.Lock()
 _loaded: Checkout | None = None
 
 
-class Turns:
+class CheckoutLock:
     """Who runs a prompt: one at a time, since ComfyUI's interruption, progress and node ids are those of a process."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Checkout:
         self.path = path
         self.arguments = arguments
         self.options = arguments_parsed
-        self.turns: Turns = Turns()
+        self.turns: CheckoutLock = CheckoutLock()
         # before `nodes`, which puts ComfyUI's `comfy` folder first in sys.path, where another `utils` is
         self.module("utils.extra_config")
         self.folder_paths: ModuleType = self.module("folder_paths")

@@ -23,7 +23,7 @@ from discomfort.runtime.engines.embedded.dependencies.node_sources import NodeSo
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.embedded.for_node_authors.node_api import current
 from discomfort.runtime.engines.inprocess.checkout import Checkout, load_checkout
-from discomfort.runtime.engines.inprocess.node_adapters import Calls, Face, make_face
+from discomfort.runtime.engines.inprocess.node_adapters import ComfyCalls, NodeAdapter, make_adapter
 from discomfort.runtime.engines.protocol import Listener, PromptRequest, PromptResult
 
 _ticket: ContextVar[object] = ContextVar("discomfort_inprocess_run", default=None)
@@ -61,7 +61,7 @@ class InProcessEngine(EmbeddedEngine):
             f"the ComfyUI at {path}", "install the custom node that has it there; the log says which failed to load"
         )
         self._arguments = arguments
-        self._calls: Calls | None = None
+        self._calls: ComfyCalls | None = None
         self._listener: _Listener | None = None
 
     async def run(self, request: PromptRequest, listener: Listener | None = None) -> PromptResult:
@@ -94,7 +94,7 @@ class InProcessEngine(EmbeddedEngine):
         return nullcontext() if calls is None or listener is None else _surroundings(calls, listener)
 
     def _load(self) -> None:
-        calls = Calls(load_checkout(self._path, self._arguments))
+        calls = ComfyCalls(load_checkout(self._path, self._arguments))
         own = discomfort_nodes.native_classes(self._read_catalog, self._known_classes)
         self._classes = _Classes(calls, {**self._registered, **own})
         self._sources = NodeSources(ComfyFolders(calls.checkout.folder_paths), partial(_origin, self._registered))
@@ -113,7 +113,7 @@ def _checks_combos(checkout: Checkout) -> bool:
 
 
 @contextmanager
-def _surroundings(calls: Calls, listener: _Listener) -> Iterator[None]:
+def _surroundings(calls: ComfyCalls, listener: _Listener) -> Iterator[None]:
     import torch
 
     with calls.checkout.turns.taken(_ticket.get(), calls.management):
@@ -126,11 +126,11 @@ def _surroundings(calls: Calls, listener: _Listener) -> Iterator[None]:
 class _Classes(Mapping[str, Any]):
     """The classes of a checkout as the scheduler runs them, each made when it is first used."""
 
-    def __init__(self, calls: Calls, own: Mapping[str, Any]) -> None:
+    def __init__(self, calls: ComfyCalls, own: Mapping[str, Any]) -> None:
         self.checkout = calls.checkout
         self._calls = calls
         self._own = own
-        self._faces: dict[str, type[Face]] = {}
+        self._adapters: dict[str, type[NodeAdapter]] = {}
         self._io = calls.checkout.module("comfy_api.latest._io")
 
     def __getitem__(self, name: str) -> Any:
@@ -138,10 +138,10 @@ class _Classes(Mapping[str, Any]):
         if own is not None:
             return own
         node_class = self.checkout.classes[name]
-        face = self._faces.get(name)
-        if face is None or face.node_class is not node_class:
-            face = self._faces[name] = make_face(name, node_class, self._calls, self._io)
-        return face
+        adapter = self._adapters.get(name)
+        if adapter is None or adapter.node_class is not node_class:
+            adapter = self._adapters[name] = make_adapter(name, node_class, self._calls, self._io)
+        return adapter
 
     def python_module(self, name: str) -> str:
         """Return where a class comes from."""
@@ -190,7 +190,7 @@ class _ObjectInfo(Mapping[str, Mapping[str, Any]]):
 class _Listener:
     """Passes ComfyUI's progress reports, of both kinds, to the run; both also stop a node whose run was cancelled."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: ComfyCalls) -> None:
         self._progress = calls.checkout.module("comfy_execution.progress")
         self._set_hook = calls.checkout.module("comfy.utils").set_progress_bar_global_hook
         self._management = calls.management

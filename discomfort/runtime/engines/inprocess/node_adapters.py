@@ -1,6 +1,6 @@
 """ComfyUI's node classes, of both its protocols, as classes of the V1 protocol that the embedded scheduler runs.
 
-A face declares what its class declares. When it is called it sets ComfyUI's running node, calls the class, and
+An adapter declares what its class declares. When it is called it sets ComfyUI's running node, calls the class, and
 puts the answer into the scheduler's form: V3's NodeOutput becomes a tuple or a dict, ComfyUI's ExecutionBlocker ours.
 """
 
@@ -32,7 +32,7 @@ _COPIED = (
 )
 
 
-class Calls:
+class ComfyCalls:
     """How node functions of one checkout are called: in ComfyUI's own surroundings, answers translated."""
 
     def __init__(self, checkout: Checkout) -> None:
@@ -152,16 +152,16 @@ class _Stepped:
                 step, value = self._coroutine.throw, error
 
 
-class Face:
-    """The base of all faces; `calls` and `node_class` are set on each. Its `call` runs the node."""
+class NodeAdapter:
+    """The base of all adapters; `calls` and `node_class` are set on each. Its `call` runs the node."""
 
     __slots__ = ()
-    calls: ClassVar[Calls]
+    calls: ClassVar[ComfyCalls]
     node_class: ClassVar[Any]
     FUNCTION: ClassVar[str] = "call"
 
 
-class V1Face(Face):
+class V1NodeAdapter(NodeAdapter):
     """Adapts a class of the V1 protocol; holds its instance, which lives from run to run."""
 
     __slots__ = ("function", "inner")
@@ -176,7 +176,7 @@ class V1Face(Face):
         return calls.call(self.function, calls.from_v1, inputs)
 
 
-class V3Face(Face):
+class V3NodeAdapter(NodeAdapter):
     """Adapts a class of the V3 protocol: hidden inputs go on a clone of the class, dynamic ones are nested."""
 
     __slots__ = ()
@@ -216,24 +216,24 @@ def _takes_v3_data(prepare: Callable[..., Any]) -> bool:
     return "v3_data" in inspect.signature(prepare).parameters
 
 
-def make_face(name: str, node_class: Any, calls: Calls, io: Any) -> type[Face]:
-    """Return the face of a node class; `io` is ComfyUI's module of the V3 protocol."""
+def make_adapter(name: str, node_class: Any, calls: ComfyCalls, io: Any) -> type[NodeAdapter]:
+    """Return the adapter of a node class; `io` is ComfyUI's module of the V3 protocol."""
     attributes: dict[str, Any] = {
         key: getattr(node_class, key) for key in _COPIED if getattr(node_class, key, None) is not None
     }
     attributes |= {"calls": calls, "node_class": node_class, "__module__": node_class.__module__, "__slots__": ()}
     if calls.v3_base is not None and isinstance(node_class, type) and issubclass(node_class, calls.v3_base):
-        return type(name, (V3Face,), attributes | _v3_attributes(node_class, calls, io))
+        return type(name, (V3NodeAdapter,), attributes | _v3_attributes(node_class, calls, io))
     attributes["INPUT_TYPES"] = staticmethod(node_class.INPUT_TYPES)
     for key in ("IS_CHANGED", "VALIDATE_INPUTS"):
         if hasattr(node_class, key):
             attributes[key] = staticmethod(getattr(node_class, key))
     if hasattr(node_class, "check_lazy_status"):
         attributes["check_lazy_status"] = lambda self, **inputs: self.inner.check_lazy_status(**inputs)
-    return type(name, (V1Face,), attributes)
+    return type(name, (V1NodeAdapter,), attributes)
 
 
-def _v3_attributes(node_class: Any, calls: Calls, io: Any) -> dict[str, Any]:
+def _v3_attributes(node_class: Any, calls: ComfyCalls, io: Any) -> dict[str, Any]:
     declared = node_class.INPUT_TYPES()
     base = node_class.GET_BASE_CLASS()
     hidden = {name: _word(kind) for name, kind in (declared.get("hidden") or {}).items()}
@@ -250,16 +250,16 @@ def _v3_attributes(node_class: Any, calls: Calls, io: Any) -> dict[str, Any]:
     return attributes
 
 
-def _ask_what_is_needed(face: V3Face, **inputs: Any) -> Any:
+def _ask_what_is_needed(adapter: V3NodeAdapter, **inputs: Any) -> Any:
     """Return which lazy inputs are needed."""
-    function, arguments = face._prepared("check_lazy_status", inputs)
+    function, arguments = adapter._prepared("check_lazy_status", inputs)
     return function(**arguments)
 
 
-def _asked(node_class: Any, own: str, calls: Calls, hidden: Mapping[str, str], nest: Any) -> Callable[..., Any]:
+def _asked(node_class: Any, own: str, calls: ComfyCalls, hidden: Mapping[str, str], nest: Any) -> Callable[..., Any]:
     """Return a V3 class's question about its inputs as a function with the same parameters, and the hidden ones."""
     body = {"calls": calls, "node_class": node_class, "hidden": hidden, "nest": nest}
-    asking: type[V3Face] = type("Asking", (V3Face,), body)
+    asking: type[V3NodeAdapter] = type("Asking", (V3NodeAdapter,), body)
 
     def ask(**inputs: Any) -> Any:
         function, arguments = asking._prepared(own, inputs)

@@ -28,13 +28,13 @@ from discomfort.runtime.engines.comfyui.fingerprints import ServerSources
 from discomfort.runtime.engines.protocol import (
     LOADER_CLASS,
     SAVER_CLASS,
-    Crossing,
     Delivered,
     EngineError,
     EngineLost,
     NodeFailed,
     Prompt,
     PromptRequest,
+    TransferLimits,
 )
 from discomfort.server_access.protocol import DIGEST, prompt_digest
 
@@ -56,7 +56,7 @@ _MOST_ENDED = 2**16
 class Channel(Protocol):
     """Moves the values of prompts."""
 
-    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+    async def transfer_limits(self, context: WorkflowContext) -> TransferLimits | None:
         """Return what can be sent from `context` to the server and back; None: everything."""
 
     async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
@@ -96,7 +96,7 @@ class Channel(Protocol):
         """Have the server release our contexts."""
 
 
-class WireCrossing:
+class WireLimits:
     """What can be sent to a server over HTTP, and back."""
 
     code = "DF522"
@@ -123,7 +123,7 @@ class WireCrossing:
         return None
 
 
-WIRE: Crossing = WireCrossing()
+WIRE: TransferLimits = WireLimits()
 
 
 class NodesChannel:
@@ -141,10 +141,10 @@ class NodesChannel:
         self._ended: dict[str, list[str]] = {}
         self._lock = asyncio.Lock()
 
-    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+    async def transfer_limits(self, context: WorkflowContext) -> TransferLimits | None:
         """Attach the context; return what can travel over HTTP, and None where memory is shared."""
         key, shared = await self._attach(context)
-        return None if shared else WireCrossing(key)
+        return None if shared else WireLimits(key)
 
     async def sources(self, nodes: Collection[Node], effects: EffectTable) -> Mapping[NodeId, Source]:
         """Ask our nodes on the server what is in its files."""

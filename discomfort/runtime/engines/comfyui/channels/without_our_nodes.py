@@ -33,13 +33,13 @@ from discomfort.runtime.engines.comfyui.fingerprints import unknown_sources
 from discomfort.runtime.engines.protocol import (
     LOADER_CLASS,
     SAVER_CLASS,
-    Crossing,
     Delivered,
     EngineError,
     NodeFailed,
     Prompt,
     PromptRejected,
     PromptRequest,
+    TransferLimits,
 )
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ _READ_TEXT: dict[str, Callable[[str], Any]] = {
 }
 
 
-class PlainCrossing:
+class PlainLimits:
     """What can be sent to a server without our nodes and back."""
 
     code = "DF521"
@@ -91,7 +91,7 @@ class PlainCrossing:
         return "it cannot be read back from a ComfyUI server without our nodes"
 
 
-PLAIN: Crossing = PlainCrossing()
+PLAIN: TransferLimits = PlainLimits()
 
 
 def primitive_problem(value: Any, catalog: Catalog) -> str | None:
@@ -136,7 +136,7 @@ class PlainChannel:
         self._catalog = catalog
         self._uploaded: set[str] = set()
 
-    async def crossing(self, context: WorkflowContext) -> Crossing | None:
+    async def transfer_limits(self, context: WorkflowContext) -> TransferLimits | None:
         """Return what can be sent to such a server and back."""
         return PLAIN
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from discomfort.compiler.frontend.hosts.host_properties import quarantined_values, shown_entries
-from discomfort.compiler.frontend.hosts.shown_widgets import Targets
+from discomfort.compiler.frontend.hosts.shown_widgets import ShownWidgets
 from discomfort.compiler.frontend.saved.document import INPUT_NODE, LinkId, SavedGraph, SavedInput, SavedNode
 from discomfort.compiler.frontend.saved.editor_only_nodes import PRIMITIVE
 from discomfort.compiler.frontend.saved.instances import Scope
@@ -51,14 +51,14 @@ class Shown:
         self.taken: set[LinkId] = set()
 
 
-class Promoted:
+class HostValues:
     """The values that host nodes give to widgets inside their subgraphs."""
 
     def __init__(self, definitions: dict[str, SavedGraph], layouts: Layouts) -> None:
         self.definitions = definitions
         self._order = {name: row for row, name in enumerate(definitions)}
         self._layouts = layouts
-        self._targets = Targets(definitions, layouts)
+        self._targets = ShownWidgets(definitions, layouts)
         self._shown: dict[int, Shown] = {}
         self._in_file_order: bool | None = None
 

@@ -1,4 +1,4 @@
-"""Classes of ComfyUI's two protocols, run on the scheduler behind their faces; small stand-ins take ComfyUI's part."""
+"""Classes of both of ComfyUI's protocols, run behind their adapters; small stand-ins take ComfyUI's part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from discomfort.context.context import WorkflowContext
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from discomfort.runtime.engines.inprocess.checkout import Checkout
-from discomfort.runtime.engines.inprocess.node_adapters import Calls, make_face
+from discomfort.runtime.engines.inprocess.node_adapters import ComfyCalls, make_adapter
 from discomfort.runtime.engines.protocol import (
     NodeFailed,
     OutOfMemory,
@@ -55,7 +55,7 @@ class Builder:
 
 
 class V3Base:
-    """What a face uses of a V3 class: the attributes that ComfyUI keeps for its own V1 code."""
+    """What an adapter uses of a V3 class: the attributes that ComfyUI keeps for its own V1 code."""
 
     hidden: Any = None
     FUNCTION = "EXECUTE"
@@ -93,7 +93,7 @@ def output(*values: Any, ui: Any = None, expand: Any = None, block: str | None =
 
 
 class Engine:
-    """An embedded engine with faces of the given classes."""
+    """An embedded engine with adapters of the given classes."""
 
     def __init__(self, **classes: Any) -> None:
         self.unloaded = 0
@@ -108,10 +108,12 @@ class Engine:
             "comfy.model_management": management,
         }
         checkout = SimpleNamespace(module=lambda name: cast(ModuleType, modules[name]))
-        calls = Calls(cast(Checkout, checkout))
+        calls = ComfyCalls(cast(Checkout, checkout))
         calls.prompt_id = "the prompt"
         self.engine = EmbeddedEngine()
-        self.engine.register({name: make_face(name, each, calls, SimpleNamespace()) for name, each in classes.items()})
+        self.engine.register(
+            {name: make_adapter(name, each, calls, SimpleNamespace()) for name, each in classes.items()}
+        )
 
     def _unload(self) -> None:
         self.unloaded += 1
