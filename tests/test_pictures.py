@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
@@ -29,7 +30,7 @@ def gradient(dtype: torch.dtype) -> Tensor:
     return values.to(dtype).reshape(1, 384, 256, 1).expand(1, 384, 256, 3).contiguous()
 
 
-def as_comfyui(image: Tensor) -> numpy.ndarray:
+def as_comfyui(image: Tensor) -> npt.NDArray[numpy.uint8]:
     """The pixels that ComfyUI writes: cut, not rounded."""
     return numpy.clip(255.0 * image.numpy(), 0, 255).astype(numpy.uint8)
 
