@@ -111,7 +111,7 @@ def is_alive(process_id: int) -> bool:
         return False
 
 
-async def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for `condition`, and fail when it does not come true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
