@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 import discomfort
 from discomfort.context.context import WorkflowContext
 from discomfort.errors import DiscomfortError
+from discomfort.runtime.engine_thread import engine_loop
 from discomfort.runtime.engines.embedded.engine import EmbeddedEngine
 from tests.footprint import assert_flat, footprint, in_a_thread, no_collector, values_in_cycles
 
@@ -400,3 +402,26 @@ def forget(bench: Bench) -> None:
     """Forget what is remembered, which has a bound of its own."""
     for key in bench.context.memos.list_keys():
         bench.context.memos.delete(key)
+
+
+def test_R11_what_a_node_leaves_behind_holds_no_values(bench: Bench) -> None:
+    """A timer keeps the context of the node that made it, and cancelled ones stay in asyncio's queue for a while."""
+    timers: list[asyncio.TimerHandle] = []
+    values: list[weakref.ref[torch.Tensor]] = []
+
+    class Lingers(Node):
+        async def run(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+            result = image * 2
+            values.append(weakref.ref(result))
+            timers.append(asyncio.get_running_loop().call_later(600, int))
+            return (result,)
+
+    bench.engine.register({"Lingers": Lingers})
+    plan = bench.compile(workflow(n1=reads("image"), n2=("Lingers", {"image": ["1", 0]}), n3=writes("out", ["2", 0])))
+    with no_collector():
+        for number in range(3):
+            bench.run(plan, number)
+        asyncio.run(bench.engine.close())  # with what it remembers
+        assert [value() is None for value in values] == [True] * 3
+    for timer in timers:
+        engine_loop().call_soon_threadsafe(timer.cancel)

@@ -218,8 +218,8 @@ class _Listener:
 
 def _report(node: str | None, value: float, maximum: float) -> None:
     running = current.get()
-    if running is not None:
-        running.run.report(running.node if node is None else node, value, maximum)
+    if running is not None and (run := running.run) is not None:
+        run.report(running.node if node is None else node, value, maximum)
 
 
 def _origin(registered: Container[str], name: str, node_class: Any) -> str:

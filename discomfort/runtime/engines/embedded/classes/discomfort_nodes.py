@@ -79,8 +79,9 @@ class ContextSaver:
     def save(self, value: list[Any], name: list[str]) -> tuple[()]:
         """Deliver the value."""
         running = current.get()
-        assert running is not None, "the scheduler runs this"
-        running.run.deliver(name[0], value[0] if len(value) == 1 else ValueList(value))
+        run = None if running is None else running.run
+        assert run is not None, "the scheduler runs this"
+        run.deliver(name[0], value[0] if len(value) == 1 else ValueList(value))
         return ()
 
 

@@ -146,7 +146,7 @@ class Run:
             NodeFailed: a node raised, or was blocked with a message; everything that finished is in the cache.
             Interrupted: the run was cancelled.
         """
-        running = Current(self)  # not kept here: a run that leads to itself would outlive its prompt, with all values
+        running = Current(self)
         current.set(running)
         with paused_collector():
             self._look_up(order)
@@ -464,7 +464,7 @@ async def _gather(running: Current, returned: Sequence[Any], fail: Failing) -> l
 
 
 async def _one(running: Current, index: int, answer: Any, fail: Failing) -> Any:
-    current.set(Current(running.run, running.node, index))
+    current.set(running.in_call(index))
     try:
         return await answer if isinstance(answer, CoroutineType) else answer
     except (SystemExit, KeyboardInterrupt) as error:  # let out of a task, these would end the event loop

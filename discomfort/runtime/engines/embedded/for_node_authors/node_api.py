@@ -5,6 +5,7 @@ Outside a run progress goes nowhere and nothing is ever interrupted, so node fun
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -32,14 +33,29 @@ class RunningPrompt(Protocol):
 
 
 class Current:
-    """The run, the node and the call (its index when a node is mapped over lists) that are executing now."""
+    """The run, the node and the call (its index when a node is mapped over lists) that are executing now.
 
-    __slots__ = ("call", "node", "run")
+    Timers, tasks and threads that a node leaves behind keep its context, and so this, for as long as they last. So the
+    run, with all of its values, is not kept alive from here.
+    """
+
+    __slots__ = ("_run", "call", "node")
 
     def __init__(self, run: RunningPrompt, node: str = "", call: int = 0) -> None:
-        self.run: RunningPrompt = run
+        self._run = weakref.ref(run)
         self.node: str = node
         self.call: int = call
+
+    @property
+    def run(self) -> RunningPrompt | None:
+        """The run; None once it has ended."""
+        return self._run()
+
+    def in_call(self, call: int) -> Current:
+        """Return the same run and node in one of the node's calls."""
+        other = Current.__new__(Current)
+        other._run, other.node, other.call = self._run, self.node, call
+        return other
 
 
 current: ContextVar[Current | None] = ContextVar("discomfort_current_node", default=None)
@@ -52,9 +68,9 @@ def report_progress(value: float, maximum: float) -> None:
         Interrupted: the run was cancelled.
     """
     running = current.get()
-    if running is not None:
-        running.run.check_interrupted()
-        running.run.report(running.node, value, maximum)
+    if running is not None and (run := running.run) is not None:
+        run.check_interrupted()
+        run.report(running.node, value, maximum)
 
 
 def raise_if_interrupted() -> None:
@@ -64,8 +80,8 @@ def raise_if_interrupted() -> None:
         Interrupted: the run was cancelled.
     """
     running = current.get()
-    if running is not None:
-        running.run.check_interrupted()
+    if running is not None and (run := running.run) is not None:
+        run.check_interrupted()
 
 
 @contextmanager
@@ -76,17 +92,18 @@ def ended_by_cancel(end: Callable[[], object]) -> Iterator[None]:
         Interrupted: the run was cancelled before.
     """
     running = current.get()
-    if running is None:
+    run = None if running is None else running.run
+    if run is None:
         yield
         return
-    with running.run.ended_by_cancel(end):
+    with run.ended_by_cancel(end):
         yield
 
 
 def running_node() -> str | None:
     """Return the id of the node that is executing, None outside a run."""
     running = current.get()
-    return None if running is None else running.node
+    return None if running is None or running.run is None else running.node
 
 
 def context_value(digest: str) -> Any:
@@ -96,6 +113,7 @@ def context_value(digest: str) -> Any:
         RuntimeError: called outside a run.
     """
     running = current.get()
-    if running is None:
+    run = None if running is None else running.run
+    if run is None:
         raise RuntimeError("context values can only be read by a node that is running")
-    return running.run.load(digest)
+    return run.load(digest)
