@@ -152,7 +152,7 @@ class WorkflowContext:
         """Remove a name; its value goes when nothing else refers to it.
 
         Raises:
-            UnknownKeyError: there is no such name.
+            UnknownKeyError: the name does not exist.
         """
         self.names.delete(unique_id)
 

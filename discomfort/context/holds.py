@@ -1,4 +1,4 @@
-"""Values that work in progress needs, kept for as long as the work takes, whatever becomes of their names."""
+"""Values that a running task needs: kept until the task ends, even if their names are deleted before."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ class LocalStore:
                 if key in state.memos and next(reversed(state.memos)) != key:
                     self.index.commit([memo_used_record(key)])
         except OSError as error:
-            if not is_full(error):  # else there is no room to note the use, and the memo is forgotten the earlier
+            if not is_full(error):  # on a full disk the use is not recorded, so the memo may be forgotten earlier
                 raise
 
     def new_holder(self) -> str:

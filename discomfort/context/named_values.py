@@ -37,7 +37,7 @@ class NamedValues:
         return [unique_id for unique_id, name in names.items() if name is not None]
 
     def find(self, unique_id: str) -> Name | None:
-        """Return what a name refers to, None where there is no such name."""
+        """Return what a name refers to; None if the name does not exist."""
         transaction = current(self._store)
         if transaction is not None and unique_id in transaction.names:
             return transaction.names[unique_id]
@@ -47,7 +47,7 @@ class NamedValues:
         """Return what a name refers to.
 
         Raises:
-            UnknownKeyError: there is no such name.
+            UnknownKeyError: the name does not exist.
         """
         name = self.find(unique_id)
         if name is None:
@@ -122,7 +122,7 @@ class NamedValues:
         """Give a name to a value that is here already.
 
         Raises:
-            UnknownKeyError: there is no value with this digest.
+            UnknownKeyError: the store has no value with this digest.
         """
         transaction = current(self._store)
         with self._store.writing() as contents:
@@ -171,7 +171,7 @@ class NamedValues:
         """Remove a name; its value goes when nothing else refers to it.
 
         Raises:
-            UnknownKeyError: there is no such name.
+            UnknownKeyError: the name does not exist.
         """
         self.require(unique_id)
         transaction = current(self._store)

@@ -59,7 +59,7 @@ def _try_module(module: str, jobs: int, equivalents: set[Name]) -> bool:
         print(f"\n{path}:{line}: {source}\n{entry(name)}")
     there = {mutant.name for mutant in mutants_of(module, path.read_text(encoding="utf-8"), str(path))}
     for name in sorted(equivalents - there):
-        print(f"\nin equivalents.txt, but there is no such mutant any more:\n{entry(name)}")
+        print(f"\nequivalents.txt lists a mutant that no longer exists:\n{entry(name)}")
     for name in sorted(equivalents & there - {each[2] for each in survived}):
         print(f"\nin equivalents.txt, but a test sees it:\n{entry(name)}")
     return not missing and equivalents <= {each[2] for each in survived}
